@@ -1,0 +1,77 @@
+# What can be done here; "make" alone lists it. Every target installs what it needs.
+
+BIN := .venv/bin
+LOCK_FLAGS ?=
+PYTEST_FLAGS ?=
+
+# The first Python that is new enough and has pip; first those for which PyPI has a redis-server. It installs into .venv from outside, because
+# Debian's venv module cannot put pip there unless python3-venv is installed.
+PROBE := import sys, importlib.util as u; sys.exit(sys.version_info < (3, 11) or not u.find_spec("pip"))
+PYTHON ?= $(shell for p in python3.12 python3.11 python3 python3.13; do \
+	$$p -c '$(PROBE)' 2>/dev/null && echo $$p && break; done)
+PIP = $(PYTHON) -m pip --disable-pip-version-check -q --python $(BIN)/python install
+SYNC = $(PIP) --no-compile --require-hashes
+# Build tools come from the lock, so that nothing without a hash is fetched or run.
+SELF = $(PIP) --no-compile --no-deps --no-build-isolation --no-index -e .
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help install dev demo test check lint bench lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+install: .venv/.installed ## Install what the service needs into .venv; gives .venv/bin/fanfold
+
+dev: .venv/.installed-dev ## Install what developing needs too
+
+demo: install ## Run the demonstration job, with nothing configured
+	@$(BIN)/fanfold demo
+
+test: dev ## Run the tests; PYTEST_FLAGS="-m 'not long' -x" picks some
+	@$(BIN)/pytest $(PYTEST_FLAGS)
+
+check: lint ## Lint, types, imports and tests: what CI runs
+	@$(BIN)/pytest $(PYTEST_FLAGS)
+
+lint: dev ## Everything of "make check" but the tests
+	@$(BIN)/ruff check -q .
+	@$(BIN)/ruff format -q --check .
+	@$(BIN)/mypy
+	@$(BIN)/pyright
+	@$(BIN)/lint-imports
+
+bench: dev ## Measure
+	@$(BIN)/python -m bench
+
+lock: ## Resolve the locks again; LOCK_FLAGS=--upgrade takes newer versions
+	@test -n "$(PYTHON)" || { echo "needs Python 3.11 or newer with pip" >&2; exit 1; }
+	@tools=$$(mktemp -d) && trap 'rm -rf "$$tools"' EXIT && \
+	$(PYTHON) -m venv --without-pip "$$tools" && \
+	$(PYTHON) -m pip --disable-pip-version-check -q --python "$$tools/bin/python" \
+		install 'uv>=0.9,<1' && \
+	compile="$$tools/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --no-annotate $(LOCK_FLAGS) pyproject.toml --group build" && \
+	$$compile -o requirements.lock && \
+	$$compile --group dev -c requirements.lock -o requirements-dev.lock
+
+clean: ## Remove the environment and every cache; keeps .fanfold, where jobs and results live
+	@rm -rf .venv .coverage .coverage.* htmlcov dist .hypothesis .import_linter_cache \
+		.mypy_cache .pytest_cache .ruff_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@test -n "$(PYTHON)" || { echo "needs Python 3.11 or newer with pip" \
+		"(Debian: apt-get install python3 python3-pip)" >&2; exit 1; }
+	@$(PYTHON) -m venv --clear --without-pip .venv
+
+.venv/.installed: requirements.lock pyproject.toml | $(BIN)/python
+	@echo "installing into .venv"
+	@$(SYNC) -r requirements.lock
+	@$(SELF)
+	@touch $@
+
+.venv/.installed-dev: requirements-dev.lock .venv/.installed
+	@echo "installing what developing needs"
+	@$(SYNC) --use-pep517 --no-build-isolation -r requirements-dev.lock
+	@touch $@

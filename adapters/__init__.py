@@ -1,0 +1,1 @@
+"""Everything that talks: one file for each technology and port."""

@@ -1,0 +1,117 @@
+"""arq's worker, woken at once.
+
+As it comes, arq looks at its queue twice a second, starts a job in four round trips and exits when
+Redis is away for three seconds. This subclass, no fork, blocks on the token that ``arq_dispatch.lua``
+leaves beside a job, picks up due jobs with their payload in one script, and waits out an absent
+Redis. Retries, results and leases are the ledger's, so arq's own bookkeeping of them is left out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+from arq.connections import ArqRedis
+from arq.jobs import deserialize_job_raw
+from arq.worker import Worker, func
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from adapters.redis_client import connect, source_of
+from engine.jsonvalue import decode, encode
+
+QUEUE_PREFIX: Final = "fanfold:queue:"
+TASK_FUNCTION: Final = "run_task"
+HIDDEN_MS: Final = 5_000
+LOOK_EVERY_S: Final = 0.25
+RETRY_AFTER_S: Final = 0.2
+PICKUP_LIMIT: Final = 200
+
+TaskFunction = Callable[[str, str, int], Awaitable[None]]
+
+log = logging.getLogger(__name__)
+
+
+class EventWorker(Worker):
+    """Runs the tasks of one lane, several at once.
+
+    Args:
+        url: Redis.
+        lane: ``process`` or ``loop``.
+        slots: Tasks at once.
+        run: Awaited for each dispatched attempt; takes job, task and attempt number. It is the
+            ledger's claim, within, that removes the entry from the queue.
+    """
+
+    def __init__(self, url: str, *, lane: str, slots: int, run: TaskFunction) -> None:
+        async def run_task(ctx: dict[Any, Any], job: str, task: str, number: int) -> None:
+            await run(job, task, number)
+
+        self._redis: Redis = connect(url)
+        super().__init__(
+            [func(run_task, name=TASK_FUNCTION)],
+            queue_name=f"{QUEUE_PREFIX}{lane}",
+            redis_pool=ArqRedis(
+                self._redis.connection_pool, job_serializer=encode, job_deserializer=decode
+            ),
+            handle_signals=False,
+            max_jobs=slots,
+            keep_result=0,
+            job_serializer=encode,
+            job_deserializer=decode,
+        )
+        self._has_room = asyncio.Event()
+        self._has_room.set()
+
+    async def main(self) -> None:
+        """Pick up jobs whenever there is room, until cancelled."""
+        pickup = self._redis.register_script(source_of("pickup"))
+        while True:
+            await self._has_room.wait()
+            try:
+                room = min(self.max_jobs - self.job_counter, PICKUP_LIMIT)
+                found = await pickup(keys=[self.queue_name], args=[room, HIDDEN_MS])
+                self._start(found)
+                if not found:
+                    await self._redis.blpop([f"{self.queue_name}:wake"], timeout=LOOK_EVERY_S)
+            except (RedisError, OSError) as exc:
+                log.warning("queue %s: waiting for Redis: %s", self.queue_name, exc)
+                await asyncio.sleep(RETRY_AFTER_S)
+
+    async def stop(self) -> None:
+        """Pick up nothing more, cancel what runs and wait until it has ended."""
+        if self.main_task is not None:
+            self.main_task.cancel()
+        running = list(self.tasks.values())
+        for task in running:
+            task.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
+        await self._redis.aclose(close_connection_pool=True)
+
+    def _start(self, found: Sequence[tuple[bytes, bytes]]) -> None:
+        for job_id, payload in found:
+            name = job_id.decode()
+            if name in self.tasks:
+                continue
+            self.job_counter += 1
+            self.tasks[name] = task = self.loop.create_task(self._run(payload), name=name)
+            task.add_done_callback(lambda _, name=name: self._ended(name))
+        if self.job_counter >= self.max_jobs:
+            self._has_room.clear()
+
+    async def _run(self, payload: bytes) -> None:
+        name, args, kwargs, _, _ = deserialize_job_raw(payload, deserializer=self.job_deserializer)
+        try:
+            await self.functions[name].coroutine(self.ctx, *args, **kwargs)
+        except Exception:
+            self.jobs_failed += 1
+            log.exception("task %s", args)
+        else:
+            self.jobs_complete += 1
+
+    def _ended(self, name: str) -> None:
+        del self.tasks[name]
+        self.job_counter -= 1
+        self._has_room.set()

@@ -1,0 +1,38 @@
+-- Make an attempt's outcome the task's, and move the job on.
+-- ARGV: job, task, attempt, outcome as JSON, rows of the result as JSON or ''
+-- Returns ACCEPTED, REPEATED or FENCED.
+local job, task, attempt, outcome = ARGV[1], ARGV[2], tonumber(ARGV[3]), cjson.decode(ARGV[4])
+local key, tkey = job_key(job), task_key(job, task)
+local done = redis.call('HMGET', tkey, 'state', 'attempt')
+if done[1] == 'SUCCEEDED' then return done[2] == tostring(attempt) and REPEATED or FENCED end
+if not holds(job, task, attempt) then return FENCED end
+
+local kind, index = let_go(job, task, attempt)
+if get(job, 'state') == 'CANCELLING' then
+  redis.call('HSET', tkey, 'state', 'PENDING')
+  settle_cancellation(job)
+  changed(job)
+  return FENCED
+end
+
+redis.call('HSET', tkey, 'state', 'SUCCEEDED', 'finished', now_ms(), 'items', outcome.items)
+redis.call('HDEL', tkey, 'error')
+add(job, kind .. '_succeeded', 1)
+add(job, 'items_succeeded', outcome.items)
+add(job, 'bytes_read', outcome.bytes_read)
+if outcome.piece then redis.call('HSET', key .. ':pieces:' .. kind, index, outcome.piece) end
+for _, counter in ipairs(outcome.counters) do
+  redis.call('HINCRBYFLOAT', key .. ':counters', counter[1], counter[2])
+end
+if kind == 'plan' then
+  redis.call('HSET', key, 'batches', outcome.batches, 'reducers', outcome.reducers,
+    'bytes_total', outcome.bytes_total)
+elseif kind == 'finish' then
+  redis.call('HSET', key, 'result_rows', outcome.result.rows, 'result_bytes', outcome.result.bytes,
+    'manifest', outcome.result.manifest)
+  if ARGV[5] ~= '' then redis.call('SET', key .. ':result', ARGV[5]) end
+end
+top_up(job, kind)
+advance(job)
+changed(job)
+return ACCEPTED

@@ -1,0 +1,163 @@
+-- Shared by every script of the ledger; put before it. Keys are derived from the job's id, so the
+-- scripts run on one Redis server, not on a cluster.
+--
+--   fanfold:job:<job>                 hash: what was submitted, counts, version
+--   fanfold:job:<job>:batches         hash: index -> "<known items>|<batch as JSON>"
+--   fanfold:job:<job>:task:<task>     hash: state, attempt, tries, worker, times, error
+--   fanfold:job:<job>:pieces:<kind>   hash: index -> piece as JSON, committed tasks only
+--   fanfold:job:<job>:counters        hash: name -> sum over committed attempts
+--   fanfold:job:<job>:result          string: the rows as JSON, when they fit
+--   fanfold:leases                    zset: "<job> <task> <attempt>" -> when the lease ends
+--   fanfold:deadlines                 zset: job -> when it times out
+--   fanfold:ended                     set: ended jobs whose temporary data is still there
+--   fanfold:tenant:<tenant>:jobs      zset: job -> when it was accepted
+--   fanfold:tenant:<tenant>:key:<key> string: the job of an idempotency key
+
+local PREFIX = 'fanfold:'
+local LEASES, DEADLINES, ENDED = PREFIX .. 'leases', PREFIX .. 'deadlines', PREFIX .. 'ended'
+local FENCED, ACCEPTED, REPEATED = 0, 1, 2
+local MAX_BACKOFF_MS = 60000
+
+local function now_ms()
+  local time = redis.call('TIME')
+  return time[1] * 1000 + math.floor(time[2] / 1000)
+end
+
+local function job_key(job) return PREFIX .. 'job:' .. job end
+local function task_key(job, task) return job_key(job) .. ':task:' .. task end
+local function lease(job, task, attempt) return job .. ' ' .. task .. ' ' .. attempt end
+local function get(job, field) return redis.call('HGET', job_key(job), field) end
+local function get_number(job, field) return tonumber(get(job, field) or 0) end
+local function add(job, field, n)
+  return redis.call('HINCRBY', job_key(job), field, string.format('%.0f', n))
+end
+
+local function is_live(state)
+  return state == 'QUEUED' or state == 'RUNNING' or state == 'CANCELLING'
+end
+
+-- The one place where a job's version rises and its bells ring.
+local function changed(job)
+  redis.call('HSET', job_key(job), 'updated', now_ms())
+  add(job, 'version', 1)
+  redis.call('PUBLISH', PREFIX .. 'bell:job:' .. job, job)
+  redis.call('PUBLISH', PREFIX .. 'bell:tenant:' .. get(job, 'tenant'), job)
+end
+
+local function lane_of(job, kind)
+  return kind == 'map' and get(job, 'lane') or 'process'
+end
+
+-- Dispatch pending tasks of a phase until as many are under way as the job may have.
+local function top_up(job, kind)
+  local total, next_index = get_number(job, kind .. '_total'), get_number(job, kind .. '_next')
+  local ended = get_number(job, kind .. '_succeeded') + get_number(job, kind .. '_failed')
+  local window = get_number(job, 'window')
+  while next_index < total and next_index - ended < window do
+    dispatch(job, kind .. '-' .. next_index, 1, lane_of(job, kind), 0)
+    next_index = next_index + 1
+  end
+  redis.call('HSET', job_key(job), kind .. '_next', next_index)
+end
+
+local function open_phase(job, kind, total)
+  redis.call('HSET', job_key(job), 'phase', string.upper(kind), kind .. '_total', total)
+  top_up(job, kind)
+end
+
+-- End the run. Attempts still under way lose their leases at their next heartbeat.
+local function end_job(job, state, problem)
+  local key = job_key(job)
+  redis.call('HSET', key, 'state', state, 'phase', 'DONE', 'finished', now_ms(),
+    'plan_running', 0, 'map_running', 0, 'reduce_running', 0, 'finish_running', 0,
+    'items_running', 0)
+  if problem then redis.call('HSET', key, 'error', problem) end
+  redis.call('ZREM', DEADLINES, job)
+  redis.call('SADD', ENDED, job)
+end
+
+local function is_complete(job, kind)
+  return get_number(job, kind .. '_succeeded') == get_number(job, kind .. '_total')
+end
+
+-- Open the next phase while the present one is complete; the barrier is the count of committed
+-- tasks, each of which counts once because its own state guards it.
+local function advance(job)
+  local phase = get(job, 'phase')
+  if phase == 'PLAN' and is_complete(job, 'plan') then
+    open_phase(job, 'map', get_number(job, 'batches'))
+    phase = 'MAP'
+  end
+  if phase == 'MAP' and is_complete(job, 'map') then
+    redis.call('HSETNX', job_key(job), 'items_total', get_number(job, 'items_succeeded'))
+    local reducers = get_number(job, 'reducers')
+    if reducers > 0 then open_phase(job, 'reduce', reducers) else open_phase(job, 'finish', 1) end
+    phase = get(job, 'phase')
+  end
+  if phase == 'REDUCE' and is_complete(job, 'reduce') then open_phase(job, 'finish', 1) end
+  if phase == 'FINISH' and is_complete(job, 'finish') then end_job(job, 'SUCCEEDED') end
+end
+
+local function known_items(job, kind, index)
+  if kind ~= 'map' then return 0 end
+  local batch = redis.call('HGET', job_key(job) .. ':batches', index)
+  return batch and tonumber(string.match(batch, '^(%d+)|')) or 0
+end
+
+local function parse_task(task)
+  local kind, index = string.match(task, '^(%a+)-(%d+)$')
+  return kind, tonumber(index)
+end
+
+-- Whether an attempt still holds its task.
+local function holds(job, task, attempt)
+  local state = redis.call('HMGET', task_key(job, task), 'state', 'attempt')
+  return state[1] == 'RUNNING' and state[2] == tostring(attempt) and is_live(get(job, 'state'))
+end
+
+-- Take a running attempt off the books; its task is then nobody's.
+local function let_go(job, task, attempt)
+  local kind, index = parse_task(task)
+  redis.call('ZREM', LEASES, lease(job, task, attempt))
+  add(job, kind .. '_running', -1)
+  add(job, 'items_running', 0 - known_items(job, kind, index))
+  return kind, index
+end
+
+local function running_tasks(job)
+  return get_number(job, 'plan_running') + get_number(job, 'map_running')
+    + get_number(job, 'reduce_running') + get_number(job, 'finish_running')
+end
+
+-- A job that is being cancelled has ended when nothing of it runs any more.
+local function settle_cancellation(job)
+  if running_tasks(job) == 0 then end_job(job, 'CANCELLED') end
+end
+
+-- Put a task that was let go back into its queue under the next attempt number.
+local function try_again(job, task, attempt, delay_ms)
+  local kind = parse_task(task)
+  redis.call('HSET', task_key(job, task), 'state', 'PENDING', 'attempt', attempt + 1)
+  add(job, kind .. '_retried', 1)
+  dispatch(job, task, attempt + 1, lane_of(job, kind), delay_ms)
+end
+
+-- End an attempt that failed: the task is tried again, or the job has failed.
+local function attempt_failed(job, task, attempt, problem, retryable, jitter)
+  local kind = let_go(job, task, attempt)
+  local key = task_key(job, task)
+  local tries = redis.call('HINCRBY', key, 'tries', 1)
+  redis.call('HSET', key, 'error', problem)
+  if get(job, 'state') == 'CANCELLING' then
+    redis.call('HSET', key, 'state', 'PENDING')
+    settle_cancellation(job)
+  elseif retryable and tries < get_number(job, 'max_attempts') then
+    local backoff = get_number(job, 'backoff_ms') * 2 ^ (tries - 1)
+    try_again(job, task, attempt, math.floor(math.min(backoff, MAX_BACKOFF_MS) * jitter))
+  else
+    redis.call('HSET', key, 'state', 'FAILED', 'finished', now_ms())
+    add(job, kind .. '_failed', 1)
+    end_job(job, 'FAILED', problem)
+  end
+  changed(job)
+end

@@ -1,0 +1,194 @@
+"""Stored jobs in Redis: accepted by one script, read as one hash."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from hashlib import sha256
+from typing import Any, Final
+
+from redis.asyncio import Redis
+
+from adapters.redis_client import LedgerScripts, translated
+from adapters.redis_ledger import stored_batch
+from adapters.redis_snapshot import read_job, read_task
+from engine.errors import IdempotencyConflictError, NotFoundError
+from engine.job import Job, JobId, Task, TaskKind, task_id
+from engine.jobs import Accepted, JobDetails, JobFilter, JobPage, NewJob, TaskFilter, TaskPage
+from engine.jsonvalue import encode, encode_key
+
+DEFAULT_WINDOW: Final = {"process": 256, "loop": 4_096}
+SCAN_STEP: Final = 200
+
+
+class RedisJobs:
+    """Implements ``engine.jobs.JobStore`` and ``JobControl``."""
+
+    def __init__(self, redis: Redis) -> None:
+        self._redis = redis
+        self._scripts = LedgerScripts(redis)
+
+    async def accept(self, new: NewJob) -> Accepted:
+        """Store a job and dispatch its first tasks; see ``JobStore``."""
+        spec = new.spec.to_json()
+        fields = [part for pair in _fields(new, spec).items() for part in pair]
+        batches = [stored_batch(batch) for batch in new.plan.batches] if new.plan else []
+        job, created = await self._scripts.call(
+            "accept",
+            new.id,
+            new.tenant,
+            new.spec.idempotency_key or "",
+            sha256(encode_key(spec)).hexdigest(),
+            int((new.spec.timeout_seconds or 0) * 1000),
+            len(batches) if new.plan else -1,
+            len(fields) // 2,
+            *fields,
+            *batches,
+        )
+        if created < 0:
+            raise IdempotencyConflictError(
+                f"idempotency key {new.spec.idempotency_key!r} was used with another input",
+                existing_job_id=job.decode(),
+            )
+        return Accepted(id=JobId(job.decode()), created=bool(created))
+
+    async def get(self, tenant: str, ids: Sequence[JobId]) -> list[Job | None]:
+        """Return jobs in one round trip; see ``JobStore``."""
+        with translated():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for job in ids:
+                    pipe.hgetall(_key(job))
+                    pipe.get(f"{_key(job)}:result")
+                found = await pipe.execute()
+        return [
+            read_job(job, fields, inline) if fields.get(b"tenant") == tenant.encode() else None
+            for job, fields, inline in zip(ids, found[::2], found[1::2], strict=True)
+        ]
+
+    async def page(
+        self, tenant: str, *, first: int, after: JobId | None, wanted: JobFilter
+    ) -> JobPage:
+        """List jobs, newest first; see ``JobStore``. Cursors stay valid while jobs are added."""
+        jobs: list[Job] = []
+        start = await self._rank_after(tenant, after)
+        while len(jobs) <= first:
+            with translated():
+                ids = await self._redis.zrevrange(
+                    _index(tenant), start, start + SCAN_STEP - 1
+                )
+            found = await self.get(tenant, [JobId(job.decode()) for job in ids])
+            jobs += [job for job in found if job is not None and wanted.admits(job)]
+            start += SCAN_STEP
+            if len(ids) < SCAN_STEP:
+                break
+        return JobPage(jobs=tuple(jobs[:first]), has_next=len(jobs) > first)
+
+    async def details(self, job: JobId) -> JobDetails:
+        """Return what is kept beside a job's status; see ``JobStore``."""
+        with translated():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                pipe.hgetall(f"{_key(job)}:counters")
+                pipe.hget(_key(job), "manifest")
+                counters, manifest = await pipe.execute()
+        return JobDetails(
+            counters={name.decode(): float(value) for name, value in sorted(counters.items())},
+            manifest=manifest.decode() if manifest else None,
+        )
+
+    async def tasks(
+        self, job: JobId, *, first: int, after: int | None, wanted: TaskFilter
+    ) -> TaskPage:
+        """List a job's tasks; see ``JobStore``."""
+        with translated():
+            totals = await _answer(
+                self._redis.hmget(_key(job), ["map_total", "reduce_total", "finish_total"])
+            )
+        kinds = (TaskKind.MAP, TaskKind.REDUCE, TaskKind.FINISH)
+        slots = [
+            (kind, index)
+            for kind, total in zip(kinds, totals, strict=True)
+            if wanted.kind in (None, kind)
+            for index in range(int(total or 0))
+        ]
+        start = 0 if after is None else after + 1
+        if wanted.state is None:
+            return TaskPage(
+                tasks=tuple(await self._read_tasks(job, slots[start : start + first])),
+                first_position=start,
+                total=len(slots),
+                has_next=start + first < len(slots),
+            )
+        matching = [task for task in await self._read_tasks(job, slots)
+                    if task.state is wanted.state]
+        return TaskPage(
+            tasks=tuple(matching[start : start + first]),
+            first_position=start,
+            total=len(matching),
+            has_next=start + first < len(matching),
+        )
+
+    async def cancel(self, tenant: str, job: JobId, *, reason: str | None) -> None:
+        """Stop a job; see ``JobControl``."""
+        if not await self._scripts.call("cancel", tenant, job, reason or ""):
+            raise NotFoundError(f"no job {job}")
+
+    async def _rank_after(self, tenant: str, after: JobId | None) -> int:
+        if after is None:
+            return 0
+        with translated():
+            rank = await self._redis.zrevrank(_index(tenant), after)
+        if rank is None:
+            raise NotFoundError(f"no job {after} to continue after")
+        return int(rank) + 1
+
+    async def _read_tasks(self, job: JobId, slots: list[tuple[TaskKind, int]]) -> list[Task]:
+        with translated():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for kind, index in slots:
+                    pipe.hgetall(f"{_key(job)}:task:{task_id(kind, index)}")
+                found = await pipe.execute()
+        return [
+            read_task(kind, index, fields)
+            for (kind, index), fields in zip(slots, found, strict=True)
+        ]
+
+
+def _key(job: JobId) -> str:
+    return f"fanfold:job:{job}"
+
+
+def _index(tenant: str) -> str:
+    return f"fanfold:tenant:{tenant}:jobs"
+
+
+async def _answer(pending: Any) -> Any:
+    return await pending
+
+
+def _fields(new: NewJob, spec: dict[str, Any]) -> dict[str, Any]:
+    """Return what the job's hash holds from the start."""
+    lane = "loop" if new.is_async else "process"
+    policy = new.spec.failure_policy
+    fields: dict[str, Any] = {
+        "by": new.submitted_by,
+        "spec": encode(spec),
+        "task_spec": encode(_without_items(spec)),
+        "lane": lane,
+        "window": new.spec.max_concurrency or DEFAULT_WINDOW[lane],
+        "max_attempts": policy.max_attempts,
+        "backoff_ms": policy.backoff_ms,
+    }
+    if policy.task_timeout_seconds:
+        fields["task_timeout_s"] = policy.task_timeout_seconds
+    if new.plan:
+        fields["reducers"] = new.plan.reducers
+        fields["bytes_total"] = new.plan.size_bytes
+        if new.plan.items is not None:
+            fields["items_total"] = new.plan.items
+    return fields
+
+
+def _without_items(spec: dict[str, Any]) -> dict[str, Any]:
+    """Return what a task needs of the spec: its batch brings the items."""
+    if spec["source"]["inline"] is None:
+        return spec
+    return {**spec, "source": {**spec["source"], "inline": []}}

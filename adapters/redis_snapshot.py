@@ -1,0 +1,164 @@
+"""Jobs and tasks as read from their hashes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from engine.job import (
+    ItemCounts,
+    Job,
+    JobError,
+    JobId,
+    JobPhase,
+    JobState,
+    JobStatus,
+    Task,
+    TaskCounts,
+    TaskKind,
+    TaskState,
+    instant,
+    task_id,
+)
+from engine.jsonvalue import decode
+from engine.progress import Progress, eta_s, ratio
+
+Hash = Mapping[bytes, bytes]
+
+
+def read_job(job: JobId, fields: Hash, inline: bytes | None) -> Job:
+    """Build a job from its hash.
+
+    Args:
+        job: Its id.
+        fields: The whole hash of an existing job.
+        inline: The result's rows as a JSON array, if they are kept inline.
+    """
+    return Job(
+        id=job,
+        tenant=fields[b"tenant"].decode(),
+        submitted_by=fields[b"by"].decode(),
+        spec=decode(fields[b"spec"]),
+        created_at=_instant(fields, "created"),
+        started_at=instant(_int(fields, "started")),
+        finished_at=instant(_int(fields, "finished")),
+        status=_status(job, fields, inline),
+    )
+
+
+def read_task(kind: TaskKind, index: int, fields: Hash) -> Task:
+    """Build a task from its hash, which is empty until the task is first claimed."""
+    worker = fields.get(b"worker")
+    name = task_id(kind, index)
+    return Task(
+        id=name,
+        kind=kind,
+        state=TaskState(fields.get(b"state", b"PENDING").decode()),
+        index=index,
+        items=_int(fields, "items") or 0,
+        attempts=_int(fields, "attempt") or 0,
+        worker=worker.decode() if worker else None,
+        started_at=instant(_int(fields, "started")),
+        finished_at=instant(_int(fields, "finished")),
+        error=_error(fields.get(b"error")),
+    )
+
+
+def _status(job: JobId, fields: Hash, inline: bytes | None) -> JobStatus:
+    state = JobState(fields[b"state"].decode())
+    updated = _int(fields, "updated") or 0
+    progress = _progress(fields)
+    share = 1.0 if state is JobState.SUCCEEDED else ratio(progress)
+    started = _int(fields, "started")
+    message = fields.get(b"message")
+    return JobStatus(
+        id=job,
+        version=_int(fields, "version") or 0,
+        run=_int(fields, "run") or 1,
+        state=state,
+        phase=JobPhase.PENDING if state is JobState.QUEUED else _phase(fields),
+        ratio=share,
+        eta_seconds=None
+        if state is not JobState.RUNNING or started is None
+        else eta_s(share, elapsed_s=(updated - started) / 1000),
+        items=_items(fields),
+        map=progress.map,
+        reduce=progress.reduce,
+        bytes_read=progress.bytes_read,
+        bytes_total=progress.bytes_total,
+        result=decode(inline) if inline else None,
+        result_rows=_int(fields, "result_rows"),
+        result_bytes=_int(fields, "result_bytes"),
+        error=_error(fields.get(b"error")),
+        message=message.decode() if message else None,
+        updated_at=_instant(fields, "updated"),
+    )
+
+
+def _phase(fields: Hash) -> JobPhase:
+    return JobPhase(fields[b"phase"].decode())
+
+
+def _progress(fields: Hash) -> Progress:
+    return Progress(
+        map=_tasks(fields, "map"),
+        reduce=_tasks(fields, "reduce"),
+        reducers=_int(fields, "reducers"),
+        bytes_read=_int(fields, "bytes_read") or 0,
+        bytes_total=_int(fields, "bytes_total"),
+    )
+
+
+def _tasks(fields: Hash, kind: str) -> TaskCounts:
+    total = _int(fields, f"{kind}_total")
+    if total is None and kind == "reduce":
+        total = _int(fields, "reducers")
+    running = _int(fields, f"{kind}_running") or 0
+    succeeded = _int(fields, f"{kind}_succeeded") or 0
+    failed = _int(fields, f"{kind}_failed") or 0
+    return TaskCounts(
+        total=total,
+        pending=max(0, (total or 0) - running - succeeded - failed),
+        running=running,
+        succeeded=succeeded,
+        failed=failed,
+        retried=_int(fields, f"{kind}_retried") or 0,
+    )
+
+
+def _items(fields: Hash) -> ItemCounts:
+    total = _int(fields, "items_total")
+    running = _int(fields, "items_running") or 0
+    succeeded = _int(fields, "items_succeeded") or 0
+    return ItemCounts(
+        total=total,
+        pending=max(0, (total or 0) - running - succeeded),
+        running=running,
+        succeeded=succeeded,
+        failed=0,
+        skipped=0,
+    )
+
+
+def _error(data: bytes | None) -> JobError | None:
+    if not data:
+        return None
+    found: dict[str, Any] = decode(data)
+    return JobError(
+        code=found["code"],
+        message=found["message"],
+        retryable=found["retryable"],
+        task_id=found["task"],
+    )
+
+
+def _int(fields: Hash, name: str) -> int | None:
+    value = fields.get(name.encode())
+    return None if value is None else int(value)
+
+
+def _instant(fields: Hash, name: str) -> datetime:
+    found = instant(_int(fields, name) or 0)
+    assert found is not None  # noqa: S101 - only None gives None
+    return found

@@ -1,0 +1,44 @@
+"""The port to the doorbell: somebody changed a job, go and look.
+
+Pub/sub is a doorbell, not a mailbox: a ring carries no state, may be lost, doubled or late, and
+means only that reading again may show something new.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from engine.job import JobId
+
+OnRing = Callable[[JobId], None]
+
+
+class Bell(Protocol):
+    """Rings for changed jobs.
+
+    Promised: once ``listen`` has been entered, a change that is committed later rings, unless the
+    connection fails, in which case every listener is rung when it is back. Not promised: one ring
+    for each change.
+    """
+
+    def listen(self, topic: str, on_ring: OnRing) -> AbstractAsyncContextManager[None]:
+        """Call *on_ring* for changes of *topic* while the context is open.
+
+        Args:
+            topic: ``job:<id>`` for one job, ``tenant:<name>`` for all jobs of a tenant.
+            on_ring: Gets the job's id; must not block. After a reconnect it is called with an
+                empty id, which stands for any job of the topic.
+        """
+        ...
+
+
+def job_topic(job: JobId) -> str:
+    """Return the topic of one job."""
+    return f"job:{job}"
+
+
+def tenant_topic(tenant: str) -> str:
+    """Return the topic of all jobs of a tenant."""
+    return f"tenant:{tenant}"

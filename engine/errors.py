@@ -1,0 +1,170 @@
+"""Everything that can go wrong, as one tree.
+
+FanfoldError
+├── InputError              what the caller gave is wrong; lists every problem
+├── SourceError             the source could not be listed or read
+├── NotFoundError           no such thing, or not the caller's
+├── InvalidStateError       the job's state does not allow it
+├── IdempotencyConflictError  the key was used with another input
+├── ConfigError             this deployment is set up wrongly
+├── UnavailableError        a part that we depend on does not answer
+├── NonRetryable            raised by programs: trying again would not help
+└── TaskError               an attempt failed
+    ├── UserCodeError       the program raised
+    ├── RecordError         the data cannot be read as records
+    ├── OutputError         the program returned what cannot be stored
+    ├── TaskTimeoutError    the attempt ran longer than it may
+    ├── TaskCrashedError    the attempt's process died
+    └── AttemptsExhaustedError  every attempt was lost with its worker
+
+``code`` is stable and meant to be branched on; ``retryable`` says whether the same call or attempt
+may succeed later unchanged. Messages name the thing, the place and the limit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+
+class FanfoldError(Exception):
+    """Base of every error that Fanfold raises on purpose."""
+
+    code: ClassVar[str] = "INTERNAL"
+    retryable: bool = False
+
+    @property
+    def message(self) -> str:
+        """What happened, for people."""
+        return str(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One problem of an input.
+
+    Attributes:
+        path: Where in the input, outermost name first, such as ``("input", "source", "inline")``.
+        message: What is wrong there and what would be right.
+    """
+
+    path: tuple[str, ...]
+    message: str
+
+
+class InputError(FanfoldError):
+    """The input is wrong; ``issues`` lists every problem found, not only the first."""
+
+    code = "VALIDATION_FAILED"
+
+    def __init__(self, *issues: Issue) -> None:
+        super().__init__("; ".join(f"{'.'.join(i.path)}: {i.message}" for i in issues))
+        self.issues = issues
+
+
+class SourceError(FanfoldError):
+    """The source could not be listed or read; ``location`` names the part at fault."""
+
+    code = "SOURCE_UNREADABLE"
+
+    def __init__(
+        self, message: str, *, location: str | None = None, path: tuple[str, ...] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.location = location
+        self.path = path
+
+
+class NotFoundError(FanfoldError):
+    """The thing does not exist, or the caller may not know of it."""
+
+    code = "NOT_FOUND"
+
+
+class InvalidStateError(FanfoldError):
+    """The job is in a state that does not allow the action."""
+
+    code = "INVALID_STATE"
+
+
+class IdempotencyConflictError(FanfoldError):
+    """The idempotency key belongs to a job with another input."""
+
+    code = "IDEMPOTENCY_CONFLICT"
+
+    def __init__(self, message: str, *, existing_job_id: str) -> None:
+        super().__init__(message)
+        self.existing_job_id = existing_job_id
+
+
+class ConfigError(FanfoldError):
+    """This deployment is set up wrongly; the message has a line for every problem."""
+
+    code = "CONFIGURATION"
+
+
+class UnavailableError(FanfoldError):
+    """Redis or the blob store does not answer."""
+
+    code = "UNAVAILABLE"
+    retryable = True
+
+
+class TaskError(FanfoldError):
+    """An attempt failed. Raised where the task runs, kept with the attempt, shown as JobError."""
+
+    code = "TASK_FAILED"
+    retryable = True
+
+
+class UserCodeError(TaskError):
+    """The program raised; the message has the exception and the item at fault where known.
+
+    Retried, because programs talk to things that fail for a while, unless the program raised
+    NonRetryable.
+    """
+
+    code = "USER_CODE"
+
+    def __init__(self, message: str, *, retryable: bool = True) -> None:
+        super().__init__(message)
+        self.retryable = retryable
+
+
+class RecordError(TaskError):
+    """The data cannot be cut into records: not UTF-8, not JSON, too long, badly quoted."""
+
+    code = "INVALID_RECORD"
+    retryable = False
+
+
+class NonRetryable(FanfoldError):  # noqa: N818 - the name programs use, as in Temporal
+    """Raised by a program to end an item at once: trying again would fail again."""
+
+    code = "USER_CODE"
+
+
+class OutputError(TaskError):
+    """The program returned something that JSON cannot hold, or of the wrong shape."""
+
+    code = "INVALID_OUTPUT"
+    retryable = False
+
+
+class TaskTimeoutError(TaskError):
+    """The attempt ran longer than ``failurePolicy.taskTimeoutSeconds``."""
+
+    code = "TASK_TIMEOUT"
+
+
+class TaskCrashedError(TaskError):
+    """The process that ran the attempt died: killed, out of memory, or ended by the program."""
+
+    code = "TASK_CRASHED"
+
+
+class AttemptsExhaustedError(TaskError):
+    """The last allowed attempt was lost with its worker."""
+
+    code = "WORKER_LOST"
+    retryable = False

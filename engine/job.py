@@ -1,0 +1,194 @@
+"""A job and its state: the values that every other room speaks of."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, NewType
+
+JobId = NewType("JobId", str)
+TaskId = NewType("TaskId", str)
+
+
+def new_job_id() -> JobId:
+    """Return a fresh id: ``j-``, the time in milliseconds, and 80 random bits, all in hex.
+
+    Ids of later jobs sort after those of earlier ones; nobody can guess one.
+    """
+    return JobId(f"j-{time.time_ns() // 1_000_000:011x}{secrets.token_hex(10)}")
+
+
+class JobState(StrEnum):
+    """Where a job stands. The last five never change again within a run."""
+
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    CANCELLING = "CANCELLING"
+    SUCCEEDED = "SUCCEEDED"
+    PARTIALLY_SUCCEEDED = "PARTIALLY_SUCCEEDED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+    TIMED_OUT = "TIMED_OUT"
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether the run has ended."""
+        return self not in (JobState.QUEUED, JobState.RUNNING, JobState.CANCELLING)
+
+
+class JobPhase(StrEnum):
+    """What a job is busy with."""
+
+    PENDING = "PENDING"
+    PLAN = "PLAN"
+    MAP = "MAP"
+    REDUCE = "REDUCE"
+    FINISH = "FINISH"
+    DONE = "DONE"
+
+
+class JobAction(StrEnum):
+    """What a caller may do to a job."""
+
+    CANCEL = "CANCEL"
+
+
+class TaskKind(StrEnum):
+    """The steps of a job. PLAN is ours alone; callers see the other three."""
+
+    PLAN = "PLAN"
+    MAP = "MAP"
+    REDUCE = "REDUCE"
+    FINISH = "FINISH"
+
+
+class TaskState(StrEnum):
+    """Where a task stands."""
+
+    PENDING = "PENDING"
+    RUNNING = "RUNNING"
+    SUCCEEDED = "SUCCEEDED"
+    FAILED = "FAILED"
+
+
+def task_id(kind: TaskKind, index: int) -> TaskId:
+    """Name a task within its job, such as ``map-12``."""
+    return TaskId(f"{kind.lower()}-{index}")
+
+
+def parse_task_id(value: str) -> tuple[TaskKind, int]:
+    """Take a task's name apart.
+
+    Raises:
+        ValueError: It does not name a task.
+    """
+    kind, _, index = value.partition("-")
+    return TaskKind(kind.upper()), int(index)
+
+
+@dataclass(frozen=True, slots=True)
+class JobError:
+    """Why a job or task failed: a stable code, a text for people, the task at fault."""
+
+    code: str
+    message: str
+    retryable: bool = False
+    task_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemCounts:
+    """Source items by where they stand; they add up to ``total`` once it is known."""
+
+    total: int | None
+    pending: int
+    running: int
+    succeeded: int
+    failed: int
+    skipped: int
+
+
+@dataclass(frozen=True, slots=True)
+class TaskCounts:
+    """Tasks of one phase by where they stand; ``retried`` counts attempts beyond the first."""
+
+    total: int | None
+    pending: int
+    running: int
+    succeeded: int
+    failed: int
+    retried: int
+
+
+@dataclass(frozen=True, slots=True)
+class JobStatus:
+    """A snapshot of a job's state.
+
+    Attributes:
+        version: Rises by one with every change of the job.
+        ratio: Share of the work done, 0 to 1; None while its amount is unknown.
+        bytes_read: Bytes of the source in committed map tasks.
+        result: All rows, when they fit inline and the job has ended well; else None.
+    """
+
+    id: JobId
+    version: int
+    run: int
+    state: JobState
+    phase: JobPhase
+    ratio: float | None
+    eta_seconds: float | None
+    items: ItemCounts
+    map: TaskCounts
+    reduce: TaskCounts
+    bytes_read: int
+    bytes_total: int | None
+    result: list[Any] | None
+    result_rows: int | None
+    result_bytes: int | None
+    error: JobError | None
+    message: str | None
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One job across all its runs."""
+
+    id: JobId
+    tenant: str
+    submitted_by: str
+    spec: dict[str, Any]
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    status: JobStatus
+
+    @property
+    def allowed_actions(self) -> tuple[JobAction, ...]:
+        """What may be done to the job in its present state."""
+        return () if self.status.state.is_terminal else (JobAction.CANCEL,)
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """One task of a job as callers see it."""
+
+    id: TaskId
+    kind: TaskKind
+    state: TaskState
+    index: int
+    items: int
+    attempts: int
+    worker: str | None
+    started_at: datetime | None
+    finished_at: datetime | None
+    error: JobError | None
+
+
+def instant(epoch_ms: int | None) -> datetime | None:
+    """Turn milliseconds since 1970 into an instant with an offset; None stays None."""
+    return None if epoch_ms is None else datetime.fromtimestamp(epoch_ms / 1000, tz=UTC)

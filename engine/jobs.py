@@ -1,0 +1,148 @@
+"""The port to stored jobs: accepted, read, listed, cancelled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from engine.job import Job, JobId, JobState, Task, TaskKind, TaskState
+from engine.plan import Plan
+from engine.spec import JobSpec
+
+
+@dataclass(frozen=True, slots=True)
+class NewJob:
+    """A job about to be accepted.
+
+    Attributes:
+        plan: The batches, when they are known without reading the source; else None, and a plan
+            task finds them.
+        is_async: Whether map tasks wait on others and share a process.
+        is_map_only: Whether there is no reduce.
+    """
+
+    id: JobId
+    tenant: str
+    submitted_by: str
+    spec: JobSpec
+    plan: Plan | None
+    is_async: bool
+    is_map_only: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The job that a submit leads to; ``created`` is False for a repeated idempotency key."""
+
+    id: JobId
+    created: bool
+
+
+@dataclass(frozen=True, slots=True)
+class JobFilter:
+    """Which jobs to list; None admits all."""
+
+    states: frozenset[JobState] | None = None
+    program: str | None = None
+    tags: frozenset[str] = frozenset()
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+    def admits(self, job: Job) -> bool:
+        """Whether *job* is wanted."""
+        return (
+            (self.states is None or job.status.state in self.states)
+            and (self.program is None or job.spec["program"] == self.program)
+            and self.tags <= set(job.spec["tags"])
+            and (self.created_after is None or job.created_at > self.created_after)
+            and (self.created_before is None or job.created_at < self.created_before)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class JobPage:
+    """Some jobs, newest first; the id of each is its cursor."""
+
+    jobs: tuple[Job, ...]
+    has_next: bool
+
+
+@dataclass(frozen=True, slots=True)
+class TaskFilter:
+    """Which tasks to list; None admits all."""
+
+    kind: TaskKind | None = None
+    state: TaskState | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TaskPage:
+    """Some tasks in the order map, reduce, finish; the position of each is its cursor."""
+
+    tasks: tuple[Task, ...]
+    first_position: int
+    total: int
+    has_next: bool
+
+
+class JobStore(Protocol):
+    """Jobs as callers see them.
+
+    An accepted job survives the death of the process that accepted it, and its first tasks are
+    dispatched in the same step. Raises ``UnavailableError`` when the store does not answer.
+    """
+
+    async def accept(self, new: NewJob) -> Accepted:
+        """Store a job and dispatch its first tasks.
+
+        Raises:
+            IdempotencyConflictError: The key was used with another input.
+        """
+        ...
+
+    async def get(self, tenant: str, ids: Sequence[JobId]) -> list[Job | None]:
+        """Return jobs of *tenant* in one round trip; None for those that do not exist."""
+        ...
+
+    async def page(
+        self, tenant: str, *, first: int, after: JobId | None, wanted: JobFilter
+    ) -> JobPage:
+        """List jobs, newest first."""
+        ...
+
+    async def details(self, job: JobId) -> JobDetails:
+        """Return what is kept beside a job's status."""
+        ...
+
+    async def tasks(
+        self, job: JobId, *, first: int, after: int | None, wanted: TaskFilter
+    ) -> TaskPage:
+        """List a job's tasks."""
+        ...
+
+
+class JobControl(Protocol):
+    """What may be done to an accepted job."""
+
+    async def cancel(self, tenant: str, job: JobId, *, reason: str | None) -> None:
+        """Stop a job; one that has ended, or is being cancelled, stays as it is.
+
+        Raises:
+            NotFoundError: *tenant* has no such job.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class JobDetails:
+    """What is kept beside a job's status.
+
+    Attributes:
+        counters: Built-in and user counters, summed over committed attempts.
+        manifest: Blob name of the result's manifest; None until there is one.
+    """
+
+    counters: dict[str, float]
+    manifest: str | None

@@ -1,0 +1,68 @@
+"""JSON values as bytes: the only form in which keys, values and rows travel and rest.
+
+Refuses what JSON cannot hold, and what would silently change: NaN and infinity (which many
+encoders turn into null), datetimes, dataclasses, sets, bytes and keys that are not strings.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any, Final
+
+import orjson
+
+from engine.errors import OutputError
+
+_OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
+_CANONICAL: Final = _OPTIONS | orjson.OPT_SORT_KEYS
+
+
+def encode(value: Any) -> bytes:
+    """Return *value* as JSON.
+
+    Raises:
+        OutputError: JSON cannot hold it; the message says which part and why.
+    """
+    return _encode(value, _OPTIONS)
+
+
+def encode_key(key: Any) -> bytes:
+    """Return *key* as canonical JSON: equal keys give equal bytes in every process.
+
+    ``1`` and ``1.0`` are different keys; tuples and lists are the same.
+
+    Raises:
+        OutputError: JSON cannot hold it.
+    """
+    return _encode(key, _CANONICAL)
+
+
+def decode(data: bytes | memoryview | str) -> Any:
+    """Return the value that *data* holds."""
+    return orjson.loads(data)
+
+
+def _encode(value: Any, options: int) -> bytes:
+    try:
+        data = orjson.dumps(value, option=options)
+    except (TypeError, RecursionError) as exc:
+        raise OutputError(f"JSON cannot hold {_describe(value)}: {exc}") from exc
+    if b"null" in data and value is not None:
+        _refuse_non_finite(value)
+    return data
+
+
+def _refuse_non_finite(value: Any) -> None:
+    """Tell a null that was None from one that was NaN or infinity."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise OutputError(f"JSON cannot hold {value!r}")
+    try:
+        json.dumps(value, allow_nan=False, default=str)
+    except ValueError as exc:
+        raise OutputError(f"JSON cannot hold NaN or infinity, found in {_describe(value)}") from exc
+
+
+def _describe(value: Any) -> str:
+    text = repr(value)
+    return f"{type(value).__name__} {text[:80]}{'…' if len(text) > 80 else ''}"

@@ -1,0 +1,207 @@
+"""The map-reduce itself: pure functions from items to pairs, from pairs to rows.
+
+The same in an arq worker's task process, a Lambda and a Spark executor, giving the same bytes. Knows
+nothing of files, queues or attempts; whatever a program raises leaves here as a ``TaskError`` that
+names the function, the line of the program and, for a per-item map, the item.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import inspect
+import traceback
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+from engine.context import Context
+from engine.errors import FanfoldError, NonRetryable, OutputError, TaskError, UserCodeError
+from engine.pairs import Groups, read_groups
+from engine.program import Program
+
+Row = Mapping[str, Any]
+
+COMBINE_EVERY_PAIRS: Final = 250_000
+ASYNC_ITEMS_AT_ONCE: Final = 1_000
+MAX_MESSAGE_LENGTH: Final = 4_096
+
+
+def map_batch(program: Program, items: Sequence[Any], ctx: Context) -> Groups:
+    """Map a batch and combine what it yields.
+
+    Args:
+        program: A program with a synchronous map and a reduce.
+        items: The batch's items.
+        ctx: Gets the position of each item as it is mapped.
+
+    Raises:
+        TaskError: The program raised, or yielded something other than pairs of JSON values.
+    """
+    groups = Groups()
+    with _blame("map", program, ctx):
+        for pairs in _mapped(program, items, ctx):
+            _collect(program, pairs, groups, ctx)
+    return _combined(program, groups, ctx)
+
+
+async def map_batch_async(program: Program, items: Sequence[Any], ctx: Context) -> Groups:
+    """Like ``map_batch`` for a map that is ``async def``; its items wait side by side.
+
+    Raises:
+        TaskError: As for ``map_batch``.
+    """
+    groups = Groups()
+    async for pairs in _mapped_async(program, items, ctx):
+        with _blame("map", program, ctx):
+            _collect(program, pairs, groups, ctx)
+    return _combined(program, groups, ctx)
+
+
+def map_rows(program: Program, items: Sequence[Any], ctx: Context) -> Iterator[Row]:
+    """Map a batch of a map-only program to result rows, in the order of the items.
+
+    Raises:
+        TaskError: The program raised.
+    """
+    with _blame("map", program, ctx):
+        for rows in _mapped(program, items, ctx):
+            yield from map(_as_row, rows or ())
+
+
+async def map_rows_async(program: Program, items: Sequence[Any], ctx: Context) -> AsyncIterator[Row]:
+    """Like ``map_rows`` for a map that is ``async def``.
+
+    Raises:
+        TaskError: The program raised.
+    """
+    async for rows in _mapped_async(program, items, ctx):
+        for row in rows or ():
+            yield _as_row(row)
+
+
+def reduce_partition(program: Program, parts: Iterable[bytes], ctx: Context) -> Iterator[Row]:
+    """Reduce one partition to result rows, in key order.
+
+    Args:
+        program: A program with a reduce.
+        parts: The partition's bytes from every map task, in task order.
+        ctx: The attempt's context.
+
+    Raises:
+        TaskError: The program raised.
+    """
+    reduce = program.reduce
+    if reduce is None:
+        raise ValueError(f"program {program.name} has no reduce")
+    with _blame("reduce", program, ctx):
+        for key, values in read_groups(parts):
+            value = reduce(key, values, ctx)
+            yield value if isinstance(value, Mapping) else {"key": key, "value": value}
+
+
+def finish_rows(program: Program, rows: Iterator[Row], ctx: Context) -> Iterator[Row]:
+    """Give all rows to the program's finish.
+
+    Raises:
+        TaskError: The program raised.
+    """
+    if program.finish is None:
+        yield from rows
+        return
+    with _blame("finish", program, ctx):
+        yield from map(_as_row, program.finish(rows, ctx) or ())
+
+
+def _mapped(program: Program, items: Sequence[Any], ctx: Context) -> Iterator[Iterable[Any] | None]:
+    if program.map_batch is not None:
+        yield program.map_batch(items, ctx)
+    elif program.map is not None:
+        for ctx.position, item in enumerate(items):
+            yield program.map(item, ctx)
+
+
+async def _mapped_async(
+    program: Program, items: Sequence[Any], ctx: Context
+) -> AsyncIterator[Iterable[Any] | None]:
+    """Yield what each item mapped to, in the order of the items, while later ones still wait."""
+    if program.map_batch is not None:
+        yield await _gathered("map_batch", program.map_batch, items, program, ctx)
+        return
+    function = program.map
+    assert function is not None  # noqa: S101 - Program has exactly one of the two
+    for start in range(0, len(items), ASYNC_ITEMS_AT_ONCE):
+        chunk = items[start : start + ASYNC_ITEMS_AT_ONCE]
+        contexts = [ctx.at(start + offset) for offset in range(len(chunk))]
+        try:
+            async with asyncio.TaskGroup() as group:
+                waiting = [
+                    group.create_task(_gathered("map", function, item, program, own))
+                    for item, own in zip(chunk, contexts, strict=True)
+                ]
+        except* TaskError as failures:
+            raise failures.exceptions[0] from None
+        for own, done in zip(contexts, waiting, strict=True):
+            ctx.position = own.position
+            yield done.result()
+
+
+async def _gathered(
+    name: str, function: Callable[..., Any], argument: Any, program: Program, ctx: Context
+) -> list[Any]:
+    with _blame(name, program, ctx):
+        if inspect.isasyncgenfunction(function):
+            return [produced async for produced in function(argument, ctx)]
+        return list(await function(argument, ctx) or ())
+
+
+def _collect(program: Program, pairs: Iterable[Any] | None, groups: Groups, ctx: Context) -> None:
+    for pair in pairs or ():
+        try:
+            key, value = pair
+        except (TypeError, ValueError):
+            raise OutputError(
+                f"map of {program.name} yielded {str(pair)[:80]!r}, not a (key, value) pair"
+                f"{_item_place(ctx)}"
+            ) from None
+        groups.add(key, value)
+        if groups.pairs >= COMBINE_EVERY_PAIRS and program.combine is not None:
+            _combined(program, groups, ctx)
+
+
+def _combined(program: Program, groups: Groups, ctx: Context) -> Groups:
+    combine = program.combine
+    if combine is not None:
+        with _blame("combine", program, ctx):
+            groups.combine(lambda key, values: combine(key, values, ctx))
+    return groups
+
+
+def _as_row(row: Any) -> Row:
+    return row if isinstance(row, Mapping) else {"value": row}
+
+
+@contextmanager
+def _blame(function: str, program: Program, ctx: Context) -> Iterator[None]:
+    """Turn whatever a program raises into a TaskError that says where."""
+    try:
+        yield
+    except NonRetryable as exc:
+        raise UserCodeError(_report(function, program, ctx, exc), retryable=False) from exc
+    except FanfoldError:
+        raise
+    except Exception as exc:
+        raise UserCodeError(_report(function, program, ctx, exc)) from exc
+
+
+def _report(function: str, program: Program, ctx: Context, exc: Exception) -> str:
+    frames = traceback.extract_tb(exc.__traceback__)
+    frame = frames[-1] if frames else None
+    line = f" ({frame.filename.rpartition('/')[2]}, line {frame.lineno})" if frame else ""
+    place = _item_place(ctx) if function == "map" else ""
+    text = f"{function} of {program.name} raised {type(exc).__name__}: {exc}{line}{place}"
+    return text[:MAX_MESSAGE_LENGTH]
+
+
+def _item_place(ctx: Context) -> str:
+    place = ctx.place
+    return f", at {place}" if place else ""

@@ -1,0 +1,84 @@
+"""The port to the ledger: what has been done, decided in small atomic steps.
+
+Delivery is at least once and in any order; the ledger makes it exactly once. Every step is safe to
+repeat, and a step by an attempt that is no longer current changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from engine.attempt import Attempt, Outcome
+from engine.job import JobError, JobId, TaskId
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """The right to run one attempt, as dispatched: three names, no data."""
+
+    job: JobId
+    task: TaskId
+    number: int
+
+
+class Verdict(StrEnum):
+    """What the ledger said to a commit or failure."""
+
+    ACCEPTED = "ACCEPTED"
+    REPEATED = "REPEATED"
+    """The same attempt had already said so."""
+    FENCED = "FENCED"
+    """The attempt no longer holds its task: another took over, or the job has ended."""
+
+
+class Ledger(Protocol):
+    """State of tasks, changed by the attempts that hold them.
+
+    Promised: at most one attempt of a task is committed; ``version`` of the job rises by one with
+    every change, followed by a ring of its bell; closing a phase and opening the next happen in the
+    commit that closes it. Not promised: that an attempt runs only once, or that attempts run in
+    order. Raises ``UnavailableError`` when the store does not answer; the step may then have
+    happened, and repeating it is safe.
+    """
+
+    async def claim(self, claim: Claim, *, worker: str) -> Attempt | None:
+        """Take a task for *worker* under a lease; None when the claim is out of date."""
+        ...
+
+    async def renew(self, claims: Sequence[Claim]) -> Iterable[Claim]:
+        """Extend the leases of *claims* and return those that are lost and must stop."""
+        ...
+
+    async def commit(self, claim: Claim, outcome: Outcome) -> Verdict:
+        """Make an attempt's outcome the task's."""
+        ...
+
+    async def fail(self, claim: Claim, error: JobError) -> Verdict:
+        """End an attempt: the task is tried again later, or the job fails."""
+        ...
+
+    async def release(self, claim: Claim) -> None:
+        """Hand a task back untried, as when a worker is told to stop; no attempt is charged."""
+        ...
+
+
+class Sweeper(Protocol):
+    """Repair of what dead workers left behind."""
+
+    async def sweep(self) -> int:
+        """Try again every task whose lease has run out, end every job that ran out of time.
+
+        Returns how many there were.
+        """
+        ...
+
+    async def ended_jobs(self) -> Sequence[JobId]:
+        """Return some ended jobs whose temporary data may still be there."""
+        ...
+
+    async def cleaned(self, job: JobId) -> None:
+        """Note that an ended job's temporary data is gone."""
+        ...

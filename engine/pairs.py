@@ -1,0 +1,181 @@
+"""Pairs on their way from map to reduce: grouped, cut into partitions, grouped again.
+
+A piece is one blob: the partitions of a map task one after another, each an Arrow IPC stream, so
+that a reducer reads its own part of every piece with one range request. A column is typed where all
+its keys (or values) are strings, 64-bit integers or (values only) finite floats, which sorts and
+decodes at the speed of C; anything else is canonical JSON.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from engine.jsonvalue import decode, encode, encode_key
+from engine.partition import partition_of
+
+
+class Groups:
+    """Values by key, as a map task collects them.
+
+    Strings and integers stand for themselves; any other key is kept as its canonical JSON, so that
+    ``1``, ``1.0`` and ``True``, which Python takes for equal, stay apart.
+    """
+
+    def __init__(self) -> None:
+        self._values: dict[Any, list[Any]] = {}
+        self.pairs = 0
+
+    def add(self, key: Any, value: Any) -> None:
+        """Add one pair.
+
+        Raises:
+            OutputError: JSON cannot hold the key.
+        """
+        kind = type(key)
+        if kind is not str and kind is not int:
+            key = encode_key(key)
+        values = self._values.get(key)
+        if values is None:
+            self._values[key] = [value]
+        else:
+            values.append(value)
+        self.pairs += 1
+
+    def combine(self, merge: Any) -> None:
+        """Replace the values of every key that has several by ``merge(key, values)``."""
+        for key, values in self._values.items():
+            if len(values) > 1:
+                plain = decode(key) if type(key) is bytes else key
+                values[:] = [merge(plain, values)]
+        self.pairs = len(self._values)
+
+    def to_piece(self, partitions: int) -> tuple[bytes, tuple[int, ...]]:
+        """Cut the pairs into partitions by their keys.
+
+        Args:
+            partitions: Reducer count, at least 1.
+
+        Returns:
+            The piece, and the ``partitions + 1`` byte offsets between its partitions.
+
+        Raises:
+            OutputError: JSON cannot hold a value, or an integer has more than 64 bits.
+        """
+        keys = list(self._values)
+        counts = np.fromiter(map(len, self._values.values()), dtype=np.int64, count=len(keys))
+        table = pa.table(
+            {
+                "key": _key_column(keys).take(pa.array(np.repeat(np.arange(len(keys)), counts))),
+                "value": _value_column(list(chain.from_iterable(self._values.values()))),
+            }
+        )
+        sink = pa.BufferOutputStream()
+        cuts = [0]
+        for part in _split(table, keys, counts, partitions):
+            if part.num_rows:
+                with pa.ipc.new_stream(sink, part.schema) as writer:
+                    writer.write_table(part)
+            cuts.append(sink.tell())
+        return sink.getvalue().to_pybytes(), tuple(cuts)
+
+
+def read_groups(parts: Iterable[bytes]) -> Iterator[tuple[Any, list[Any]]]:
+    """Group the pairs of one partition.
+
+    Args:
+        parts: The partition's bytes from every map task, in task order; empty ones are skipped.
+
+    Yields:
+        Each key once, in key order (strings by code point, integers by value, mixed keys by their
+        JSON), with all its values in map task order and then in the order they were added.
+    """
+    tables = [pa.ipc.open_stream(part).read_all() for part in parts if part]
+    if not tables:
+        return
+    keys = _joined([table.column("key") for table in tables])
+    order = pc.sort_indices(keys)
+    keys = keys.take(order)
+    values = _decoded(_joined([table.column("value") for table in tables]).take(order))
+    starts = _group_starts(keys)
+    ends = [*starts[1:].tolist(), len(values)]
+    for key, start, end in zip(_decoded(keys.take(pa.array(starts))), starts, ends, strict=True):
+        yield key, values[start:end]
+
+
+def _key_column(keys: Sequence[Any]) -> pa.Array:
+    typed = _typed(keys, {str: pa.utf8(), int: pa.int64()})
+    if typed is not None:
+        return typed
+    return pa.array([k if type(k) is bytes else encode_key(k) for k in keys], pa.binary())
+
+
+def _value_column(values: Sequence[Any]) -> pa.Array:
+    typed = _typed(values, {str: pa.utf8(), int: pa.int64(), float: pa.float64()})
+    return pa.array(map(encode, values), pa.binary()) if typed is None else typed
+
+
+def _typed(items: Sequence[Any], types: dict[type, pa.DataType]) -> pa.Array | None:
+    """Return a typed column if all *items* are of one of *types* and fit, else None."""
+    kinds = set(map(type, items))
+    kind = kinds.pop() if len(kinds) == 1 else None
+    if kind not in types or (kind is float and not all(map(math.isfinite, items))):
+        return None
+    try:
+        return pa.array(items, types[kind])
+    except (pa.ArrowInvalid, OverflowError, UnicodeEncodeError):
+        return None
+
+
+def _split(
+    table: pa.Table, keys: Sequence[Any], counts: np.ndarray[Any, Any], partitions: int
+) -> Iterator[pa.Table]:
+    if partitions == 1:
+        yield table
+        return
+    owner_of_key = np.fromiter(
+        (partition_of(_hashed(key), partitions=partitions) for key in keys),
+        dtype=np.uint16,
+        count=len(keys),
+    )
+    owners = np.repeat(owner_of_key, counts)
+    table = table.take(pa.array(np.argsort(owners, kind="stable")))
+    bounds = np.concatenate(([0], np.cumsum(np.bincount(owners, minlength=partitions))))
+    for start, end in zip(bounds, bounds[1:], strict=False):
+        yield table.slice(start, end - start)
+
+
+def _hashed(key: Any) -> bytes:
+    return key if type(key) is bytes else orjson.dumps(key)
+
+
+def _joined(columns: list[pa.ChunkedArray]) -> pa.Array:
+    if len({column.type for column in columns}) > 1:
+        columns = [_as_json(column) for column in columns]
+    return pa.concat_arrays(chunk for column in columns for chunk in column.chunks)
+
+
+def _as_json(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if column.type == pa.binary():
+        return column
+    return pa.chunked_array([pa.array(map(encode_key, column.to_pylist()), pa.binary())])
+
+
+def _decoded(column: pa.Array) -> list[Any]:
+    if column.type == pa.binary():
+        return [decode(item) for item in column.to_pylist()]
+    if column.type == pa.utf8():
+        return column.to_pylist()
+    return column.to_numpy().tolist()
+
+
+def _group_starts(keys: pa.Array) -> np.ndarray[Any, Any]:
+    changes = pc.not_equal(keys[1:], keys[:-1]).to_numpy(zero_copy_only=False)
+    return np.concatenate(([0], np.flatnonzero(changes) + 1))

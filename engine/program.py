@@ -1,0 +1,96 @@
+"""A program: the functions of a map-reduce, registered on the server under a name.
+
+Callers name a program; they never send code. See ``docs/PROGRAMS.md`` for how to write one.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import BaseModel, ValidationError
+
+from engine.errors import InputError, Issue
+from engine.spec import issues_of
+
+NAME_PATTERN: Final = re.compile(r"[a-z][a-z0-9_.-]{0,99}")
+_NO_PARAMS: Final = {"type": "object", "properties": {}, "additionalProperties": False}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program:
+    """A map-reduce in Python.
+
+    Attributes:
+        name: What callers submit; lower-case letters, digits, ``_``, ``.`` and ``-``.
+        map: ``map(item, ctx)`` yields ``(key, value)`` pairs; rows when there is no ``reduce``.
+            May be ``async def`` for work that waits on others.
+        map_batch: Instead of ``map``: ``map_batch(items, ctx)`` gets a whole batch as a list.
+        combine: ``combine(key, values, ctx)`` returns one value for several of a map task. May run
+            any number of times, so it must not matter in which groups values are combined.
+        reduce: ``reduce(key, values, ctx)`` returns the key's value; a mapping becomes the row's
+            columns, anything else the row ``{"key": …, "value": …}``. Rows are in key order within
+            each result file.
+        finish: ``finish(rows, ctx)`` sees every row once and yields the final rows: for ordering
+            and limiting.
+        params: The pydantic model of the job's parameters.
+        description: A sentence for people.
+
+    Keys and values are JSON values. Equal keys are those with the same canonical JSON.
+    """
+
+    name: str
+    map: Callable[..., Any] | None = None
+    map_batch: Callable[..., Any] | None = None
+    combine: Callable[..., Any] | None = None
+    reduce: Callable[..., Any] | None = None
+    finish: Callable[..., Any] | None = None
+    params: type[BaseModel] | None = None
+    description: str | None = None
+
+    def __post_init__(self) -> None:
+        if not NAME_PATTERN.fullmatch(self.name):
+            raise ValueError(f"program name {self.name!r} does not match {NAME_PATTERN.pattern}")
+        if (self.map is None) == (self.map_batch is None):
+            raise ValueError(f"program {self.name}: give exactly one of map and map_batch")
+        if self.combine is not None and self.reduce is None:
+            raise ValueError(f"program {self.name}: combine needs a reduce")
+
+    @property
+    def is_map_only(self) -> bool:
+        """Whether map's output is the result."""
+        return self.reduce is None
+
+    @property
+    def is_async(self) -> bool:
+        """Whether the map waits on others, so that many batches share one process."""
+        function = self.map or self.map_batch
+        return inspect.isasyncgenfunction(function) or inspect.iscoroutinefunction(function)
+
+    @property
+    def params_schema(self) -> dict[str, Any]:
+        """JSON Schema of the parameters."""
+        return self.params.model_json_schema() if self.params else dict(_NO_PARAMS)
+
+    def parse_params(self, params: dict[str, Any], *path: str) -> Any:
+        """Check *params* and return an instance of the program's model.
+
+        Args:
+            params: The submitted parameters.
+            path: Where they stand in the input, for the issues.
+
+        Raises:
+            InputError: They do not fit; every problem is listed.
+        """
+        if self.params is None:
+            unknown = [Issue((*path, name), f"{self.name} takes no parameters") for name in params]
+            if unknown:
+                raise InputError(*unknown)
+            return {}
+        try:
+            return self.params.model_validate(params)
+        except ValidationError as exc:
+            raise InputError(*issues_of(exc, *path)) from exc

@@ -1,0 +1,53 @@
+"""JSONL: an item is the JSON value of a line; blank lines are skipped."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import orjson
+
+from engine.errors import RecordError
+from engine.source.chunk import Chunk
+
+
+def read_items(chunk: Chunk) -> list[Any]:
+    """Return the values of *chunk*.
+
+    Raises:
+        RecordError: A line is not UTF-8, not JSON, or too long.
+    """
+    chunk.check_lines()
+    loads = orjson.loads
+    try:
+        return [loads(line) for line in chunk.data.split(b"\n") if line and not line.isspace()]
+    except orjson.JSONDecodeError as exc:
+        raise _invalid(chunk, exc) from exc
+
+
+def offset_of(chunk: Chunk, index: int) -> int:
+    """Return the offset in the file of the item *index* of *chunk*."""
+    return next(offset for i, (offset, _) in enumerate(_lines(chunk)) if i == index)
+
+
+def _lines(chunk: Chunk) -> Iterator[tuple[int, bytes]]:
+    """Yield each line that is not blank, with its offset in the file."""
+    offset = chunk.start
+    for line in chunk.data.split(b"\n"):
+        if line and not line.isspace():
+            yield offset, line
+        offset += len(line) + 1
+
+
+def _invalid(chunk: Chunk, error: orjson.JSONDecodeError) -> RecordError:
+    """Find the first bad line again and say where it is; off the fast path."""
+    for offset, line in _lines(chunk):
+        try:
+            orjson.loads(line)
+        except orjson.JSONDecodeError as exc:
+            Chunk(chunk.name, offset, line).text()
+            return RecordError(
+                f"{chunk.name}: the record at byte {offset} is not JSON: {exc.msg}, "
+                f"column {exc.colno}"
+            )
+    return RecordError(f"{chunk.name}: {error}")

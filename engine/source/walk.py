@@ -1,0 +1,142 @@
+"""Walks a folder for the files that a pattern of names matches.
+
+The folder is walked once for all parts of the pattern, each folder carrying the set of positions
+in the pattern that it has reached. ``**/*/**/*`` therefore costs no more than ``**``, and folders
+that cannot match are never entered.
+
+Links are followed where they stay below the source roots. A folder that is reached by several
+links is walked once, so that circles end.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from fnmatch import translate
+from typing import NamedTuple
+
+from engine.source.uri import EVERYTHING, is_utf8, refusal, shown
+
+Resolve = Callable[[str], str]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFile:
+    """A readable regular file.
+
+    Attributes:
+        path: Absolute path by which it was reached.
+        real: The same file's path without links.
+        size_bytes: Its present length.
+    """
+
+    path: str
+    real: str
+    size_bytes: int
+
+
+class _Folder(NamedTuple):
+    path: str
+    real: str
+    reached: frozenset[int]
+
+
+def walk(
+    path: str, *, real: str, pattern: Sequence[str], resolve: Resolve, uri: str
+) -> Iterator[FoundFile]:
+    """Find the files below a folder that match, in no particular order.
+
+    Folders come before links to folders, so that which of two names a file gets does not depend
+    on the order in which the disk lists them.
+
+    Args:
+        path: The folder to start in.
+        real: The same folder without links.
+        pattern: Names with wildcards, as in ``UriPath``.
+        resolve: Turns the path of a link into a real path, or raises SourceError.
+        uri: For messages.
+
+    Raises:
+        SourceError: A match is a link out of the roots, not a regular file, or may not be read;
+            or a folder on the way may not be listed.
+    """
+    names = _Pattern(pattern)
+    folders = [_Folder(path, real, names.start)]
+    links: list[_Folder] = []
+    entered: set[tuple[str, frozenset[int]]] = set()
+    while folders or links:
+        if not folders:
+            links.sort(reverse=True)
+            folders.append(links.pop())
+        folder = folders.pop()
+        if (folder.real, folder.reached) in entered:
+            continue
+        entered.add((folder.real, folder.reached))
+        try:
+            with os.scandir(folder.path) as entries:
+                for entry in entries:
+                    reached = names.after(folder.reached, entry.name)
+                    if not reached:
+                        continue
+                    is_link = entry.is_symlink()
+                    real = resolve(entry.path) if is_link else os.path.join(folder.real, entry.name)
+                    if entry.is_dir():
+                        (links if is_link else folders).append(_Folder(entry.path, real, reached))
+                    elif names.end in reached:
+                        yield checked_file(entry.path, real=real, status=entry.stat(), uri=uri)
+        except OSError as exc:
+            raise refusal(uri, f"{shown(exc.filename)} cannot be read: {exc.strerror}") from exc
+
+
+def checked_file(path: str, *, real: str, status: os.stat_result, uri: str) -> FoundFile:
+    """Return the file when it can be read as one.
+
+    Raises:
+        SourceError: It is not a regular file, may not be read, or has a name that is not UTF-8.
+    """
+    name = shown(os.path.basename(path))
+    if not stat.S_ISREG(status.st_mode):
+        raise refusal(uri, f"{name} is not a regular file")
+    if not os.access(path, os.R_OK):
+        raise refusal(uri, f"{name} may not be read: permission denied")
+    if not is_utf8(path):
+        raise refusal(uri, f"the file name {name} is not UTF-8")
+    return FoundFile(path, real, status.st_size)
+
+
+class _Pattern:
+    """Names with wildcards, as the states of a small automaton.
+
+    State ``i`` means that the names from ``i`` on are still to be matched; ``end`` means a match.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = names
+        self._matches = [re.compile(translate(name)).match for name in names]
+        self.end = len(names)
+        self.start = self._with_skipped({0})
+
+    def after(self, reached: frozenset[int], name: str) -> frozenset[int]:
+        """Return the states after going on to *name*; empty when nothing can match below it."""
+        following = set()
+        is_hidden = name.startswith(".") or name == "__pycache__"
+        for state in reached - {self.end}:
+            wanted = self._names[state]
+            if wanted == EVERYTHING:
+                if not is_hidden:
+                    following.add(state)
+            elif wanted == name or (
+                (not is_hidden or wanted.startswith(".")) and self._matches[state](name)
+            ):
+                following.add(state + 1)
+        return self._with_skipped(following)
+
+    def _with_skipped(self, states: set[int]) -> frozenset[int]:
+        """Add what is reached because ``**`` also matches no folder at all."""
+        for state in range(self.end):
+            if state in states and self._names[state] == EVERYTHING:
+                states.add(state + 1)
+        return frozenset(states)

@@ -1,0 +1,88 @@
+"""Checking a submitted input, so that every problem is told at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from engine.catalog import Catalog
+from engine.errors import InputError, Issue, OutputError
+from engine.jsonvalue import encode
+from engine.program import Program
+from engine.spec import JobSpec, parse_spec
+
+MAX_INLINE_BYTES: Final = 1024 * 1024
+MAX_ISSUES: Final = 100
+"""More would make the answer larger than the input."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedInput:
+    """An input without a problem, and the program that it names."""
+
+    spec: JobSpec
+    program: Program
+
+
+def check_input(catalog: Catalog, data: Mapping[str, Any], *also: Issue) -> CheckedInput:
+    """Check an input whose names are the contract's; null means left out.
+
+    What can be checked apart is: a wrong tag does not hide a wrong parameter.
+
+    Args:
+        catalog: The programs that may be named.
+        data: The input.
+        also: Problems found elsewhere, to be told together.
+
+    Raises:
+        InputError: Something is wrong; every problem is listed with its path, 100 at most.
+    """
+    issues = list(also)
+    spec = _spec(data, issues)
+    program = _program(catalog, data, issues)
+    _check_size(data, issues)
+    if issues or spec is None or program is None:
+        raise InputError(*dict.fromkeys(issues[:MAX_ISSUES]))
+    return CheckedInput(spec=spec, program=program)
+
+
+def _spec(data: Mapping[str, Any], issues: list[Issue]) -> JobSpec | None:
+    try:
+        return parse_spec(dict(data))
+    except InputError as exc:
+        issues += exc.issues
+        return None
+
+
+def _program(catalog: Catalog, data: Mapping[str, Any], issues: list[Issue]) -> Program | None:
+    name, params = data.get("program"), data.get("params")
+    if not isinstance(name, str) or not name:
+        return None
+    try:
+        program = catalog.require(name)
+        if isinstance(params, dict | None):
+            program.parse_params(params or {}, "input", "params")
+    except InputError as exc:
+        issues += exc.issues
+        return None
+    return program
+
+
+def _check_size(data: Mapping[str, Any], issues: list[Issue]) -> None:
+    """Refuse what JSON, and so the store, cannot hold, and more inline items than it should."""
+    source = data.get("source")
+    inline = source.get("inline") if isinstance(source, Mapping) else None
+    path = ("input", "source", "inline")
+    try:
+        size_bytes = len(encode(inline))
+        path = ("input",)
+        encode({**data, "source": None})
+        path = ("input", "source")
+        encode({**source, "inline": None} if isinstance(source, Mapping) else source)
+    except OutputError as exc:
+        issues.append(Issue(path, exc.message))
+        return
+    if size_bytes > MAX_INLINE_BYTES:
+        message = f"the items have {size_bytes} bytes as JSON, the limit is {MAX_INLINE_BYTES}"
+        issues.append(Issue(("input", "source", "inline"), message))

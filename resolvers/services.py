@@ -1,0 +1,56 @@
+"""What every resolver works with, and on whose behalf."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from engine.bell import Bell
+from engine.blobs import BlobStore
+from engine.catalog import Catalog
+from engine.jobs import JobControl, JobStore
+from engine.source.roots import SourceRoots
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What this deployment tells its callers about itself.
+
+    Attributes:
+        inline_result_bytes: Largest result that is shown whole in a job's status.
+        max_wait_ms: Longest time that a submit may wait for its job to end.
+        version: Version of the service.
+    """
+
+    inline_result_bytes: int
+    max_wait_ms: int
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """The ports and values of one process; built once, in ``app``."""
+
+    catalog: Catalog
+    jobs: JobStore
+    control: JobControl
+    blobs: BlobStore
+    bell: Bell
+    roots: SourceRoots
+    limits: Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who is calling.
+
+    Attributes:
+        subject: The person or program, as shown in ``submittedBy``.
+        tenant: Whose jobs they see; nothing of another tenant exists for them.
+    """
+
+    subject: str
+    tenant: str
+
+
+LOCAL_CALLER: Final = Caller(subject="local", tenant="local")

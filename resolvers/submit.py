@@ -1,0 +1,112 @@
+"""Accepting a job, and waiting for a small one to end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import aclosing, suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+from engine.errors import Issue, NotFoundError, SourceError
+from engine.job import Job, JobId, new_job_id
+from engine.jobs import NewJob
+from engine.plan import Plan, plan_inline
+from engine.source.roots import SourceRoots
+from resolvers.check import CheckedInput, check_input
+from resolvers.hub import StatusHub
+from resolvers.ids import no_such_job
+from resolvers.read import get_job
+from resolvers.services import Caller, Limits, Services
+
+URIS_PATH: Final = ("input", "source", "files", "uris")
+_WAIT_INTERVAL_MS: Final = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Submitted:
+    """The job that a submit leads to; ``created`` is False for a repeated idempotency key."""
+
+    job: Job
+    created: bool
+
+
+async def submit_job(
+    services: Services,
+    *,
+    hub: StatusHub,
+    caller: Caller,
+    data: Mapping[str, Any],
+    wait_up_to_ms: int = 0,
+) -> Submitted:
+    """Accept a job and return it, at once or when it has ended.
+
+    Args:
+        services: What this process works with.
+        hub: Follows the job while waiting.
+        caller: Who submits.
+        data: The input with the contract's names, without ``waitUpToMs``.
+        wait_up_to_ms: Return the job as it stands after this time; 0 returns it at once.
+
+    Raises:
+        InputError: Something in the input is wrong; every problem is listed.
+        SourceError: A URI leads nowhere or where it must not.
+        IdempotencyConflictError: The key was used with another input.
+    """
+    checked = check_input(services.catalog, data, *_wait_issues(wait_up_to_ms, services.limits))
+    await _probe(services.roots, checked)
+    accepted = await services.jobs.accept(_new_job(caller, checked))
+    if wait_up_to_ms:
+        await _wait_for_end(hub, caller, accepted.id, wait_s=wait_up_to_ms / 1000)
+    job = await get_job(services, caller=caller, job_id=accepted.id)
+    if job is None:
+        raise NotFoundError(no_such_job(accepted.id))
+    return Submitted(job=job, created=accepted.created)
+
+
+def _wait_issues(wait_up_to_ms: int, limits: Limits) -> list[Issue]:
+    if 0 <= wait_up_to_ms <= limits.max_wait_ms:
+        return []
+    message = f"must be 0 to {limits.max_wait_ms}, is {wait_up_to_ms}"
+    return [Issue(("input", "waitUpToMs"), message)]
+
+
+async def _probe(roots: SourceRoots, checked: CheckedInput) -> None:
+    files = checked.spec.source.files
+    if files is None:
+        return
+    try:
+        await asyncio.to_thread(roots.probe, files.uris)
+    except SourceError as exc:
+        raise located(exc) from exc
+
+
+def located(error: SourceError) -> SourceError:
+    """Return *error* with the place in the input that it is about."""
+    return SourceError(error.message, location=error.location, path=error.path or URIS_PATH)
+
+
+def _new_job(caller: Caller, checked: CheckedInput) -> NewJob:
+    return NewJob(
+        id=new_job_id(),
+        tenant=caller.tenant,
+        submitted_by=caller.subject,
+        spec=checked.spec,
+        plan=_plan_of_inline(checked),
+        is_async=checked.program.is_async,
+        is_map_only=checked.program.is_map_only,
+    )
+
+
+def _plan_of_inline(checked: CheckedInput) -> Plan | None:
+    if checked.spec.source.inline is None:
+        return None
+    return plan_inline(checked.spec, is_map_only=checked.program.is_map_only)
+
+
+async def _wait_for_end(hub: StatusHub, caller: Caller, job: JobId, *, wait_s: float) -> None:
+    states = hub.follow(caller, job, min_interval_ms=_WAIT_INTERVAL_MS)
+    with suppress(TimeoutError):
+        async with asyncio.timeout(wait_s), aclosing(states):
+            async for _ in states:
+                pass

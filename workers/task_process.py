@@ -1,0 +1,150 @@
+"""A task process as its worker sees it: started, given attempts, killed.
+
+Programs run in a process of their own, so that a time limit, a cancellation and a crash act on code
+that never yields, and the worker's heartbeats go on whatever a program does. The process ends with
+its worker: it watches the connection, and the kernel kills it when the worker dies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import logging
+import socket
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final
+
+from engine.attempt import Attempt, Outcome
+from engine.errors import TaskCrashedError, TaskTimeoutError
+from engine.job import JobError
+from workers.frames import frame, read_frame
+
+STREAM_LIMIT: Final = 2**20
+
+log = logging.getLogger(__name__)
+
+
+class AttemptFailed(Exception):
+    """The attempt ended with an error that the ledger is to be told."""
+
+    def __init__(self, error: JobError) -> None:
+        super().__init__(error.message)
+        self.error = error
+
+
+class TaskProcess:
+    """One task process and the attempts it has been given.
+
+    Args:
+        command: Starts the process; the number of the file descriptor of its end of the connection
+            is added as the last argument.
+        environment: The process' whole environment.
+        one_at_a_time: Stop an attempt by killing the process rather than by asking it to.
+    """
+
+    def __init__(
+        self, command: Sequence[str], *, environment: Mapping[str, str], one_at_a_time: bool
+    ) -> None:
+        self._command = command
+        self._environment = environment
+        self._one_at_a_time = one_at_a_time
+        self._process: asyncio.subprocess.Process | None = None
+        self._writer: asyncio.StreamWriter | None = None
+        self._listener: asyncio.Task[None] | None = None
+        self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._ids = itertools.count()
+        self._starting = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Start the process unless it runs."""
+        async with self._starting:
+            if self._process is not None and self._process.returncode is None:
+                return
+            ours, theirs = socket.socketpair()
+            with theirs:
+                self._process = await asyncio.create_subprocess_exec(
+                    *self._command,
+                    str(theirs.fileno()),
+                    stdin=asyncio.subprocess.DEVNULL,
+                    pass_fds=[theirs.fileno()],
+                    env=self._environment,
+                    start_new_session=True,
+                )
+            reader, self._writer = await asyncio.open_connection(sock=ours, limit=STREAM_LIMIT)
+            self._listener = asyncio.create_task(self._listen(self._process, reader))
+
+    async def run(self, attempt: Attempt) -> Outcome:
+        """Run one attempt; cancelling this stops it.
+
+        Raises:
+            AttemptFailed: The attempt failed, ran out of time, or its process died.
+        """
+        await self.start()
+        id_ = next(self._ids)
+        answer = self._waiting[id_] = asyncio.get_running_loop().create_future()
+        try:
+            self._send({"id": id_, "attempt": attempt.to_json()})
+            async with asyncio.timeout(attempt.timeout_s):
+                message = await answer
+        except TimeoutError:
+            await self._stop_attempt(id_)
+            limit = f"{attempt.timeout_s:g} s"
+            raise _failed(TaskTimeoutError(f"{attempt.task} ran longer than {limit}")) from None
+        except asyncio.CancelledError:
+            await asyncio.shield(self._stop_attempt(id_))
+            raise
+        finally:
+            self._waiting.pop(id_, None)
+        if "error" in message:
+            raise AttemptFailed(JobError(**message["error"]))
+        return Outcome.from_json(message["outcome"])
+
+    async def stop(self) -> None:
+        """Kill the process and wait until it is gone."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+        if self._listener is not None:
+            await self._listener
+
+    def _send(self, message: dict[str, Any]) -> None:
+        if self._writer is not None:
+            self._writer.write(frame(message))
+
+    async def _stop_attempt(self, id_: int) -> None:
+        if self._one_at_a_time:
+            await self.stop()
+            await self.start()
+        else:
+            self._send({"cancel": id_})
+
+    async def _listen(
+        self, process: asyncio.subprocess.Process, reader: asyncio.StreamReader
+    ) -> None:
+        """Hand answers to those who wait; when the process dies, tell all of them."""
+        with suppress(EOFError, ConnectionError):
+            while True:
+                message = await read_frame(reader)
+                answer = self._waiting.pop(message["id"], None)
+                if answer is not None and not answer.done():
+                    answer.set_result(message)
+        status = await process.wait()
+        if self._writer is not None and self._process in (process, None):
+            self._writer.close()
+        reason = f"was killed by signal {-status}" if status < 0 else f"exited with {status}"
+        crash = _failed(TaskCrashedError(f"the task's process {reason}")).error
+        for answer in list(self._waiting.values()):
+            if not answer.done():
+                answer.set_result({"error": _plain(crash)})
+
+
+def _failed(exc: TaskTimeoutError | TaskCrashedError) -> AttemptFailed:
+    return AttemptFailed(JobError(code=exc.code, message=exc.message, retryable=exc.retryable))
+
+
+def _plain(error: JobError) -> dict[str, Any]:
+    return {"code": error.code, "message": error.message, "retryable": error.retryable}

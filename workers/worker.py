@@ -1,0 +1,110 @@
+"""A worker: claims dispatched tasks, has them run, reports to the ledger, keeps its leases alive.
+
+It runs no program itself. What it leaves undone, being killed at any moment, the sweepers of the
+other workers repair.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import replace
+from typing import Final, TypeVar
+
+from engine.attempt import Attempt, Outcome
+from engine.errors import UnavailableError
+from engine.ledger import Claim, Ledger, Verdict
+from workers.task_process import AttemptFailed, TaskProcess
+
+HEARTBEAT_EVERY_S: Final = 1.0
+RETRY_AFTER_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+
+class Worker:
+    """Runs attempts under leases.
+
+    Args:
+        name: Shown with the tasks it runs; unique among workers.
+        ledger: Decides what is done.
+    """
+
+    def __init__(self, name: str, ledger: Ledger) -> None:
+        self.name = name
+        self._ledger = ledger
+        self._running: dict[Claim, asyncio.Task[Outcome]] = {}
+
+    async def run(self, claim: Claim, process: TaskProcess) -> None:
+        """Run a dispatched attempt in *process*, from its claim to its commit.
+
+        An attempt that is out of date is passed over. Cancelling this stops the attempt and hands
+        the task back untried.
+
+        Raises:
+            UnavailableError: The ledger did not answer the claim; the dispatch will come again.
+        """
+        if claim in self._running:
+            return
+        attempt = await self._ledger.claim(claim, worker=self.name)
+        if attempt is not None:
+            await self._run_claimed(claim, attempt, process)
+
+    async def keep_leases(self) -> None:
+        """Extend the leases of what runs, every second; stop what has been lost."""
+        while True:
+            await asyncio.sleep(HEARTBEAT_EVERY_S)
+            if not self._running:
+                continue
+            try:
+                self._stop(await self._ledger.renew(tuple(self._running)))
+            except UnavailableError as exc:
+                log.warning("heartbeat: %s", exc)
+
+    async def _run_claimed(self, claim: Claim, attempt: Attempt, process: TaskProcess) -> None:
+        execution = self._running[claim] = asyncio.create_task(process.run(attempt))
+        try:
+            outcome = await execution
+        except AttemptFailed as exc:
+            error = replace(exc.error, task_id=claim.task)
+            log.info("%s of %s failed: %s", claim.task, claim.job, error.message)
+            await _insist(lambda: self._ledger.fail(claim, error))
+        except asyncio.CancelledError:
+            execution.cancel()
+            await asyncio.wait([execution])
+            await _insist(lambda: self._ledger.release(claim))
+            if not _was_lost():
+                raise
+        else:
+            verdict = await _insist(lambda: self._ledger.commit(claim, outcome))
+            if verdict is Verdict.FENCED:
+                log.info("%s of %s: attempt %d was fenced", claim.task, claim.job, claim.number)
+        finally:
+            del self._running[claim]
+
+    def _stop(self, lost: Iterable[Claim]) -> None:
+        for claim in lost:
+            if execution := self._running.get(claim):
+                execution.cancel()
+
+
+def _was_lost() -> bool:
+    """Tell an execution that was stopped from this very task being cancelled."""
+    task = asyncio.current_task()
+    return task is not None and not task.cancelling()
+
+
+async def _insist(step: Callable[[], Awaitable[T]]) -> T:
+    """Repeat a step of the ledger until it answers; every step is safe to repeat."""
+    failures = 0
+    while True:
+        try:
+            return await step()
+        except UnavailableError as exc:
+            log.warning("ledger: trying again: %s", exc)
+            pause_s = RETRY_AFTER_S[min(failures, len(RETRY_AFTER_S) - 1)]
+            await asyncio.sleep(pause_s * random.uniform(0.5, 1))  # noqa: S311 - spreads retries
+            failures += 1
