@@ -1,9 +1,10 @@
 """arq's worker, woken at once.
 
 As it comes, arq looks at its queue twice a second, starts a job in four round trips and exits when
-Redis is away for three seconds. This subclass, no fork, blocks on the token that ``arq_dispatch.lua``
-leaves beside a job, picks up due jobs with their payload in one script, and waits out an absent
-Redis. Retries, results and leases are the ledger's, so arq's own bookkeeping of them is left out.
+Redis is away for three seconds. This subclass, no fork, blocks on the token that
+``arq_dispatch.lua`` leaves beside a job, picks up due jobs with their payload in one script, and
+waits out an absent Redis. Retries, results and leases are the ledger's, so arq's own bookkeeping of
+them is left out.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from arq.worker import Worker, func
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from adapters.redis_client import connect, source_of
+from adapters.redis_client import connect, reply, source_of
 from engine.jsonvalue import decode, encode
 
 QUEUE_PREFIX: Final = "fanfold:queue:"
@@ -68,6 +69,7 @@ class EventWorker(Worker):
     async def main(self) -> None:
         """Pick up jobs whenever there is room, until cancelled."""
         pickup = self._redis.register_script(source_of("pickup"))
+        wake_key = f"{self.queue_name}:wake"
         while True:
             await self._has_room.wait()
             try:
@@ -75,7 +77,7 @@ class EventWorker(Worker):
                 found = await pickup(keys=[self.queue_name], args=[room, HIDDEN_MS])
                 self._start(found)
                 if not found:
-                    await self._redis.blpop([f"{self.queue_name}:wake"], timeout=LOOK_EVERY_S)
+                    await reply(self._redis.blpop([wake_key], LOOK_EVERY_S))  # type: ignore[arg-type]
             except (RedisError, OSError) as exc:
                 log.warning("queue %s: waiting for Redis: %s", self.queue_name, exc)
                 await asyncio.sleep(RETRY_AFTER_S)
@@ -97,7 +99,7 @@ class EventWorker(Worker):
                 continue
             self.job_counter += 1
             self.tasks[name] = task = self.loop.create_task(self._run(payload), name=name)
-            task.add_done_callback(lambda _, name=name: self._ended(name))
+            task.add_done_callback(self._ended)
         if self.job_counter >= self.max_jobs:
             self._has_room.clear()
 
@@ -111,7 +113,7 @@ class EventWorker(Worker):
         else:
             self.jobs_complete += 1
 
-    def _ended(self, name: str) -> None:
-        del self.tasks[name]
+    def _ended(self, task: asyncio.Task[Any]) -> None:
+        del self.tasks[task.get_name()]
         self.job_counter -= 1
         self._has_room.set()

@@ -113,7 +113,7 @@ class RedisBell:
                 raise TimeoutError("no answer to a ping")
             if now - pinged > PING_EVERY_S:
                 pinged = now
-                await pubsub.ping()  # type: ignore[no-untyped-call]
+                await pubsub.ping()
 
     def _handle(self, message: dict[str, Any]) -> None:
         channel = message["channel"].decode() if message["channel"] else ""

@@ -49,7 +49,7 @@ def connect(url: str, *, max_connections: int = MAX_CONNECTIONS) -> Redis:
         retry=Retry(ExponentialBackoff(cap=0.25, base=0.05), retries=3),
         retry_on_error=[ConnectionError, TimeoutError, BusyLoadingError],
     )
-    return Redis(connection_pool=pool)
+    return Redis.from_pool(pool)
 
 
 @contextmanager
@@ -74,6 +74,11 @@ def source_of(*names: str) -> str:
     """Return the Lua sources *names* of this package, one after another."""
     folder = files("adapters") / "lua"
     return "\n".join((folder / f"{name}.lua").read_text("utf-8") for name in names)
+
+
+async def reply(pending: Any) -> Any:
+    """Await a command; redis-py types many of them as awaitable or not, ours always are."""
+    return await pending
 
 
 class LedgerScripts:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from adapters.redis_client import LedgerScripts, translated
+from adapters.redis_client import LedgerScripts, reply, translated
 from adapters.redis_ledger import stored_batch
 from adapters.redis_snapshot import read_job, read_task
 from engine.errors import IdempotencyConflictError, NotFoundError
@@ -72,9 +72,7 @@ class RedisJobs:
         start = await self._rank_after(tenant, after)
         while len(jobs) <= first:
             with translated():
-                ids = await self._redis.zrevrange(
-                    _index(tenant), start, start + SCAN_STEP - 1
-                )
+                ids = await self._redis.zrevrange(_index(tenant), start, start + SCAN_STEP - 1)
             found = await self.get(tenant, [JobId(job.decode()) for job in ids])
             jobs += [job for job in found if job is not None and wanted.admits(job)]
             start += SCAN_STEP
@@ -99,7 +97,7 @@ class RedisJobs:
     ) -> TaskPage:
         """List a job's tasks; see ``JobStore``."""
         with translated():
-            totals = await _answer(
+            totals = await reply(
                 self._redis.hmget(_key(job), ["map_total", "reduce_total", "finish_total"])
             )
         kinds = (TaskKind.MAP, TaskKind.REDUCE, TaskKind.FINISH)
@@ -117,8 +115,9 @@ class RedisJobs:
                 total=len(slots),
                 has_next=start + first < len(slots),
             )
-        matching = [task for task in await self._read_tasks(job, slots)
-                    if task.state is wanted.state]
+        matching = [
+            task for task in await self._read_tasks(job, slots) if task.state is wanted.state
+        ]
         return TaskPage(
             tasks=tuple(matching[start : start + first]),
             first_position=start,
@@ -158,10 +157,6 @@ def _key(job: JobId) -> str:
 
 def _index(tenant: str) -> str:
     return f"fanfold:tenant:{tenant}:jobs"
-
-
-async def _answer(pending: Any) -> Any:
-    return await pending
 
 
 def _fields(new: NewJob, spec: dict[str, Any]) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from adapters.redis_client import LedgerScripts, translated
+from adapters.redis_client import LedgerScripts, reply, translated
 from engine.attempt import Attempt, Outcome, Piece
 from engine.batch import Batch
 from engine.errors import AttemptsExhaustedError
@@ -94,13 +94,13 @@ class RedisLedger:
     async def ended_jobs(self) -> list[JobId]:
         """Return ended jobs whose temporary data may still be there; see ``Sweeper``."""
         with translated():
-            found = await self._redis.srandmember(ENDED_KEY, SWEEP_LIMIT)
+            found = await reply(self._redis.srandmember(ENDED_KEY, SWEEP_LIMIT))
         return [JobId(name.decode()) for name in found or ()]
 
     async def cleaned(self, job: JobId) -> None:
         """Note that an ended job's temporary data is gone; see ``Sweeper``."""
         with translated():
-            await self._redis.srem(ENDED_KEY, job)
+            await reply(self._redis.srem(ENDED_KEY, job))
 
     async def _extend(self, claim: Claim, batches: Sequence[Batch]) -> None:
         for first in range(0, len(batches), BATCHES_PER_CALL):
@@ -118,8 +118,12 @@ def _names(claim: Claim) -> tuple[str, str, int]:
 
 
 def _error(error: JobError) -> dict[str, Any]:
-    return {"code": error.code, "message": error.message, "retryable": error.retryable,
-            "task": error.task_id}
+    return {
+        "code": error.code,
+        "message": error.message,
+        "retryable": error.retryable,
+        "task": error.task_id,
+    }
 
 
 def _outcome(outcome: Outcome) -> dict[str, Any]:

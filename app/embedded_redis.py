@@ -12,7 +12,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import urllib.parse
 from contextlib import AsyncExitStack
@@ -26,6 +25,7 @@ import anyio
 from anyio import to_thread
 from anyio.abc import Process
 
+from app.launcher import tied
 from engine.errors import ConfigError
 
 OLDEST = (6, 2)
@@ -35,21 +35,6 @@ _LONGEST_SOCKET_PATH_BYTES = 100
 _STOP_WITHIN_S = 10.0
 _PREDECESSOR_WITHIN_S = 10.0
 _LOG_LINES_SHOWN = 8
-
-# Becomes redis-server after asking the kernel for SIGTERM at the parent's death. A program of its
-# own, because code between fork and exec (preexec_fn) may deadlock in a process with threads. The
-# parent that died before the request would be missed, so its id is compared afterwards.
-# Arguments: the parent's id, then the command.
-LAUNCHER = """
-import os, sys
-if sys.platform == "linux":
-    import ctypes
-    if ctypes.CDLL(None).prctl(1, 15, 0, 0, 0):  # PR_SET_PDEATHSIG, SIGTERM
-        sys.exit("prctl failed")
-if os.getppid() != int(sys.argv[1]):
-    sys.exit("the service is gone")
-os.execv(sys.argv[2], sys.argv[2:])
-"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,10 +177,7 @@ class EmbeddedRedis:
         log_start_bytes = os.fstat(log).st_size
         # Not in a worker thread: the kernel ties the server's life to the thread that starts it.
         self._process = await anyio.open_process(
-            [
-                *(sys.executable, "-I", "-S", "-c", LAUNCHER, str(os.getpid())),
-                *self._command(binary, folder, self._socket),
-            ],
+            tied(self._command(binary, folder, self._socket)),
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,

@@ -6,9 +6,7 @@ Arguments: the lane, and the file descriptor of the connection to the worker.
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import os
-import signal
 import socket
 import sys
 
@@ -16,13 +14,10 @@ from app.runtime import log_to_stderr, steps_of
 from app.settings import load_settings
 from workers.serve import serve_at_once, serve_in_turn
 
-_PR_SET_PDEATHSIG = 1
-
 
 def main() -> None:
-    """Serve attempts until the worker hangs up or dies."""
-    lane, parent, descriptor = sys.argv[1], int(sys.argv[2]), int(sys.argv[3])
-    _die_with(parent)
+    """Serve attempts until the worker hangs up."""
+    lane, descriptor = sys.argv[1], int(sys.argv[2])
     log_to_stderr()
     steps = steps_of(load_settings(os.environ))
     connection = socket.socket(fileno=descriptor)
@@ -30,14 +25,6 @@ def main() -> None:
         asyncio.run(serve_at_once(connection, steps))
     else:
         serve_in_turn(connection, steps)
-
-
-def _die_with(parent: int) -> None:
-    """Have the kernel end this process when its worker dies, however it dies."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:
-        sys.exit("the worker is gone")
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ import uvloop
 from adapters.arq_worker import EventWorker
 from adapters.redis_client import connect
 from adapters.redis_ledger import RedisLedger
+from app.launcher import tied
 from app.runtime import blobs_of, environment_of, log_to_stderr, module_command
 from app.settings import Settings
 from engine.catalog import load_catalog
@@ -73,7 +74,7 @@ def _runner(worker: Worker, process: TaskProcess) -> Callable[[str, str, int], A
 
 def _task_process(settings: Settings, url: str, lane: str) -> TaskProcess:
     return TaskProcess(
-        module_command("app.task", lane, str(os.getpid())),
+        tied(module_command("app.task", lane), at_death=signal.SIGKILL),
         environment=environment_of(settings, redis_url=url),
         one_at_a_time=lane == "process",
     )

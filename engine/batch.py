@@ -73,8 +73,10 @@ class Place:
     offset: int
 
     def __str__(self) -> str:
-        return f"{self.name}, item {self.offset}" if self.name == "inline" else (
-            f"{self.name}, byte {self.offset}"
+        return (
+            f"{self.name}, item {self.offset}"
+            if self.name == "inline"
+            else (f"{self.name}, byte {self.offset}")
         )
 
 

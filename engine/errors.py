@@ -138,7 +138,7 @@ class RecordError(TaskError):
     retryable = False
 
 
-class NonRetryable(FanfoldError):  # noqa: N818 - the name programs use, as in Temporal
+class NonRetryable(FanfoldError):
     """Raised by a program to end an item at once: trying again would fail again."""
 
     code = "USER_CODE"

@@ -1,8 +1,8 @@
 """The map-reduce itself: pure functions from items to pairs, from pairs to rows.
 
-The same in an arq worker's task process, a Lambda and a Spark executor, giving the same bytes. Knows
-nothing of files, queues or attempts; whatever a program raises leaves here as a ``TaskError`` that
-names the function, the line of the program and, for a per-item map, the item.
+The same in an arq worker's task process, a Lambda and a Spark executor, giving the same bytes.
+Knows nothing of files, queues or attempts; whatever a program raises leaves here as a ``TaskError``
+that names the function, the line of the program and, for a per-item map, the item.
 """
 
 from __future__ import annotations
@@ -68,7 +68,9 @@ def map_rows(program: Program, items: Sequence[Any], ctx: Context) -> Iterator[R
             yield from map(_as_row, rows or ())
 
 
-async def map_rows_async(program: Program, items: Sequence[Any], ctx: Context) -> AsyncIterator[Row]:
+async def map_rows_async(
+    program: Program, items: Sequence[Any], ctx: Context
+) -> AsyncIterator[Row]:
     """Like ``map_rows`` for a map that is ``async def``.
 
     Raises:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
+from itertools import chain, pairwise
 from typing import Any
 
 import numpy as np
@@ -148,7 +148,7 @@ def _split(
     owners = np.repeat(owner_of_key, counts)
     table = table.take(pa.array(np.argsort(owners, kind="stable")))
     bounds = np.concatenate(([0], np.cumsum(np.bincount(owners, minlength=partitions))))
-    for start, end in zip(bounds, bounds[1:], strict=False):
+    for start, end in pairwise(bounds.tolist()):
         yield table.slice(start, end - start)
 
 
@@ -172,8 +172,8 @@ def _decoded(column: pa.Array) -> list[Any]:
     if column.type == pa.binary():
         return [decode(item) for item in column.to_pylist()]
     if column.type == pa.utf8():
-        return column.to_pylist()
-    return column.to_numpy().tolist()
+        return list(column.to_pylist())
+    return list(column.to_numpy().tolist())
 
 
 def _group_starts(keys: pa.Array) -> np.ndarray[Any, Any]:

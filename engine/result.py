@@ -130,7 +130,9 @@ class RowPage:
     has_next: bool
 
 
-def read_page(blobs: BlobStore, manifest: Manifest, *, first: int, after: Cursor = START) -> RowPage:
+def read_page(
+    blobs: BlobStore, manifest: Manifest, *, first: int, after: Cursor = START
+) -> RowPage:
     """Read rows of a result, in the order of its files.
 
     Args:
@@ -139,7 +141,7 @@ def read_page(blobs: BlobStore, manifest: Manifest, *, first: int, after: Cursor
         first: How many rows at most.
         after: Where to begin.
     """
-    rows = []
+    rows: list[tuple[Cursor, Any]] = []
     for cursor, line in _lines_from(blobs, manifest, after):
         if len(rows) == first:
             return RowPage(rows=tuple(rows), has_next=True)

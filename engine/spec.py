@@ -42,6 +42,13 @@ class CsvSpec(_Part):
     header: bool = True
     columns: tuple[str, ...] | None = None
 
+    @field_validator("columns")
+    @classmethod
+    def _columns_are_distinct(cls, value: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if value is not None and (len(set(value)) < len(value) or "" in value):
+            raise ValueError("must be distinct names that are not empty")
+        return value
+
     @field_validator("delimiter")
     @classmethod
     def _delimiter_is_plain(cls, value: str) -> str:

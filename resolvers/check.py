@@ -73,7 +73,7 @@ def _check_size(data: Mapping[str, Any], issues: list[Issue]) -> None:
     """Refuse what JSON, and so the store, cannot hold, and more inline items than it should."""
     source = data.get("source")
     inline = source.get("inline") if isinstance(source, Mapping) else None
-    path = ("input", "source", "inline")
+    path: tuple[str, ...] = ("input", "source", "inline")
     try:
         size_bytes = len(encode(inline))
         path = ("input",)

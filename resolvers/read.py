@@ -95,4 +95,3 @@ async def read_counters(services: Services, *, job: Job) -> dict[str, float]:
     """Return a job's counters by name, summed over committed attempts."""
     details = await services.jobs.details(job.id)
     return dict(sorted(details.counters.items()))
-

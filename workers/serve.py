@@ -1,7 +1,7 @@
 """The inside of a task process: take attempts, run them, answer. Knows no queue and no ledger.
 
-``serve_in_turn`` runs one attempt at a time and may be killed in the middle of any; ``serve_at_once``
-runs ``async def`` maps side by side and cancels single ones.
+``serve_in_turn`` runs one attempt at a time and may be killed in the middle of any;
+``serve_at_once`` runs ``async def`` maps side by side and cancels single ones.
 """
 
 from __future__ import annotations
@@ -32,8 +32,11 @@ async def serve_at_once(connection: socket.socket, steps: Steps) -> None:
     running: dict[int, asyncio.Task[None]] = {}
 
     async def run(message: dict[str, Any]) -> None:
-        writer.write(frame(await _answer_async(message["id"], steps, message["attempt"])))
-        await writer.drain()
+        try:
+            writer.write(frame(await _answer_async(message["id"], steps, message["attempt"])))
+            await writer.drain()
+        finally:
+            del running[message["id"]]
 
     while True:
         try:
@@ -44,8 +47,7 @@ async def serve_at_once(connection: socket.socket, steps: Steps) -> None:
             if task := running.get(message["cancel"]):
                 task.cancel()
             continue
-        running[message["id"]] = task = asyncio.create_task(run(message))
-        task.add_done_callback(lambda _, id_=message["id"]: running.pop(id_))
+        running[message["id"]] = asyncio.create_task(run(message))
 
 
 def _answer(id_: int, steps: Steps, attempt: dict[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,9 @@ for i = first_field, first_field + fields * 2 - 1, 2 do
 end
 redis.call('HSET', key, 'tenant', tenant, 'digest', digest, 'created', now, 'state', 'QUEUED',
   'run', 1, 'version', 0)
-redis.call('ZADD', PREFIX .. 'tenant:' .. tenant .. ':jobs', now, job)
+local time = redis.call('TIME')
+redis.call('ZADD', PREFIX .. 'tenant:' .. tenant .. ':jobs',
+  string.format('%.0f', time[1] * 1000000 + time[2]), job)
 if timeout_ms > 0 then redis.call('ZADD', DEADLINES, now + timeout_ms, job) end
 
 if batches < 0 then

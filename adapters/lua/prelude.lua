@@ -10,7 +10,7 @@
 --   fanfold:leases                    zset: "<job> <task> <attempt>" -> when the lease ends
 --   fanfold:deadlines                 zset: job -> when it times out
 --   fanfold:ended                     set: ended jobs whose temporary data is still there
---   fanfold:tenant:<tenant>:jobs      zset: job -> when it was accepted
+--   fanfold:tenant:<tenant>:jobs      zset: job -> when it was accepted, in µs
 --   fanfold:tenant:<tenant>:key:<key> string: the job of an idempotency key
 
 local PREFIX = 'fanfold:'

@@ -23,7 +23,7 @@ def read_items(chunk: Chunk, spec: CsvSpec, *, columns: Columns | None) -> list[
     Args:
         chunk: Whole records.
         spec: How the file is laid out.
-        columns: The file's columns; None when *chunk* begins the file and so tells them.
+        columns: The file's columns; None when *chunk* has the file's first row, if any.
 
     Raises:
         RecordError: It is not UTF-8, a row has more or fewer fields than there are columns, or

@@ -123,7 +123,9 @@ class _Cutter:
         start = 0
         while self._file.size_bytes - start > self._basket.room_bytes:
             end = self._last_line_end(start, start + self._basket.room_bytes)
-            if end == start and self._basket.is_empty:
+            if end > start:
+                self._check_size(end, start + self._basket.room_bytes)
+            elif self._basket.is_empty:
                 end = self._first_line_end(start)
             self._basket.add(self._file, start, end)
             yield self._basket.take()
@@ -132,17 +134,14 @@ class _Cutter:
 
     def _last_line_end(self, floor: int, ceiling: int) -> int:
         """Return the end of the last line that ends within; *floor* if there is none."""
-        lowest = max(floor, ceiling - MAX_RECORD_BYTES - 1)
         end = ceiling
-        while end > lowest:
-            start = max(lowest, end - _SEEK_BYTES)
+        while end > floor:
+            start = max(floor, end - _SEEK_BYTES)
             self._stream.seek(start)
             found = self._stream.read(end - start).rfind(b"\n")
             if found >= 0:
                 return start + found + 1
             end = start
-        if lowest > floor:
-            raise too_long(self._name, lowest, MAX_RECORD_BYTES + 1)
         return floor
 
     def _first_line_end(self, start: int) -> int:
@@ -183,9 +182,9 @@ class _Cutter:
 
     def _blocks(self, mask: Callable[[bytes], bytes]) -> Iterator[tuple[int, bytes]]:
         """Yield the masked content with offsets; every record in it ends in a line end."""
-        offset = len(BOM) if self._stream.read(len(BOM)) == BOM else 0
-        self._stream.seek(offset)
         size = self._file.size_bytes
+        offset = len(BOM) if self._stream.read(len(BOM)) == BOM and size > len(BOM) else 0
+        self._stream.seek(offset)
         while offset < size:
             block = self._stream.read(min(_BLOCK_BYTES, size - offset))
             if block.endswith(b"\r") and offset + len(block) < size:
@@ -199,11 +198,14 @@ class _Cutter:
             offset += len(block)
 
     def _check_record(self, start: int, offset: int, block: bytes) -> None:
-        """Refuse a record that begins at *start* and does not end within the limit."""
+        """Check the record that begins at *start* and ends in *block*, or goes on after it."""
         found = block.find(b"\n")
-        size_bytes = offset + (len(block) if found < 0 else found) - start
-        if size_bytes > MAX_RECORD_BYTES:
-            raise too_long(self._name, start, size_bytes)
+        self._check_size(start, offset + (len(block) if found < 0 else found))
+
+    def _check_size(self, start: int, end: int) -> None:
+        """Refuse a record that begins at *start* and does not end before *end*."""
+        if end - start > MAX_RECORD_BYTES:
+            raise too_long(self._name, start, end - start)
 
     def _shorter(self) -> SourceError:
         return SourceError(

@@ -40,14 +40,21 @@ def _lines(chunk: Chunk) -> Iterator[tuple[int, bytes]]:
 
 
 def _invalid(chunk: Chunk, error: orjson.JSONDecodeError) -> RecordError:
-    """Find the first bad line again and say where it is; off the fast path."""
-    for offset, line in _lines(chunk):
-        try:
-            orjson.loads(line)
-        except orjson.JSONDecodeError as exc:
-            Chunk(chunk.name, offset, line).text()
-            return RecordError(
-                f"{chunk.name}: the record at byte {offset} is not JSON: {exc.msg}, "
-                f"column {exc.colno}"
-            )
-    return RecordError(f"{chunk.name}: {error}")
+    """Find the first bad line again and say where it is; off the fast path.
+
+    Raises:
+        RecordError: The line is not even UTF-8.
+    """
+    offset, line = next(located for located in _lines(chunk) if not _is_json(located[1]))
+    Chunk(chunk.name, offset, line).text()
+    return RecordError(
+        f"{chunk.name}: the record at byte {offset} is not JSON: {error.msg}, column {error.colno}"
+    )
+
+
+def _is_json(line: bytes) -> bool:
+    try:
+        orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return False
+    return True

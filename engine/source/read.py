@@ -33,7 +33,7 @@ class BatchReader:
         self._roots = roots
         self._declared = spec.format if spec else DataFormat.AUTO
         self._csv = spec.csv if spec else CsvSpec()
-        self._columns_of: dict[str, Columns] = {}
+        self._columns_of: dict[str, tuple[Columns, int]] = {}
 
     def read(self, batch: Batch) -> list[Any]:
         """Return the items: lines, rows as dicts, JSON values, or the inline items.
@@ -82,7 +82,7 @@ class BatchReader:
         chunk = self._load(part)
         match detect_format(part.path, declared=self._declared):
             case DataFormat.CSV:
-                headers = int(self._csv.header and part.start == 0)
+                headers = int(self._csv.header and self._columns(part) is None)
                 return csv_rows.offset_of(chunk, self._csv, index + headers)
             case DataFormat.JSONL:
                 return jsonl.offset_of(chunk, index)
@@ -110,24 +110,26 @@ class BatchReader:
             return stream.read(size_bytes)
 
     def _columns(self, part: FileSlice) -> Columns | None:
-        """Return the columns of a slice's file; None when the slice itself tells them."""
+        """Return the columns of a slice's file; None when the slice itself has the first row."""
         if part.start == 0:
             return None
         if part.path not in self._columns_of:
-            head = self._head(part.path)
-            self._columns_of[part.path] = csv_rows.read_columns(head, self._csv)
-        return self._columns_of[part.path]
+            self._columns_of[part.path] = self._read_columns(part.path)
+        columns, first_row_end = self._columns_of[part.path]
+        return columns if part.start >= first_row_end else None
 
-    def _head(self, path: str) -> Chunk:
-        """Return the beginning of a CSV file up to the end of its first record.
+    def _read_columns(self, path: str) -> tuple[Columns, int]:
+        """Read the columns of a CSV file, and where its first row ends.
 
         Raises:
-            RecordError: The record is longer than the limit.
+            RecordError: The row is too long, not UTF-8, or has a name twice.
         """
         name = self._roots.name_of(path)
         for size_bytes in _HEAD_BYTES:
-            chunk = Chunk(name, 0, self._read(path, 0, size_bytes)).without_bom()
-            end = first_record_end(chunk.data, self._csv.delimiter)
-            if end is not None:
-                return Chunk(name, chunk.start, chunk.data[:end])
+            data = self._read(path, 0, size_bytes)
+            head = Chunk(name, 0, data).without_bom()
+            end = first_record_end(head.data, self._csv.delimiter)
+            if end is not None or len(data) < size_bytes:
+                head = Chunk(name, head.start, head.data[:end])
+                return csv_rows.read_columns(head, self._csv), head.start + len(head.data)
         raise too_long(name, 0, MAX_RECORD_BYTES)

@@ -127,7 +127,7 @@ class _Pattern:
             wanted = self._names[state]
             if wanted == EVERYTHING:
                 if not is_hidden:
-                    following.add(state)
+                    following |= {state, self.end} if state == self.end - 1 else {state}
             elif wanted == name or (
                 (not is_hidden or wanted.startswith(".")) and self._matches[state](name)
             ):
@@ -135,8 +135,8 @@ class _Pattern:
         return self._with_skipped(following)
 
     def _with_skipped(self, states: set[int]) -> frozenset[int]:
-        """Add what is reached because ``**`` also matches no folder at all."""
-        for state in range(self.end):
+        """Add what is reached because ``**`` also matches no folder, unless it comes last."""
+        for state in range(self.end - 1):
             if state in states and self._names[state] == EVERYTHING:
                 states.add(state + 1)
         return frozenset(states)

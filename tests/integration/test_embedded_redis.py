@@ -16,13 +16,13 @@ import pytest
 from redis.asyncio import Redis
 
 from app.embedded_redis import (
-    LAUNCHER,
     EmbeddedRedis,
     RedisBinary,
     find_redis,
     packaged_redis,
     redis_on_path,
 )
+from app.launcher import tied
 from engine.errors import ConfigError
 from tests.support.waiting import eventually
 
@@ -198,10 +198,11 @@ async def test_a_killed_service_loses_nothing_and_can_start_again_at_once(
 
 
 def test_a_service_that_died_before_the_launch_gets_no_server() -> None:
-    not_our_parent = str(os.getppid())
+    command = tied(["/bin/echo", "started"])
+    command[command.index(str(os.getpid()))] = str(os.getppid())
 
     launched = subprocess.run(
-        [sys.executable, "-c", LAUNCHER, not_our_parent, "/bin/echo", "started"],
+        command,
         capture_output=True,
         text=True,
         check=False,

@@ -69,7 +69,9 @@ def test_a_relative_path_names_a_file_with_its_size(roots: SourceRoots, root: Pa
     assert roots.list_files(["a/b.txt"]) == [SourceFile(str(file), 5)]
 
 
-@pytest.mark.parametrize("uri", ["{root}/a.txt", "file://{root}/a.txt", "./a.txt", "/{root}//a.txt"])
+@pytest.mark.parametrize(
+    "uri", ["{root}/a.txt", "file://{root}/a.txt", "./a.txt", "/{root}//a.txt"]
+)
 def test_other_spellings_of_a_path_name_the_same_file(
     roots: SourceRoots, root: Path, uri: str
 ) -> None:
@@ -107,6 +109,7 @@ def test_a_dot_means_the_whole_root(roots: SourceRoots, root: Path) -> None:
         ("**/y/**", ["x/y/d.csv"]),
         ("**/**/d.csv", ["x/y/d.csv"]),
         ("x/*", ["x/c.csv"]),
+        ("*/**", ["x/c.csv", "x/y/d.csv"]),
         ("*/", ["x/c.csv", "x/y/d.csv"]),
         (".hidden/*.csv", [".hidden/e.csv"]),
         ("**/.h*/e.csv", [".hidden/e.csv"]),
@@ -178,9 +181,13 @@ def test_links_in_a_circle_end(roots: SourceRoots, root: Path) -> None:
 
 def test_probe_stops_at_the_first_file(roots: SourceRoots, root: Path) -> None:
     write(root / "a.txt")
-    os.mkfifo(root / "sub")
+    (root / "sub").mkdir()
+    os.mkfifo(root / "sub" / "pipe")
 
     roots.probe(["a.txt", "*.txt", "."])
+
+    with pytest.raises(SourceError, match="pipe is not a regular file"):
+        roots.list_files(["."])
 
 
 # ------------------------------------------------------------------ what is refused
@@ -200,8 +207,8 @@ def test_probe_stops_at_the_first_file(roots: SourceRoots, root: Path) -> None:
         ("/*/passwd", "not below one of the source roots"),
         ("file:///etc/passwd", "not below one of the source roots"),
         ("file://a.txt", "must be followed by an absolute path"),
-        ("s3://bucket/a.csv", "s3 is not available in this deployment"),
-        ("https://example.com/a.csv", "https is not available in this deployment"),
+        ("s3://bucket/a.csv", "s3:// is not available in this deployment"),
+        ("https://example.com/a.csv", "https:// is not available in this deployment"),
         ("missing.txt", "no such file or folder"),
         ("a.txt/b", "no such file or folder"),
         ("a.txt/", "no such file or folder"),

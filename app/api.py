@@ -1,0 +1,149 @@
+"""The API process: the ASGI application, and the server that it runs in."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from importlib import metadata
+from typing import Final
+
+import uvicorn
+from redis.asyncio import Redis
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.routing import Mount, Route
+
+from adapters.redis_bell import RedisBell
+from adapters.redis_client import connect, translated
+from adapters.redis_jobs import RedisJobs
+from app.runtime import blobs_of
+from app.settings import Settings
+from engine.catalog import load_catalog
+from engine.errors import ConfigError, UnavailableError
+from engine.source.roots import SourceRoots
+from resolvers.hub import StatusHub
+from resolvers.services import Limits, Services
+from schema.asgi import graphql_app
+
+MAX_MESSAGE_BYTES: Final = 1024 * 1024
+SHUTDOWN_WITHIN_S: Final = 5
+
+
+async def serve_api(settings: Settings) -> None:
+    """Serve until SIGINT or SIGTERM.
+
+    Raises:
+        ConfigError: There is no Redis to work with, the port is in use, or a program cannot be
+            loaded.
+    """
+    told = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, told.set)
+    with listening_socket(settings) as listener:
+        async with api_at(settings, listener):
+            await told.wait()
+
+
+@contextmanager
+def listening_socket(settings: Settings) -> Iterator[socket.socket]:
+    """Open the socket that the API will listen on.
+
+    Raises:
+        ConfigError: The address is in use or is none of this machine's.
+    """
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((settings.host, settings.port))
+        except OSError as exc:
+            raise ConfigError(
+                f"FANFOLD_PORT: cannot listen on {settings.host}:{settings.port}: {exc.strerror}; "
+                "stop the other program or choose another port"
+            ) from exc
+        yield listener
+
+
+@asynccontextmanager
+async def api_at(settings: Settings, listener: socket.socket) -> AsyncIterator[str]:
+    """Serve the API at *listener* while the context is open; yield its address."""
+    async with _application(settings) as application:
+        server = _Server(
+            uvicorn.Config(
+                application,
+                ws="websockets-sansio",
+                ws_max_size=MAX_MESSAGE_BYTES,
+                ws_per_message_deflate=False,
+                timeout_graceful_shutdown=SHUTDOWN_WITHIN_S,
+                access_log=False,
+                log_level="warning",
+                log_config=None,
+                lifespan="off",
+            )
+        )
+        serving = asyncio.create_task(server.serve(sockets=[listener]))
+        try:
+            yield f"http://{settings.host}:{settings.port}"
+        finally:
+            server.should_exit = True
+            await serving
+
+
+class _Server(uvicorn.Server):
+    """uvicorn without signal handlers of its own: this process has one place for them."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+@asynccontextmanager
+async def _application(settings: Settings) -> AsyncIterator[Starlette]:
+    if settings.redis_url is None:
+        raise ConfigError("FANFOLD_REDIS_URL: the API needs to know which Redis to work with")
+    redis, subscriber = connect(settings.redis_url), connect(settings.redis_url)
+    jobs = RedisJobs(redis)
+    async with RedisBell(subscriber) as bell:
+        services = Services(
+            catalog=load_catalog(settings.programs),
+            jobs=jobs,
+            control=jobs,
+            blobs=blobs_of(settings),
+            bell=bell,
+            roots=SourceRoots(settings.source_roots),
+            limits=Limits(
+                inline_result_bytes=settings.inline_result_bytes,
+                max_wait_ms=settings.max_wait_ms,
+                version=metadata.version("fanfold"),
+            ),
+        )
+        graphql = graphql_app(services, StatusHub(services))
+        yield Starlette(
+            routes=[
+                Route("/livez", _alive),
+                Route("/readyz", _readiness(redis)),
+                Mount("/graphql", graphql),
+            ]
+        )
+    await redis.aclose()
+    await subscriber.aclose()
+
+
+async def _alive(_: Request) -> Response:
+    return PlainTextResponse("ok\n")
+
+
+def _readiness(redis: Redis) -> Callable[[Request], Awaitable[Response]]:
+    async def ready(_: Request) -> Response:
+        try:
+            with translated():
+                await redis.ping()
+        except UnavailableError as exc:
+            return PlainTextResponse(f"{exc.message}\n", status_code=503)
+        return PlainTextResponse("ok\n")
+
+    return ready

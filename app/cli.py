@@ -1,0 +1,322 @@
+"""The command ``fanfold``: reads words, calls what does the work, returns an exit status.
+
+Exit status: 0 succeeded, 1 failed, cancelled or timed out, 2 partly succeeded (or, for the roles
+of a service, wrongly configured), 3 wrong words or a refused input, 4 no service, 130 Ctrl-C.
+
+What does the work is imported when its command runs, so that help appears at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Coroutine, Iterable
+from enum import StrEnum
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+
+import typer
+
+from app.client.errors import REFUSED, ServiceError
+
+if TYPE_CHECKING:
+    from app.settings import Settings
+
+T = TypeVar("T")
+
+WRONGLY_CONFIGURED: Final = 2
+INTERRUPTED: Final = 130
+TERMINATED: Final = 143
+_READER_LEFT: Final = 141  # as the shell shows a death by SIGPIPE
+_DEFAULT_URL: Final = "http://127.0.0.1:8000"
+_TABLE_ROWS: Final = 100
+
+app = typer.Typer(
+    name="fanfold",
+    help="Map-reduce jobs over GraphQL, followed live.",
+    epilog="Start with 'fanfold demo'.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    no_args_is_help=True,
+)
+
+
+class SourceFormat(StrEnum):
+    """How files are cut into records."""
+
+    AUTO = "auto"
+    TEXT = "text"
+    CSV = "csv"
+    JSONL = "jsonl"
+
+
+class RowFormat(StrEnum):
+    """How rows are printed."""
+
+    JSONL = "jsonl"
+    CSV = "csv"
+    TABLE = "table"
+
+
+Url = Annotated[
+    str, typer.Option("--url", envvar="FANFOLD_URL", help="Address of the service.", metavar="URL")
+]
+JobIdArgument = Annotated[str, typer.Argument(metavar="ID", help="The job.")]
+JsonLines = Annotated[
+    bool, typer.Option("--json", help="Print every JobStatus as a line of JSON, until the end.")
+]
+Host = Annotated[str | None, typer.Option(help="Address to listen on.  [FANFOLD_HOST]")]
+Port = Annotated[str | None, typer.Option(help="Port to listen on.  [FANFOLD_PORT]")]
+
+
+def main() -> None:
+    """Run the command of this process."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(args: list[str]) -> int:
+    """Run one command and return its exit status; what is wrong is told on standard error."""
+    try:
+        status: int | None = app(args, prog_name="fanfold", standalone_mode=False)
+    except typer.TyperException as exc:
+        _tell([exc.format_message()] if exc.format_message() else [])
+        return REFUSED
+    except typer.Abort:
+        return INTERRUPTED
+    except asyncio.CancelledError:
+        return TERMINATED
+    except ServiceError as exc:
+        _tell(exc.lines)
+        return exc.exit_status
+    except BrokenPipeError:
+        # What is still buffered has no reader either; the interpreter must not trip over it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _READER_LEFT
+    return status or 0
+
+
+# ------------------------------------------------------------------ the service
+
+
+@app.command()
+def demo(
+    keep: Annotated[bool, typer.Option("--keep", help="Leave the service running.")] = False,
+) -> int:
+    """Count the words of Python's standard library, with nothing configured."""
+    from app.demo import run_demo
+
+    return _configured(lambda: _in_uvloop(run_demo(keep=keep)))
+
+
+@app.command()
+def up(
+    host: Host = None,
+    port: Port = None,
+    workers: Annotated[
+        str | None, typer.Option(help="Worker processes.  [FANFOLD_WORKERS]")
+    ] = None,
+) -> int:
+    """Run everything: API, workers and, unless FANFOLD_REDIS_URL is set, a private Redis."""
+    from app.up import up as serve
+
+    return _serve(serve, host=host, port=port, workers=workers)
+
+
+@app.command()
+def api(host: Host = None, port: Port = None) -> int:
+    """Run the API alone, for a cluster."""
+    from app.api import serve_api
+
+    return _serve(serve_api, host=host, port=port)
+
+
+@app.command()
+def worker() -> int:
+    """Run one worker, for a cluster."""
+    from app.settings import load_settings
+    from app.worker import run_worker
+
+    return _configured(lambda: run_worker(load_settings(os.environ)))
+
+
+@app.command()
+def schema(
+    appsync: Annotated[
+        bool, typer.Option("--appsync", help="The variant for AWS AppSync.")
+    ] = False,
+) -> None:
+    """Print the schema that is served."""
+    from schema.appsync import appsync_sdl
+    from schema.sdl import served_sdl
+
+    sdl = served_sdl()
+    typer.echo((appsync_sdl(sdl) if appsync else sdl).rstrip("\n"))
+
+
+# ------------------------------------------------------------------ its clients
+
+
+@app.command()
+def submit(
+    program: Annotated[str, typer.Argument(help="A registered program, such as wordcount.")],
+    uris: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="URI...",
+            help="Files below the service's source roots; * and ** are wildcards. "
+            "'-' sends the lines of standard input.",
+        ),
+    ],
+    param: Annotated[
+        list[str] | None,
+        typer.Option("--param", metavar="KEY=VALUE", help="A parameter; the value is JSON."),
+    ] = None,
+    source_format: Annotated[
+        SourceFormat | None, typer.Option("--format", help="How files are cut into records.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="A name for people.")] = None,
+    tag: Annotated[list[str] | None, typer.Option("--tag", help="A tag; may come again.")] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Draw progress until the end.")] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait for the end, print it alone.")] = False,
+    as_json: JsonLines = False,
+    url: Url = _DEFAULT_URL,
+) -> int:
+    """Submit a job and print its id, or follow it to its end."""
+    from app.client import requests
+    from app.client.inputs import build_input, parse_params, source_of
+
+    try:
+        job = build_input(
+            program=program,
+            source=source_of(
+                uris,
+                data_format=source_format.name if source_format else None,
+                stdin=sys.stdin,
+            ),
+            params=parse_params(param or []),
+            name=name,
+            tags=tag or [],
+        )
+    except ValueError as exc:
+        raise typer.TyperException(str(exc)) from exc
+    submitted = asyncio.run(requests.submit(url, job))
+    if not (watch or wait or as_json):
+        typer.echo(submitted["id"])
+        return 0
+    return _follow(url, submitted, as_json=as_json, only_end=wait and not watch)
+
+
+@app.command()
+def watch(job_id: JobIdArgument, as_json: JsonLines = False, url: Url = _DEFAULT_URL) -> int:
+    """Draw a job's progress until its end; Ctrl-C leaves the job running."""
+    from app.client import requests
+
+    job = asyncio.run(requests.job(url, job_id))
+    return _follow(url, job, as_json=as_json, only_end=False)
+
+
+@app.command()
+def result(
+    job_id: JobIdArgument,
+    row_format: Annotated[
+        RowFormat | None,
+        typer.Option("--format", help="By default a table on a terminal, else jsonl."),
+    ] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=0, help=f"Rows at most; {_TABLE_ROWS} for a table, else all."),
+    ] = None,
+    url: Url = _DEFAULT_URL,
+) -> None:
+    """Print the rows of a job's result."""
+    from app.client import requests
+
+    chosen = row_format or (RowFormat.TABLE if sys.stdout.isatty() else RowFormat.JSONL)
+    if limit is None and chosen is RowFormat.TABLE:
+        limit = _TABLE_ROWS
+    asyncio.run(requests.print_rows(url, job_id, row_format=chosen.value, limit=limit))
+
+
+@app.command()
+def jobs(
+    limit: Annotated[int, typer.Option(min=1, help="Jobs at most.")] = 25,
+    as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each job.")] = False,
+    url: Url = _DEFAULT_URL,
+) -> None:
+    """List jobs, newest first."""
+    from app.client import requests
+
+    asyncio.run(requests.print_jobs(url, limit=limit, as_json=as_json))
+
+
+@app.command()
+def cancel(
+    job_id: JobIdArgument,
+    reason: Annotated[str | None, typer.Option(help="Kept with the job.")] = None,
+    url: Url = _DEFAULT_URL,
+) -> None:
+    """Stop a job; one that has ended stays as it is."""
+    from app.client import requests
+
+    job = asyncio.run(requests.cancel(url, job_id, reason=reason))
+    typer.echo(f"{job['id']} {job['status']['state']}")
+
+
+# ------------------------------------------------------------------ shared steps
+
+
+def _serve(serve: Callable[[Settings], Coroutine[Any, Any, None]], **overrides: str | None) -> int:
+    from app.runtime import log_to_stderr
+    from app.settings import load_settings
+
+    def start() -> None:
+        settings = load_settings(os.environ, **overrides)
+        log_to_stderr()
+        _in_uvloop(serve(settings))
+
+    return _configured(start)
+
+
+def _configured(start: Callable[[], int | None]) -> int:
+    """Run what depends on this deployment's set-up; tell what is wrong with it."""
+    from engine.errors import ConfigError
+
+    try:
+        return start() or 0
+    except ConfigError as exc:
+        _tell(exc.message.splitlines())
+        return WRONGLY_CONFIGURED
+
+
+def _in_uvloop(work: Coroutine[Any, Any, T]) -> T:
+    import uvloop
+
+    return uvloop.run(work)
+
+
+def _follow(url: str, job: dict[str, Any], *, as_json: bool, only_end: bool) -> int:
+    """Show a job until it ends; Ctrl-C leaves it running."""
+    from app.client.errors import exit_status_of
+    from app.client.show import drawing_of, show_until_end
+
+    drawing = drawing_of(job, as_json=as_json, only_end=only_end)
+    try:
+        end = asyncio.run(show_until_end(url, job["id"], drawing))
+    except KeyboardInterrupt:
+        at = "" if url == os.environ.get("FANFOLD_URL", _DEFAULT_URL) else f" --url {url}"
+        _tell([f"job {job['id']} goes on; 'fanfold watch {job['id']}{at}' follows it again"])
+        return INTERRUPTED
+    return exit_status_of(end["state"])
+
+
+def _tell(lines: Iterable[str]) -> None:
+    """Write to standard error, each line with our name in front."""
+    from app.client.amounts import printable
+
+    for line in lines:
+        typer.echo(f"fanfold: {printable(line)}", err=True)
+
+
+if __name__ == "__main__":
+    main()

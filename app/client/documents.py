@@ -1,0 +1,73 @@
+"""The GraphQL documents that the command sends."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_COUNTS: Final = "total pending running succeeded failed"
+
+_STATUS: Final = f"""
+  id version run state phase ratio etaSeconds
+  items {{ {_COUNTS} skipped }}
+  map {{ {_COUNTS} retried }}
+  reduce {{ {_COUNTS} retried }}
+  bytesRead bytesTotal resultRows resultBytes
+  error {{ code message retryable taskId }}
+  message updatedAt
+"""
+
+_USER_ERROR: Final = """
+  __typename
+  ... on UserError { code message path retryable }
+  ... on ValidationError { issues { path message } }
+"""
+
+_JOB: Final = f"id name program {{ name }} createdAt status {{ {_STATUS} }}"
+
+SUBMIT: Final = f"""
+mutation Submit($input: SubmitJobInput!) {{
+  submitJob(input: $input) {{ {_USER_ERROR} ... on SubmitJobSuccess {{ job {{ {_JOB} }} }} }}
+}}
+"""
+
+CANCEL: Final = f"""
+mutation Cancel($id: ID!, $reason: String) {{
+  cancelJob(id: $id, reason: $reason) {{
+    {_USER_ERROR} ... on JobActionSuccess {{ job {{ {_JOB} }} }}
+  }}
+}}
+"""
+
+JOB: Final = f"query Job($id: ID!) {{ job(id: $id) {{ {_JOB} }} }}"
+
+JOBS: Final = f"""
+query Jobs($first: Int!, $after: String) {{
+  jobs(first: $first, after: $after) {{
+    edges {{ node {{ {_JOB} }} }}
+    pageInfo {{ hasNextPage endCursor }}
+  }}
+}}
+"""
+
+ROWS: Final = """
+query Rows($id: ID!, $first: Int!, $after: String) {
+  job(id: $id) {
+    status { state }
+    result {
+      rowCount
+      columns { name type }
+      rows(first: $first, after: $after) {
+        edges { node }
+        pageInfo { hasNextPage endCursor }
+      }
+    }
+  }
+}
+"""
+
+# Everybody who follows a job with this document is served the same bytes; see DESIGN.md, 3.
+STATUS: Final = f"""
+subscription Status($id: ID!, $minIntervalMs: Int) {{
+  jobStatus(id: $id, minIntervalMs: $minIntervalMs) {{ {_STATUS} result }}
+}}
+"""

@@ -1,0 +1,84 @@
+"""From words of the command line to a SubmitJobInput. Pure; refuses with ValueError."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any, NoReturn
+
+STDIN = "-"
+
+
+def parse_params(words: Iterable[str]) -> dict[str, Any]:
+    """Read ``key=value`` words; a value that is not JSON is taken as text.
+
+    Raises:
+        ValueError: A word has no ``=`` or no key, or a key comes twice.
+    """
+    params: dict[str, Any] = {}
+    for word in words:
+        key, equals, value = word.partition("=")
+        if not (key and equals):
+            raise ValueError(f"{word!r} is not of the form key=value")
+        if key in params:
+            raise ValueError(f"{key!r} is given twice")
+        params[key] = _json_or_text(value)
+    return params
+
+
+def build_input(
+    *,
+    program: str,
+    source: dict[str, Any],
+    params: dict[str, Any],
+    name: str | None,
+    tags: Sequence[str],
+) -> dict[str, Any]:
+    """Return the input of ``submitJob``, without what was left out."""
+    job: dict[str, Any] = {"program": program, "source": source}
+    given = {"params": params, "name": name, "tags": list(tags)}
+    return job | {key: value for key, value in given.items() if value}
+
+
+def source_of(
+    uris: Sequence[str], *, data_format: str | None, stdin: Iterable[str]
+) -> dict[str, Any]:
+    """Return the SourceInput: files, or the lines of *stdin* when the only URI is ``-``.
+
+    Args:
+        uris: As given, at least one.
+        data_format: AUTO, TEXT, CSV or JSONL; None leaves it to the service.
+        stdin: Lines with their ends, read only if asked for.
+
+    Raises:
+        ValueError: ``-`` stands beside other URIs or with CSV, or a line is not JSON.
+    """
+    if STDIN not in uris:
+        files: dict[str, Any] = {"uris": list(uris)}
+        return {"files": files | ({"format": data_format} if data_format else {})}
+    if len(uris) > 1:
+        raise ValueError(f"{STDIN!r} reads standard input and must be the only source")
+    if data_format == "CSV":
+        raise ValueError("standard input is read as lines, or with --format jsonl as JSON values")
+    lines = [line.removesuffix("\n").removesuffix("\r") for line in stdin]
+    if data_format != "JSONL":
+        return {"inline": lines}
+    return {"inline": [_json(line, number) for number, line in enumerate(lines, 1) if line.strip()]}
+
+
+def _json_or_text(value: str) -> Any:
+    try:
+        return json.loads(value, parse_constant=_refuse_constant)
+    except ValueError:
+        return value
+
+
+def _json(line: str, number: int) -> Any:
+    try:
+        return json.loads(line, parse_constant=_refuse_constant)
+    except ValueError as exc:
+        raise ValueError(f"line {number} of standard input is not JSON: {exc}") from exc
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")

@@ -1,0 +1,274 @@
+"""The running service, as a client sees it: requests and answers over HTTP.
+
+Turns every failure into one ServiceError: a refusal that came as data, an error of the whole
+request, an address where nobody answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import time
+import urllib.parse
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, Final, Self
+
+import httpx
+from gql import Client, GraphQLRequest
+from gql.client import AsyncClientSession
+from gql.transport.exceptions import (
+    TransportConnectionFailed,
+    TransportError,
+    TransportQueryError,
+    TransportServerError,
+)
+from gql.transport.httpx import HTTPXAsyncTransport
+
+from app.client import documents
+from app.client.errors import ServiceError, has_ended
+
+PAGE_ROWS: Final = 1_000
+PAGE_JOBS: Final = 200
+RETRY_WITHIN_S: Final = 30.0
+_RETRY_PAUSE_S: Final = 0.2
+_TIMEOUT: Final = httpx.Timeout(60.0, connect=5.0)
+
+# It reports what we raise or repair anyway.
+logging.getLogger("gql").addHandler(logging.NullHandler())
+logging.getLogger("gql").propagate = False
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a service is.
+
+    Attributes:
+        url: Its base address, without a slash at the end.
+    """
+
+    url: str
+
+    @classmethod
+    def parse(cls, url: str) -> Address:
+        """Read a base address as people give it.
+
+        Raises:
+            ServiceError: It is no http or https address.
+        """
+        parts = urllib.parse.urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ServiceError(
+                f"{url!r} is no address of a service: give one such as http://127.0.0.1:8000 "
+                "with --url or FANFOLD_URL",
+                code="VALIDATION_FAILED",
+            )
+        return cls(url.rstrip("/"))
+
+    @property
+    def http(self) -> str:
+        """Where queries and mutations go."""
+        return f"{self.url}/graphql"
+
+    @property
+    def websocket(self) -> str:
+        """Where subscriptions go."""
+        return f"ws{self.http.removeprefix('http')}"
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether it is on this machine, where no proxy belongs in between."""
+        host = urllib.parse.urlsplit(self.url).hostname or ""
+        try:
+            return ipaddress.ip_address(host).is_loopback
+        except ValueError:
+            return host == "localhost"
+
+    def unreachable(self) -> ServiceError:
+        """Return the error for an address where nobody answers."""
+        return ServiceError(
+            f"no service answers at {self.url}: start one with 'fanfold up', or give another "
+            "address with --url or FANFOLD_URL",
+            code="UNREACHABLE",
+        )
+
+
+class Service:
+    """Requests to one service, as an async context manager.
+
+    A service that has answered once is waited for when it goes away, as it does for a restart;
+    every request is safe to repeat. One that never answered is reported at once.
+
+    All methods raise ServiceError, and nothing else of the network.
+    """
+
+    def __init__(self, url: str, *, retry_within_s: float = RETRY_WITHIN_S) -> None:
+        """Prepare; nothing is sent yet.
+
+        Args:
+            url: Base address.
+            retry_within_s: Longest to wait for a service that was there before.
+        """
+        self._address = Address.parse(url)
+        self._retry_within_s = retry_within_s
+        self._has_answered = False
+        self._stack = AsyncExitStack()
+        self._session: AsyncClientSession | None = None
+
+    async def __aenter__(self) -> Self:
+        transport = HTTPXAsyncTransport(
+            url=self._address.http, timeout=_TIMEOUT, trust_env=not self._address.is_loopback
+        )
+        client = Client(transport=transport, execute_timeout=None)
+        self._session = await self._stack.enter_async_context(client)
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._stack.aclose()
+
+    async def submit(self, job: dict[str, Any]) -> dict[str, Any]:
+        """Submit a SubmitJobInput and return the job.
+
+        Carries a fresh idempotency key, so that repeating it over a restart makes one job.
+        """
+        job = {"idempotencyKey": uuid.uuid4().hex} | job
+        data = await self._ask(documents.SUBMIT, input=job)
+        submitted: dict[str, Any] = _accepted(data["submitJob"])["job"]
+        return submitted
+
+    async def cancel(self, job_id: str, *, reason: str | None = None) -> dict[str, Any]:
+        """Stop a job and return it; one that has ended is returned unchanged."""
+        data = await self._ask(documents.CANCEL, id=job_id, reason=reason)
+        job: dict[str, Any] = _accepted(data["cancelJob"])["job"]
+        return job
+
+    async def job(self, job_id: str) -> dict[str, Any]:
+        """Return a job."""
+        return _existing(await self._ask(documents.JOB, id=job_id), job_id)
+
+    async def jobs(self, *, limit: int) -> list[dict[str, Any]]:
+        """Return the newest jobs, newest first."""
+        found: list[dict[str, Any]] = []
+        after = None
+        while len(found) < limit:
+            first = min(limit - len(found), PAGE_JOBS)
+            page = (await self._ask(documents.JOBS, first=first, after=after))["jobs"]
+            found += [edge["node"] for edge in page["edges"]]
+            after = page["pageInfo"]["endCursor"]
+            if not page["pageInfo"]["hasNextPage"]:
+                break
+        return found
+
+    async def result(self, job_id: str, *, page_rows: int = PAGE_ROWS) -> AsyncIterator[ResultPage]:
+        """Yield a job's result, at least one page.
+
+        Raises:
+            ServiceError: There is no such job, or it has no result.
+        """
+        after = None
+        while True:
+            data = await self._ask(documents.ROWS, id=job_id, first=page_rows, after=after)
+            job = _existing(data, job_id)
+            result = job["result"]
+            if result is None:
+                raise _no_result(job_id, job["status"]["state"])
+            page = result["rows"]
+            yield ResultPage(
+                columns=[column["name"] for column in result["columns"]],
+                rows=[edge["node"] for edge in page["edges"]],
+                row_count=int(result["rowCount"]),
+            )
+            if not page["pageInfo"]["hasNextPage"]:
+                return
+            after = page["pageInfo"]["endCursor"]
+
+    async def _ask(self, document: str, **variables: Any) -> dict[str, Any]:
+        request = GraphQLRequest(document, variable_values=variables)
+        give_up = time.monotonic() + self._retry_within_s
+        while True:
+            try:
+                answer = await self._execute(request)
+            except ServiceError as exc:
+                is_away = exc.code in ("UNREACHABLE", "UNAVAILABLE")
+                if not (is_away and self._has_answered) or time.monotonic() > give_up:
+                    raise
+                await asyncio.sleep(_RETRY_PAUSE_S)
+            else:
+                self._has_answered = True
+                return answer
+
+    async def _execute(self, request: GraphQLRequest) -> dict[str, Any]:
+        if self._session is None:
+            raise RuntimeError("not entered")
+        try:
+            return await self._session.execute(request)
+        except TransportQueryError as exc:
+            raise refusal(exc) from exc
+        except TransportConnectionFailed as exc:
+            # Whoever hangs up on a request was there: worth waiting for.
+            self._has_answered |= not isinstance(exc.__cause__, httpx.ConnectError)
+            raise self._address.unreachable() from exc
+        except TransportServerError as exc:
+            code = "UNAVAILABLE" if exc.code in (502, 503, 504) else "NOT_A_SERVICE"
+            message = f"{self._address.http} answered with HTTP status {exc.code}"
+            raise ServiceError(f"{message}: is it the address of a service?", code=code) from exc
+        except TransportError as exc:
+            raise ServiceError(
+                f"{self._address.http} does not answer in GraphQL: is it the address of a service?",
+                code="NOT_A_SERVICE",
+            ) from exc
+
+
+@dataclass(frozen=True, slots=True)
+class ResultPage:
+    """Some rows of a result, its columns, and how many rows it has in all."""
+
+    columns: list[str]
+    rows: list[Any]
+    row_count: int
+
+
+def refusal(exc: TransportQueryError) -> ServiceError:
+    """Translate the errors of a whole request; the first one's code counts."""
+    errors = exc.errors or [{"message": str(exc)}]
+    code = (errors[0].get("extensions") or {}).get("code", "BAD_REQUEST")
+    return ServiceError(*(str(error["message"]) for error in errors), code=code)
+
+
+def _accepted(outcome: dict[str, Any]) -> dict[str, Any]:
+    """Return the success of a result union, or raise what stands there instead."""
+    if "code" not in outcome:
+        return outcome
+    issues = [
+        f"{'.'.join(path)}: {issue['message']}"
+        if (path := issue["path"][issue["path"][:1] == ["input"] :])
+        else issue["message"]
+        for issue in outcome.get("issues", [])
+    ]
+    raise ServiceError(*(issues or [outcome["message"]]), code=outcome["code"])
+
+
+def _existing(data: dict[str, Any], job_id: str) -> dict[str, Any]:
+    job: dict[str, Any] | None = data["job"]
+    if job is None:
+        raise ServiceError(f"no job {job_id!r}: 'fanfold jobs' lists them", code="NOT_FOUND")
+    return job
+
+
+def _no_result(job_id: str, state: str) -> ServiceError:
+    next_step = (
+        f"'fanfold watch {job_id}' tells why"
+        if has_ended(state)
+        else f"'fanfold watch {job_id}' follows it"
+    )
+    message = f"job {job_id} is {state} and has no result: {next_step}"
+    return ServiceError(message, code="INVALID_STATE")

@@ -1,0 +1,102 @@
+"""Rows and jobs as tables, CSV and JSON lines.
+
+What came from data is escaped where a terminal would obey it, and never read as markup.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from rich import box
+from rich.table import Table
+from rich.text import Text
+
+from app.client.amounts import age_text, printable
+from app.client.bars import state_style, state_text, title_of
+
+
+def json_line(value: Any) -> str:
+    """Return a value as JSON in one line, without its end."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
+
+
+def csv_lines(columns: Sequence[str], rows: Iterable[Any], *, header: bool) -> str:
+    """Return rows as CSV (RFC 4180, lines ending in a line feed).
+
+    Null is an empty field; arrays and objects are JSON.
+
+    Args:
+        columns: Which fields, in which order.
+        rows: Objects.
+        header: Whether the names come first.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out, lineterminator="\n")
+    if header:
+        writer.writerow(columns)
+    writer.writerows([_csv_field(row.get(column)) for column in columns] for row in rows)
+    return out.getvalue()
+
+
+def rows_table(columns: Sequence[str], rows: Iterable[Any]) -> Table:
+    """Return rows as a table; numbers stand to the right."""
+    rows = list(rows)
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    for column in columns:
+        is_numeric = all(_is_number(row.get(column)) for row in rows)
+        table.add_column(
+            Text(printable(column)), justify="right" if is_numeric else "left", overflow="fold"
+        )
+    for row in rows:
+        table.add_row(*(Text(_cell(row.get(column))) for column in columns))
+    return table
+
+
+def jobs_table(jobs: Iterable[dict[str, Any]], *, now: datetime) -> Table:
+    """Return jobs as a table, in their order."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("id", no_wrap=True)
+    table.add_column("job")
+    table.add_column("state", no_wrap=True)
+    for name in ("done", "rows", "age"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for job in jobs:
+        table.add_row(*_job_cells(job, now))
+    return table
+
+
+def _job_cells(job: dict[str, Any], now: datetime) -> list[Text]:
+    status = job["status"]
+    state: str = status["state"]
+    rows = status["resultRows"]
+    share = status["ratio"]
+    age_s = (now - datetime.fromisoformat(job["createdAt"])).total_seconds()
+    return [
+        Text(job["id"]),
+        Text(title_of(job)),
+        Text(state_text(state), style=state_style(state)),
+        Text("" if share is None else f"{share:.0%}"),
+        Text("" if rows is None else f"{rows:,.0f}"),
+        Text(age_text(age_s)),
+    ]
+
+
+def _csv_field(value: Any) -> str:
+    if value is None:
+        return ""
+    return value if isinstance(value, str) else json_line(value)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    return printable(value if isinstance(value, str) else json_line(value))
+
+
+def _is_number(value: Any) -> bool:
+    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))

@@ -1,0 +1,109 @@
+"""The whole service on one machine: a private Redis, worker processes, the API in this process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Final
+
+from app.api import api_at, listening_socket
+from app.embedded_redis import EmbeddedRedis
+from app.launcher import tied
+from app.runtime import environment_of, module_command
+from app.settings import Settings
+from engine.catalog import load_catalog
+
+RESTART_AFTER_S: Final = 0.5
+STOP_WITHIN_S: Final = 10.0
+
+log = logging.getLogger(__name__)
+
+
+@asynccontextmanager
+async def running_service(settings: Settings) -> AsyncIterator[str]:
+    """Run everything while the context is open; yield the address of the API.
+
+    Ends in the order API, workers, Redis, so that nothing loses what it depends on.
+
+    Raises:
+        ConfigError: The port or the data folder is in use, a program cannot be loaded, or Redis
+            does not start.
+    """
+    load_catalog(settings.programs)
+    async with AsyncExitStack() as stack:
+        listener = stack.enter_context(listening_socket(settings))
+        url = settings.redis_url
+        if url is None:
+            redis = await stack.enter_async_context(EmbeddedRedis(settings.data_dir))
+            url = redis.url
+        settings = settings.model_copy(update={"redis_url": url})
+        await stack.enter_async_context(_workers(settings, environment_of(settings, redis_url=url)))
+        yield await stack.enter_async_context(api_at(settings, listener))
+
+
+async def up(settings: Settings) -> None:
+    """Run everything until SIGINT or SIGTERM.
+
+    Raises:
+        ConfigError: As ``running_service``.
+    """
+    told = asyncio.Event()
+    for name in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(name, told.set)
+    async with running_service(settings) as address:
+        log.info("console and API at %s, GraphiQL at %s/graphql", address, address)
+        await told.wait()
+
+
+@asynccontextmanager
+async def _workers(settings: Settings, environment: Mapping[str, str]) -> AsyncIterator[None]:
+    keepers = [
+        asyncio.create_task(_keep_worker(environment), name=f"worker {index}")
+        for index in range(settings.workers)
+    ]
+    try:
+        yield
+    finally:
+        for keeper in keepers:
+            keeper.cancel()
+        await asyncio.gather(*keepers, return_exceptions=True)
+
+
+async def _keep_worker(environment: Mapping[str, str]) -> None:
+    """Keep one worker process running; end it when cancelled."""
+    while True:
+        process = await asyncio.create_subprocess_exec(
+            *tied(_fanfold_command("worker")),
+            stdin=asyncio.subprocess.DEVNULL,
+            env=environment,
+            start_new_session=True,
+        )
+        try:
+            log.warning("worker %d ended with %d", process.pid, await process.wait())
+        finally:
+            await asyncio.shield(_end(process))
+        await asyncio.sleep(RESTART_AFTER_S)
+
+
+async def _end(process: asyncio.subprocess.Process) -> None:
+    """Ask a process to stop, then kill it."""
+    with suppress(ProcessLookupError):
+        process.terminate()
+    try:
+        await asyncio.wait_for(process.wait(), STOP_WITHIN_S)
+    except TimeoutError:
+        with suppress(ProcessLookupError):
+            process.kill()
+        await process.wait()
+
+
+def _fanfold_command(role: str) -> list[str]:
+    """Return the command of one role, by the installed script where there is one."""
+    script = Path(sys.executable).with_name("fanfold")
+    return [str(script), role] if os.access(script, os.X_OK) else module_command("app.cli", role)

@@ -1,0 +1,29 @@
+"""What every GraphQL resolver is given."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import strawberry
+
+from resolvers.hub import StatusHub
+from resolvers.services import Caller, Services
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """One operation's context.
+
+    Attributes:
+        services: What this process works with.
+        hub: Lets callers follow jobs.
+        caller: On whose behalf the operation runs.
+    """
+
+    services: Services
+    hub: StatusHub
+    caller: Caller
+
+
+Info: TypeAlias = strawberry.Info[Context, None]

@@ -1,0 +1,47 @@
+"""The engine's enums, served as they are, with what clients should know of their values."""
+
+from __future__ import annotations
+
+from enum import Enum, StrEnum
+
+import strawberry
+from strawberry.types.enum import StrawberryEnumDefinition
+
+from engine.job import JobAction, JobPhase, JobState, TaskState
+from engine.spec import DataFormat
+
+
+def _serve(enum: type[Enum], **descriptions: str) -> None:
+    strawberry.enum(enum)
+    definition: StrawberryEnumDefinition = vars(enum)["__strawberry_definition__"]
+    for value in definition.values:
+        value.description = descriptions.get(value.name)
+
+
+_serve(
+    JobState,
+    QUEUED="Accepted; no worker has begun.",
+    PARTIALLY_SUCCEEDED=(
+        "Ended within the tolerated failures: the result is usable, and what is missing is listed."
+    ),
+)
+_serve(
+    JobPhase,
+    PLAN="Listing the source and cutting it into batches.",
+    FINISH="Ordering, limiting and writing the result.",
+)
+_serve(JobAction)
+_serve(TaskState)
+_serve(DataFormat, AUTO="Read from the file name and its first bytes.")
+
+
+@strawberry.enum
+class TaskKind(StrEnum):
+    """The engine's kinds of tasks but for PLAN, which is ours alone."""
+
+    MAP = "MAP"
+    REDUCE = "REDUCE"
+    FINISH = "FINISH"
+
+
+__all__ = ["DataFormat", "JobAction", "JobPhase", "JobState", "TaskKind", "TaskState"]

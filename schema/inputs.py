@@ -1,0 +1,138 @@
+"""What a job is submitted with; checked by the engine, not here."""
+
+from __future__ import annotations
+
+from dataclasses import fields, is_dataclass
+from enum import Enum
+from typing import Any
+
+import strawberry
+from strawberry.utils.str_converters import to_camel_case
+
+from schema.enums import DataFormat
+from schema.scalars import JSON
+
+UNSET = strawberry.UNSET
+
+
+@strawberry.input
+class CsvInput:
+    """GraphQL ``CsvInput``."""
+
+    delimiter: str | None = ","
+    header: bool | None = strawberry.field(
+        default=True, description="Take the column names from the first row."
+    )
+    columns: list[str] | None = strawberry.field(
+        default=UNSET, description="Column names, for files without a header."
+    )
+
+
+@strawberry.input
+class FilesInput:
+    """GraphQL ``FilesInput``."""
+
+    uris: list[str] = strawberry.field(
+        description=(
+            "s3://bucket/key, s3://bucket/prefix/, s3://bucket/a/*.csv, https://host/file, or a"
+            " path below\none of the server's source roots; * and ** are wildcards."
+        )
+    )
+    format: DataFormat | None = DataFormat.AUTO
+    csv: CsvInput | None = UNSET
+
+
+@strawberry.input(description="Exactly one kind of source.", one_of=True)
+class SourceInput:
+    """GraphQL ``SourceInput``."""
+
+    inline: list[JSON] | None = strawberry.field(
+        default=UNSET,
+        description="Items sent with the request: strings, or objects as rows.",
+    )
+    files: FilesInput | None = UNSET
+
+
+@strawberry.input(
+    description=(
+        "A batch, which is one map task, ends at whichever limit comes first; no record is ever"
+        " cut."
+    )
+)
+class BatchingInput:
+    """GraphQL ``BatchingInput``."""
+
+    max_items: int | None = UNSET
+    max_bytes: int | None = UNSET
+
+
+@strawberry.input
+class FailurePolicyInput:
+    """GraphQL ``FailurePolicyInput``."""
+
+    max_attempts: int | None = 3
+    backoff_ms: int | None = strawberry.field(
+        default=500,
+        description="Wait before the second attempt; doubles with jitter up to a minute.",
+    )
+    task_timeout_seconds: float | None = UNSET
+
+
+@strawberry.input(description="Give exactly one of program and sql.")
+class SubmitJobInput:
+    """GraphQL ``SubmitJobInput``."""
+
+    program: str | None = strawberry.field(
+        default=UNSET, description="A registered program, such as wordcount."
+    )
+    params: JSON | None = strawberry.field(
+        default=UNSET,
+        description=(
+            "Checked against the program's paramsSchema, or bound to $name parameters of sql."
+        ),
+    )
+    source: SourceInput
+    batching: BatchingInput | None = UNSET
+    max_concurrency: int | None = strawberry.field(
+        default=UNSET, description="Map tasks at once; left out, as many as there are workers."
+    )
+    reducers: int | None = strawberry.field(
+        default=UNSET, description="Reduce tasks; left out, Fanfold chooses."
+    )
+    failure_policy: FailurePolicyInput | None = UNSET
+    name: str | None = UNSET
+    tags: list[str] | None = UNSET
+    idempotency_key: str | None = strawberry.field(
+        default=UNSET,
+        description=(
+            "Same key and same input: the same job. Same key and other input:"
+            " IdempotencyConflictError."
+        ),
+    )
+    timeout_seconds: float | None = UNSET
+    wait_up_to_ms: int | None = strawberry.field(
+        default=0,
+        description="Wait this long for a small job to end before answering; 0 answers at once.",
+    )
+
+    def to_data(self) -> dict[str, Any]:
+        """Return the input with the contract's names, without ``waitUpToMs``.
+
+        What is null or left out is missing; JSON values are as they came.
+        """
+        data: dict[str, Any] = _to_data(self)
+        data.pop("waitUpToMs", None)
+        return data
+
+
+def _to_data(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    if not is_dataclass(value):
+        return value
+    given = ((field.name, getattr(value, field.name)) for field in fields(value))
+    return {
+        to_camel_case(name): _to_data(part)
+        for name, part in given
+        if part is not None and part is not UNSET
+    }

@@ -1,0 +1,151 @@
+"""A job, and pages of jobs."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Self
+
+import strawberry
+
+from engine import job as engine_job
+from engine import jobs as engine_jobs
+from resolvers.pages import Page
+from resolvers.read import list_tasks, read_counters
+from resolvers.services import Services
+from schema.context import Info
+from schema.enums import JobAction, JobState
+from schema.page_info import PageInfo
+from schema.program import Program
+from schema.result import JobResult
+from schema.scalars import JSON
+from schema.status import JobStatus
+from schema.task import TaskConnection, TaskFilter
+
+
+@strawberry.type
+class Counter:
+    """GraphQL ``Counter``."""
+
+    name: str
+    value: float
+
+
+async def _counters(info: Info, root: strawberry.Parent[Job]) -> list[Counter]:
+    counters = await read_counters(info.context.services, job=root.stored)
+    return [Counter(name=name, value=value) for name, value in counters.items()]
+
+
+@strawberry.type(description="One job across all its runs: the first, and each redrive.")
+class Job:
+    """GraphQL ``Job``; only ``counters``, ``tasks`` and parts of ``result`` read anything."""
+
+    id: strawberry.ID
+    name: str | None
+    program: Program | None = strawberry.field(description="Null for a job given as SQL.")
+    spec: JSON = strawberry.field(
+        description="The input as accepted, with every default filled in."
+    )
+    tags: list[str]
+    submitted_by: str
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    run: int = strawberry.field(description="1 for the first run, one more for each redrive.")
+    status: JobStatus
+    result: JobResult | None = strawberry.field(description="Null until the job has a result.")
+    allowed_actions: list[JobAction] = strawberry.field(
+        description="What the caller may do to this job now."
+    )
+    counters: list[Counter] = strawberry.field(
+        resolver=_counters,
+        description="Built-in and user counters, summed over committed attempts only.",
+    )
+    stored: strawberry.Private[engine_job.Job]
+
+    @classmethod
+    def of(cls, services: Services, job: engine_job.Job) -> Self:
+        """Translate the engine's job."""
+        program = services.catalog.get(job.spec["program"])
+        return cls(
+            id=strawberry.ID(job.id),
+            name=job.spec["name"],
+            program=None if program is None else Program.of(program),
+            spec=JSON(job.spec),
+            tags=job.spec["tags"],
+            submitted_by=job.submitted_by,
+            created_at=job.created_at,
+            started_at=job.started_at,
+            finished_at=job.finished_at,
+            run=job.status.run,
+            status=JobStatus.of(job.status),
+            result=JobResult.of(services, job),
+            allowed_actions=list(job.allowed_actions),
+            stored=job,
+        )
+
+    @strawberry.field
+    async def tasks(
+        self,
+        info: Info,
+        first: int | None = 50,
+        after: str | None = strawberry.UNSET,
+        filter: TaskFilter | None = strawberry.UNSET,
+    ) -> TaskConnection:
+        """Read a page of tasks."""
+        page = await list_tasks(
+            info.context.services,
+            job=self.stored,
+            first=50 if first is None else first,
+            after=after or None,
+            wanted=filter.to_engine() if filter else None,
+        )
+        return TaskConnection.of(page)
+
+
+@strawberry.type
+class JobEdge:
+    """GraphQL ``JobEdge``."""
+
+    cursor: str
+    node: Job
+
+
+@strawberry.type
+class JobConnection:
+    """GraphQL ``JobConnection``."""
+
+    edges: list[JobEdge]
+    page_info: PageInfo
+
+    @classmethod
+    def of(cls, services: Services, page: Page[engine_job.Job]) -> Self:
+        """Translate a page of jobs."""
+        return cls(
+            edges=[
+                JobEdge(cursor=edge.cursor, node=Job.of(services, edge.node)) for edge in page.edges
+            ],
+            page_info=PageInfo.of(page),
+        )
+
+
+@strawberry.input
+class JobFilter:
+    """GraphQL ``JobFilter``."""
+
+    states: list[JobState] | None = strawberry.UNSET
+    program: str | None = strawberry.UNSET
+    tags: list[str] | None = strawberry.field(
+        default=strawberry.UNSET, description="Jobs that carry all of these."
+    )
+    created_after: datetime | None = strawberry.UNSET
+    created_before: datetime | None = strawberry.UNSET
+
+    def to_engine(self) -> engine_jobs.JobFilter:
+        """Translate to the engine's filter; null means left out."""
+        return engine_jobs.JobFilter(
+            states=None if not isinstance(self.states, list) else frozenset(self.states),
+            program=self.program or None,
+            tags=frozenset(self.tags or ()),
+            created_after=self.created_after or None,
+            created_before=self.created_before or None,
+        )

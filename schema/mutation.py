@@ -1,0 +1,63 @@
+"""The mutations: their resolvers, then the type that names them."""
+
+from __future__ import annotations
+
+import strawberry
+
+from engine import errors as engine_errors
+from resolvers.cancel import cancel_job
+from resolvers.submit import submit_job
+from schema.context import Info
+from schema.errors import IdempotencyConflictError, NotFoundError, SourceError, ValidationError
+from schema.inputs import SubmitJobInput
+from schema.job import Job
+from schema.outcomes import JobActionResult, JobActionSuccess, SubmitJobResult, SubmitJobSuccess
+
+
+async def _submit_job(info: Info, input: SubmitJobInput) -> SubmitJobResult:
+    context = info.context
+    try:
+        submitted = await submit_job(
+            context.services,
+            hub=context.hub,
+            caller=context.caller,
+            data=input.to_data(),
+            wait_up_to_ms=input.wait_up_to_ms or 0,
+        )
+    except engine_errors.InputError as exc:
+        return ValidationError.of(exc)
+    except engine_errors.SourceError as exc:
+        return SourceError.of(exc)
+    except engine_errors.IdempotencyConflictError as exc:
+        return IdempotencyConflictError.of(exc)
+    job = Job.of(context.services, submitted.job)
+    return SubmitJobSuccess(job=job, created=submitted.created)
+
+
+async def _cancel_job(
+    info: Info, id: strawberry.ID, reason: str | None = strawberry.UNSET
+) -> JobActionResult:
+    context = info.context
+    try:
+        job = await cancel_job(
+            context.services, caller=context.caller, job_id=id, reason=reason or None
+        )
+    except engine_errors.NotFoundError as exc:
+        return NotFoundError.of(exc)
+    return JobActionSuccess(job=Job.of(context.services, job))
+
+
+@strawberry.type
+class Mutation:
+    """GraphQL ``Mutation``."""
+
+    submit_job: SubmitJobResult = strawberry.mutation(
+        resolver=_submit_job,
+        description=(
+            "Accept a job and answer at once, or wait up to waitUpToMs for a small one to finish."
+        ),
+    )
+    cancel_job: JobActionResult = strawberry.mutation(
+        resolver=_cancel_job,
+        description="Stop a job. Idempotent: a finished job is returned unchanged.",
+    )

@@ -1,0 +1,87 @@
+"""The queries: their resolvers, then the type that names them."""
+
+from __future__ import annotations
+
+import strawberry
+
+from engine.errors import InputError
+from engine.errors import SourceError as EngineSourceError
+from resolvers.plan import plan_job
+from resolvers.read import get_job, list_jobs
+from schema.context import Info
+from schema.errors import SourceError, ValidationError
+from schema.inputs import SubmitJobInput
+from schema.job import Job, JobConnection, JobFilter
+from schema.outcomes import JobPlan, PlanJobResult
+from schema.program import Program
+from schema.service import ServiceInfo
+
+
+async def _job(info: Info, id: strawberry.ID) -> Job | None:
+    context = info.context
+    job = await get_job(context.services, caller=context.caller, job_id=id)
+    return None if job is None else Job.of(context.services, job)
+
+
+async def _jobs(
+    info: Info,
+    first: int | None = 25,
+    after: str | None = strawberry.UNSET,
+    filter: JobFilter | None = strawberry.UNSET,
+) -> JobConnection:
+    context = info.context
+    page = await list_jobs(
+        context.services,
+        caller=context.caller,
+        first=25 if first is None else first,
+        after=after or None,
+        wanted=filter.to_engine() if filter else None,
+    )
+    return JobConnection.of(context.services, page)
+
+
+def _programs(info: Info) -> list[Program]:
+    return [Program.of(program) for program in info.context.services.catalog]
+
+
+def _program(info: Info, name: str) -> Program | None:
+    program = info.context.services.catalog.get(name)
+    return None if program is None else Program.of(program)
+
+
+async def _plan_job(info: Info, input: SubmitJobInput) -> PlanJobResult:
+    try:
+        plan = await plan_job(info.context.services, data=input.to_data())
+    except InputError as exc:
+        return ValidationError.of(exc)
+    except EngineSourceError as exc:
+        return SourceError.of(exc)
+    return JobPlan.of(plan)
+
+
+def _service(info: Info) -> ServiceInfo:
+    return ServiceInfo.of(info.context.services.limits)
+
+
+@strawberry.type
+class Query:
+    """GraphQL ``Query``."""
+
+    job: Job | None = strawberry.field(
+        resolver=_job,
+        description="One job, or null when it does not exist or the caller may not see it.",
+    )
+    jobs: JobConnection = strawberry.field(
+        resolver=_jobs, description="Newest first. first is capped at 200."
+    )
+    programs: list[Program] = strawberry.field(
+        resolver=_programs, description="Programs the caller may run, by name."
+    )
+    program: Program | None = strawberry.field(resolver=_program)
+    plan_job: PlanJobResult = strawberry.field(
+        resolver=_plan_job, description="Check and price a job without storing or running it."
+    )
+    service: ServiceInfo = strawberry.field(
+        resolver=_service,
+        description="Limits and switches of this deployment, so that clients need not guess.",
+    )
