@@ -15,11 +15,12 @@ from redis.asyncio import Redis
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Mount, Route
+from starlette.routing import Route, WebSocketRoute
 
 from adapters.redis_bell import RedisBell
 from adapters.redis_client import connect, translated
 from adapters.redis_jobs import RedisJobs
+from app.graphql import FanfoldGraphQL
 from app.runtime import blobs_of
 from app.settings import Settings
 from engine.catalog import load_catalog
@@ -27,7 +28,7 @@ from engine.errors import ConfigError, UnavailableError
 from engine.source.roots import SourceRoots
 from resolvers.hub import StatusHub
 from resolvers.services import Limits, Services
-from schema.asgi import graphql_app
+from schema.build import build_schema
 
 MAX_MESSAGE_BYTES: Final = 1024 * 1024
 SHUTDOWN_WITHIN_S: Final = 5
@@ -107,7 +108,7 @@ async def _application(settings: Settings) -> AsyncIterator[Starlette]:
         raise ConfigError("FANFOLD_REDIS_URL: the API needs to know which Redis to work with")
     redis, subscriber = connect(settings.redis_url), connect(settings.redis_url)
     jobs = RedisJobs(redis)
-    async with RedisBell(subscriber) as bell:
+    async with RedisBell(subscriber) as bell, StatusHub(jobs=jobs, bell=bell) as hub:
         services = Services(
             catalog=load_catalog(settings.programs),
             jobs=jobs,
@@ -121,12 +122,13 @@ async def _application(settings: Settings) -> AsyncIterator[Starlette]:
                 version=metadata.version("fanfold"),
             ),
         )
-        graphql = graphql_app(services, StatusHub(services))
+        graphql = FanfoldGraphQL(build_schema(), services, hub)
         yield Starlette(
             routes=[
                 Route("/livez", _alive),
                 Route("/readyz", _readiness(redis)),
-                Mount("/graphql", graphql),
+                Route("/graphql", graphql, methods=["GET", "POST"]),
+                WebSocketRoute("/graphql", graphql),
             ]
         )
     await redis.aclose()

@@ -80,8 +80,7 @@ def run(args: list[str]) -> int:
     try:
         status: int | None = app(args, prog_name="fanfold", standalone_mode=False)
     except typer.TyperException as exc:
-        _tell([exc.format_message()] if exc.format_message() else [])
-        return REFUSED
+        return _refuse_words(exc)
     except typer.Abort:
         return INTERRUPTED
     except asyncio.CancelledError:
@@ -308,6 +307,19 @@ def _follow(url: str, job: dict[str, Any], *, as_json: bool, only_end: bool) -> 
         _tell([f"job {job['id']} goes on; 'fanfold watch {job['id']}{at}' follows it again"])
         return INTERRUPTED
     return exit_status_of(end["state"])
+
+
+def _refuse_words(exc: typer.TyperException) -> int:
+    """Tell what is wrong with the words, and where to read what would be right."""
+    context: typer.Context | None = getattr(exc, "ctx", None)
+    lines = exc.format_message().splitlines()
+    if context is None or len(lines) != 1:
+        # Several lines are the help itself, which comes when there are no words at all.
+        typer.echo("\n".join(lines) if len(lines) > 1 else f"fanfold: {lines[0]}", err=True)
+        return REFUSED
+    message = lines[0].replace("Value error, ", "").rstrip(".")
+    _tell([f"{message}; '{context.command_path} --help' tells more"])
+    return REFUSED
 
 
 def _tell(lines: Iterable[str]) -> None:

@@ -14,23 +14,20 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
-from rich import box
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from app.client.amounts import counted, duration_text, printable, seconds_between, size_text
+from app.client.amounts import counted, duration_text, seconds_between, size_text
 from app.client.errors import exit_status_of
 from app.client.service import Service
 from app.client.show import drawing_of, show_until_end
+from app.client.tables import ranking_table
 from app.settings import load_settings
 from app.stdlib_files import StdlibFiles, find_stdlib_files
 from app.up import running_service
 
 TOP: Final = 20
 WORKERS: Final = 2
-_BAR_WIDTH: Final = 40
-_EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 
 
 async def run_demo(*, keep: bool) -> int:
@@ -86,31 +83,11 @@ async def _count_words(url: str, files: StdlibFiles, console: Console) -> dict[s
         if end["state"] != "SUCCEEDED":
             return end
         rows = [row async for page in service.result(job["id"]) for row in page.rows]
-    console.print(top_table(rows))
+    console.print(ranking_table(rows))
     seconds = seconds_between(job["createdAt"], end["updatedAt"])
     facts = [counted(files.count, "file"), size_text(end["bytesRead"])]
     console.print(f"{', '.join(facts)} in [bold]{duration_text(seconds)}[/]")
     return end
-
-
-def top_table(rows: list[dict[str, Any]]) -> Table:
-    """Return words with their counts and bars relative to the first count."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    table.add_column("", justify="right", style="dim")
-    table.add_column("word", style="bold")
-    table.add_column("count", justify="right")
-    table.add_column("")
-    most = max((row["value"] for row in rows), default=1)
-    for rank, row in enumerate(rows, 1):
-        bar = Text(bar_text(row["value"] / most), style="cyan")
-        table.add_row(str(rank), Text(printable(row["key"])), f"{row['value']:,}", bar)
-    return table
-
-
-def bar_text(share: float, *, width: int = _BAR_WIDTH) -> str:
-    """Return a bar for a share of 0 to 1, exact to an eighth of a character."""
-    whole, eighths = divmod(round(share * width * 8), 8)
-    return "█" * whole + (_EIGHTHS[eighths] if eighths else "")
 
 
 def _print_addresses(url: str, console: Console) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,18 +65,34 @@ class Batch:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where an item came from, for error messages: a file and byte offset, or an index."""
+class FilePlace:
+    """Where an item of a file begins.
+
+    Attributes:
+        name: The file as callers know it.
+        offset: Bytes from its start.
+    """
 
     name: str
     offset: int
 
     def __str__(self) -> str:
-        return (
-            f"{self.name}, item {self.offset}"
-            if self.name == "inline"
-            else (f"{self.name}, byte {self.offset}")
-        )
+        return f"{self.name}, byte {self.offset}"
 
 
-Places = Iterator[Place]
+@dataclass(frozen=True, slots=True)
+class InlinePlace:
+    """Which of the request's items it is, counted from 0."""
+
+    offset: int
+
+    @property
+    def name(self) -> str:
+        """The item as callers know it."""
+        return f"inline[{self.offset}]"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+Place = FilePlace | InlinePlace

@@ -10,7 +10,7 @@ import io
 import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 
 from rich import box
 from rich.table import Table
@@ -18,6 +18,9 @@ from rich.text import Text
 
 from app.client.amounts import age_text, printable
 from app.client.bars import state_style, state_text, title_of
+
+_BAR_WIDTH: Final = 40
+_EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 
 
 def json_line(value: Any) -> str:
@@ -68,6 +71,26 @@ def jobs_table(jobs: Iterable[dict[str, Any]], *, now: datetime) -> Table:
     for job in jobs:
         table.add_row(*_job_cells(job, now))
     return table
+
+
+def ranking_table(rows: Sequence[dict[str, Any]]) -> Table:
+    """Return words with their counts, and bars relative to the largest count."""
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table.add_column("", justify="right", style="dim")
+    table.add_column("word", style="bold")
+    table.add_column("count", justify="right")
+    table.add_column("")
+    most = max((row["value"] for row in rows), default=1)
+    for rank, row in enumerate(rows, 1):
+        bar = Text(bar_text(row["value"] / most), style="cyan")
+        table.add_row(str(rank), Text(printable(row["key"])), f"{row['value']:,}", bar)
+    return table
+
+
+def bar_text(share: float, *, width: int = _BAR_WIDTH) -> str:
+    """Return a bar for a share of 0 to 1, exact to an eighth of a character."""
+    whole, eighths = divmod(round(share * width * 8), 8)
+    return "█" * whole + (_EIGHTHS[eighths] if eighths else "")
 
 
 def _job_cells(job: dict[str, Any], now: datetime) -> list[Text]:

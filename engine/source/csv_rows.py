@@ -52,9 +52,9 @@ def read_columns(head: Chunk, spec: CsvSpec) -> Columns:
     return _columns(rows[0] if rows else [], spec, name=head.name)
 
 
-def offset_of(chunk: Chunk, spec: CsvSpec, index: int) -> int:
-    """Return the offset in the file of the row *index* of *chunk*, a header being row 0."""
-    return next(islice(_located(chunk, spec.delimiter), index, None))[0]
+def offsets(chunk: Chunk, spec: CsvSpec) -> list[int]:
+    """Return the offset in the file of each row of *chunk*, of a header too."""
+    return [offset for offset, _ in _located(chunk, spec.delimiter)]
 
 
 def _columns(first_row: list[str], spec: CsvSpec, *, name: str) -> Columns:

@@ -25,9 +25,9 @@ def read_items(chunk: Chunk) -> list[Any]:
         raise _invalid(chunk, exc) from exc
 
 
-def offset_of(chunk: Chunk, index: int) -> int:
-    """Return the offset in the file of the item *index* of *chunk*."""
-    return next(offset for i, (offset, _) in enumerate(_lines(chunk)) if i == index)
+def offsets(chunk: Chunk) -> list[int]:
+    """Return the offset in the file of each item of *chunk*."""
+    return [offset for offset, _ in _lines(chunk)]
 
 
 def _lines(chunk: Chunk) -> Iterator[tuple[int, bytes]]:

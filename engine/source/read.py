@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from typing import Any, Final
 
-from engine.batch import Batch, FileSlice, Place
+from engine.batch import Batch, FilePlace, FileSlice, InlinePlace, Place
 from engine.errors import SourceError
 from engine.source import csv_rows, jsonl, text
 from engine.source.chunk import MAX_RECORD_BYTES, Chunk, too_long
@@ -34,6 +35,9 @@ class BatchReader:
         self._declared = spec.format if spec else DataFormat.AUTO
         self._csv = spec.csv if spec else CsvSpec()
         self._columns_of: dict[str, tuple[Columns, int]] = {}
+        self._read_batch: Batch | None = None
+        self._firsts: list[int] = []  # index of each slice's first item in the batch
+        self._offsets: dict[int, list[int]] = {}  # offsets of a slice's items, once asked for
 
     def read(self, batch: Batch) -> list[Any]:
         """Return the items: lines, rows as dicts, JSON values, or the inline items.
@@ -45,14 +49,17 @@ class BatchReader:
         if batch.items is not None:
             return list(batch.items)
         items: list[Any] = []
+        self._read_batch, self._firsts, self._offsets = batch, [], {}
         for part in batch.slices:
+            self._firsts.append(len(items))
             items += self._items(part)
         return items
 
     def place_of(self, batch: Batch, index: int) -> Place:
         """Return where the item *index* of ``read(batch)`` came from.
 
-        Reads the files again: for messages only.
+        The first call for a slice reads it again and notes every item's offset; those after it
+        cost a look-up.
 
         Raises:
             IndexError: The batch has no such item.
@@ -60,13 +67,15 @@ class BatchReader:
             RecordError: As ``read``.
         """
         if batch.items is not None:
-            return Place("inline", batch.first_item + index)
-        for part in batch.slices:
-            count = len(self._items(part))
-            if index < count:
-                return Place(self._roots.name_of(part.path), self._offset(part, index))
-            index -= count
-        raise IndexError("the batch has no such item")
+            return InlinePlace(batch.first_item + index)
+        if batch is not self._read_batch:
+            self.read(batch)
+        number = bisect_right(self._firsts, index) - 1
+        part = batch.slices[number]
+        if number not in self._offsets:
+            self._offsets[number] = self._offsets_of(part)
+        offset = self._offsets[number][index - self._firsts[number]]
+        return FilePlace(self._roots.name_of(part.path), offset)
 
     def _items(self, part: FileSlice) -> list[Any]:
         chunk = self._load(part)
@@ -78,16 +87,16 @@ class BatchReader:
             case _:
                 return text.read_items(chunk)
 
-    def _offset(self, part: FileSlice, index: int) -> int:
+    def _offsets_of(self, part: FileSlice) -> list[int]:
         chunk = self._load(part)
         match detect_format(part.path, declared=self._declared):
             case DataFormat.CSV:
                 headers = int(self._csv.header and self._columns(part) is None)
-                return csv_rows.offset_of(chunk, self._csv, index + headers)
+                return csv_rows.offsets(chunk, self._csv)[headers:]
             case DataFormat.JSONL:
-                return jsonl.offset_of(chunk, index)
+                return jsonl.offsets(chunk)
             case _:
-                return text.offset_of(chunk, index)
+                return text.offsets(chunk)
 
     def _load(self, part: FileSlice) -> Chunk:
         """Read a slice.

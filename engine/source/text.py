@@ -5,6 +5,8 @@ A line ends at ``\n``; a ``\r`` before it belongs to the line end. Empty lines a
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 from engine.source.chunk import Chunk
 
 
@@ -23,9 +25,8 @@ def read_items(chunk: Chunk) -> list[str]:
     return lines
 
 
-def offset_of(chunk: Chunk, index: int) -> int:
-    """Return the offset in the file of the line *index* of *chunk*."""
-    position = 0
-    for _ in range(index):
-        position = chunk.data.index(b"\n", position) + 1
-    return chunk.start + position
+def offsets(chunk: Chunk) -> list[int]:
+    """Return the offset in the file of each line of *chunk*."""
+    lengths = [len(line) + 1 for line in chunk.data.split(b"\n")[:-1]]
+    starts = list(accumulate(lengths, initial=chunk.start))
+    return starts[:-1] if chunk.data.endswith(b"\n") else starts

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engine.batch import Batch, FileSlice, Place
+from engine.batch import Batch, FilePlace, FileSlice, InlinePlace
 from engine.errors import RecordError, SourceError
 from engine.source.cut import cut_files
 from engine.source.read import BatchReader
@@ -189,7 +189,7 @@ def test_inline_items_are_returned_as_they_are() -> None:
     reader = BatchReader(SourceRoots(()), None)
 
     assert reader.read(Batch(items=("a", {"b": 1}))) == ["a", {"b": 1}]
-    assert reader.place_of(Batch(items=("a", "b"), first_item=10), 1) == Place("inline", 11)
+    assert reader.place_of(Batch(items=("a", "b"), first_item=10), 1) == InlinePlace(11)
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,7 @@ def test_the_place_of_an_item_is_its_first_byte(
     ]
 
     assert places == [
-        Place(file, offset) for file in (f"in/{name}", f"in/2-{name}") for offset in offsets
+        FilePlace(file, offset) for file in (f"in/{name}", f"in/2-{name}") for offset in offsets
     ]
 
 

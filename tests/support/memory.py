@@ -1,0 +1,294 @@
+"""Ports in memory, for tests of what stands on them; no evidence for any real store.
+
+The bell rings only for those who listen, the store counts and can hold its reads, and either can
+be out of order.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from engine.bell import OnRing, job_topic, tenant_topic
+from engine.catalog import load_catalog
+from engine.errors import IdempotencyConflictError, NotFoundError, UnavailableError
+from engine.job import (
+    ItemCounts,
+    Job,
+    JobId,
+    JobPhase,
+    JobState,
+    JobStatus,
+    Task,
+    TaskCounts,
+)
+from engine.jobs import (
+    Accepted,
+    JobDetails,
+    JobFilter,
+    JobPage,
+    NewJob,
+    TaskFilter,
+    TaskPage,
+)
+from engine.source.roots import SourceRoots
+from engine.spec import parse_spec
+from resolvers.hub import StatusHub
+from resolvers.lookout import Timing
+from resolvers.services import Caller, Limits, Services
+
+ADA = Caller(subject="ada", tenant="acme")
+EVE = Caller(subject="eve", tenant="other")
+NOON = datetime(2026, 1, 31, 12, tzinfo=UTC)
+QUICK = Timing(poll_s=60, retry_s=0.001, max_retry_s=0.002, rest_s=0)
+"""Retries at once; polls so rarely that only a ring can explain a read."""
+
+
+class MemoryBell:
+    """Rings those who listen.
+
+    Attributes:
+        log: Shared with the store, to show what came first.
+        failures: How many of the next attempts to listen fail.
+    """
+
+    def __init__(self, log: list[str]) -> None:
+        self.log = log
+        self.failures = 0
+        self.listeners: dict[str, list[OnRing]] = {}
+
+    @asynccontextmanager
+    async def listen(self, topic: str, on_ring: OnRing) -> AsyncIterator[None]:
+        if self.failures:
+            self.failures -= 1
+            raise UnavailableError("the bell is out of order")
+        await asyncio.sleep(0)
+        self.log.append(f"listen {topic}")
+        self.listeners.setdefault(topic, []).append(on_ring)
+        try:
+            yield
+        finally:
+            self.listeners[topic].remove(on_ring)
+            if not self.listeners[topic]:
+                del self.listeners[topic]
+
+    def ring(self, topic: str, job: str) -> None:
+        for on_ring in self.listeners.get(topic, ()):
+            on_ring(JobId(job))
+
+
+@dataclass
+class MemoryJobs:
+    """Jobs in a dict; also cancels.
+
+    Attributes:
+        reads: What was asked for by ``get``, call by call.
+        is_down: Whether every call fails.
+        fault: Raised by every read, for faults that nobody foresees.
+        open: Reads wait until it is set.
+    """
+
+    bell: MemoryBell
+    jobs: dict[JobId, Job] = field(default_factory=dict)
+    manifests: dict[JobId, str] = field(default_factory=dict)
+    task_lists: dict[JobId, tuple[Task, ...]] = field(default_factory=dict)
+    reads: list[tuple[JobId, ...]] = field(default_factory=list)
+    pages: int = 0
+    is_down: bool = False
+    fault: Exception | None = None
+    open: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.open.set()
+
+    async def accept(self, new: NewJob) -> Accepted:
+        self._check()
+        key = new.spec.idempotency_key
+        for job in self.jobs.values():
+            if key is not None and job.tenant == new.tenant and job.spec["idempotencyKey"] == key:
+                if job.spec != new.spec.to_json():
+                    raise IdempotencyConflictError("the key is taken", existing_job_id=job.id)
+                return Accepted(id=job.id, created=False)
+        self.put(job_of(new.id, tenant=new.tenant, spec=new.spec.to_json(), by=new.submitted_by))
+        return Accepted(id=new.id, created=True)
+
+    async def get(self, tenant: str, ids: Sequence[JobId]) -> list[Job | None]:
+        self._check()
+        self.reads.append(tuple(ids))
+        self.bell.log.append(f"read {','.join(ids)}")
+        found = [self._of(tenant, job) for job in ids]
+        await self.open.wait()
+        return found
+
+    async def page(
+        self, tenant: str, *, first: int, after: JobId | None, wanted: JobFilter
+    ) -> JobPage:
+        self._check()
+        self.pages += 1
+        await self.open.wait()
+        newest_first = sorted(self.jobs.values(), key=lambda job: job.id, reverse=True)
+        found = [
+            job
+            for job in newest_first
+            if job.tenant == tenant and wanted.admits(job) and (after is None or job.id < after)
+        ]
+        return JobPage(jobs=tuple(found[:first]), has_next=len(found) > first)
+
+    async def details(self, job: JobId) -> JobDetails:
+        self._check()
+        return JobDetails(counters={"words": 3.0}, manifest=self.manifests.get(job))
+
+    async def tasks(
+        self, job: JobId, *, first: int, after: int | None, wanted: TaskFilter
+    ) -> TaskPage:
+        self._check()
+        found = [
+            task
+            for task in self.task_lists.get(job, ())
+            if wanted.kind in (None, task.kind) and wanted.state in (None, task.state)
+        ]
+        start = 0 if after is None else after + 1
+        return TaskPage(
+            tasks=tuple(found[start : start + first]),
+            first_position=start,
+            total=len(found),
+            has_next=len(found) > start + first,
+        )
+
+    async def cancel(self, tenant: str, job: JobId, *, reason: str | None) -> None:
+        self._check()
+        found = self._of(tenant, job)
+        if found is None:
+            raise NotFoundError(f"no job {job!r}")
+        if not found.status.state.is_terminal:
+            self.change(job, state=JobState.CANCELLED, message=reason)
+
+    def put(self, job: Job, *, rings: bool = True) -> Job:
+        self.jobs[job.id] = job
+        if rings:
+            self.bell.ring(job_topic(job.id), job.id)
+            self.bell.ring(tenant_topic(job.tenant), job.id)
+        return job
+
+    def change(self, job: str, *, rings: bool = True, **status: Any) -> Job:
+        """Commit a change: the version rises and, unless the ring is lost, the bell rings."""
+        before = self.jobs[JobId(job)]
+        version = before.status.version + 1
+        after = replace(before, status=replace(before.status, version=version, **status))
+        return self.put(after, rings=rings)
+
+    def _of(self, tenant: str, job: JobId) -> Job | None:
+        found = self.jobs.get(job)
+        return found if found is not None and found.tenant == tenant else None
+
+    def _check(self) -> None:
+        if self.is_down:
+            raise UnavailableError("the store is out of order")
+        if self.fault is not None:
+            raise self.fault
+
+
+class MemoryBlobs:
+    """Blobs in a dict."""
+
+    def __init__(self) -> None:
+        self.blobs: dict[str, bytes] = {}
+
+    def put(self, name: str, data: bytes) -> None:
+        self.blobs[name] = data
+
+    def read(self, name: str, *, start: int = 0, end: int | None = None) -> bytes:
+        if name not in self.blobs:
+            raise NotFoundError(f"no blob {name!r}")
+        return self.blobs[name][start:end]
+
+    def list(self, prefix: str) -> Iterable[str]:
+        return [name for name in self.blobs if name.startswith(prefix)]
+
+    def delete(self, names: Iterable[str]) -> None:
+        for name in names:
+            self.blobs.pop(name, None)
+
+
+@dataclass
+class World:
+    """Everything a resolver needs, in memory."""
+
+    jobs: MemoryJobs
+    bell: MemoryBell
+    blobs: MemoryBlobs
+    services: Services
+    hub: StatusHub
+    log: list[str]
+
+
+def make_world(
+    *, timing: Timing = QUICK, roots: Iterable[Path] = (), max_wait_ms: int = 25_000
+) -> World:
+    log: list[str] = []
+    bell = MemoryBell(log)
+    jobs = MemoryJobs(bell)
+    blobs = MemoryBlobs()
+    services = Services(
+        catalog=load_catalog(()),
+        jobs=jobs,
+        control=jobs,
+        blobs=blobs,
+        bell=bell,
+        roots=SourceRoots(tuple(roots)),
+        limits=Limits(inline_result_bytes=65_536, max_wait_ms=max_wait_ms, version="0.1.0"),
+    )
+    hub = StatusHub(jobs=jobs, bell=bell, timing=timing)
+    return World(jobs=jobs, bell=bell, blobs=blobs, services=services, hub=hub, log=log)
+
+
+def job_of(
+    id: str,
+    *,
+    tenant: str = ADA.tenant,
+    state: JobState = JobState.QUEUED,
+    version: int = 1,
+    tags: Sequence[str] = (),
+    spec: dict[str, Any] | None = None,
+    by: str = "ada",
+) -> Job:
+    data = {"program": "wordcount", "source": {"inline": ["a b"]}, "tags": list(tags)}
+    return Job(
+        id=JobId(id),
+        tenant=tenant,
+        submitted_by=by,
+        spec=spec or parse_spec(data).to_json(),
+        created_at=NOON,
+        started_at=None,
+        finished_at=None,
+        status=status_of(id, version=version, state=state),
+    )
+
+
+def status_of(id: str, *, version: int = 1, state: JobState = JobState.QUEUED) -> JobStatus:
+    counts = TaskCounts(total=1, pending=1, running=0, succeeded=0, failed=0, retried=0)
+    return JobStatus(
+        id=JobId(id),
+        version=version,
+        run=1,
+        state=state,
+        phase=JobPhase.DONE if state.is_terminal else JobPhase.MAP,
+        ratio=0.5,
+        eta_seconds=None,
+        items=ItemCounts(total=1, pending=1, running=0, succeeded=0, failed=0, skipped=0),
+        map=counts,
+        reduce=counts,
+        bytes_read=0,
+        bytes_total=0,
+        result=None,
+        result_rows=None,
+        result_bytes=None,
+        error=None,
+        message=None,
+        updated_at=NOON,
+    )

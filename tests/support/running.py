@@ -1,0 +1,156 @@
+"""A real ``fanfold up`` in a process of its own, and the command run against it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from tests.support.waiting import eventually
+
+ROOT: Final = Path(__file__).parents[2]
+READY_WITHIN_S: Final = 30.0
+STOPS_WITHIN_S: Final = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class RunningService:
+    """A service that runs.
+
+    Attributes:
+        url: Its base address.
+        sources: The folder that its jobs may read.
+        data_dir: Its data folder.
+        process: ``fanfold up`` itself.
+    """
+
+    url: str
+    sources: Path
+    data_dir: Path
+    process: subprocess.Popen[str]
+
+    def fanfold(self, *args: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
+        """Run one command against this service."""
+        return fanfold(*args, environ={"FANFOLD_URL": self.url}, stdin=stdin)
+
+    def start(self, *args: str) -> subprocess.Popen[str]:
+        """Start one command against this service, with pipes for its output."""
+        return subprocess.Popen(
+            command(*args),
+            cwd=ROOT,
+            env=environment({"FANFOLD_URL": self.url}),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+def command(*args: str) -> list[str]:
+    return [sys.executable, "-m", "app.cli", *args]
+
+
+def environment(extra: Mapping[str, str]) -> dict[str, str]:
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("FANFOLD_")}
+    return inherited | dict(extra)
+
+
+def fanfold(
+    *args: str, environ: Mapping[str, str], stdin: str | None = None
+) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        command(*args),
+        cwd=ROOT,
+        env=environment(environ),
+        input=stdin,
+        stdin=subprocess.DEVNULL if stdin is None else None,
+        capture_output=True,
+        text=True,
+        timeout=50,
+        check=False,
+    )
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def url_of(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
+
+
+@contextmanager
+def running_service(
+    data_dir: Path, sources: Path, *, port: int, workers: int = 2
+) -> Iterator[RunningService]:
+    """Run ``fanfold up`` until the block is left; then it must end by itself, with all it started.
+
+    Its log is ``up.log`` beside the data folder.
+    """
+    log_path = data_dir.with_name(f"{data_dir.name}.log")
+    environ = {"FANFOLD_DATA_DIR": str(data_dir), "FANFOLD_SOURCE_ROOTS": str(sources)}
+    with log_path.open("a") as log:
+        process = subprocess.Popen(
+            command("up", "--port", str(port), "--workers", str(workers)),
+            cwd=ROOT,
+            env=environment(environ),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            text=True,
+        )
+    service = RunningService(url_of(port), sources, data_dir, process)
+    try:
+        eventually(lambda: is_alive(service), within_s=READY_WITHIN_S)
+        yield service
+        children = psutil.Process(process.pid).children(recursive=True)
+        stop(process)
+        assert process.returncode == 0, log_path.read_text()
+        eventually(lambda: not any(map(is_running, children)))
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+
+
+def is_alive(service: RunningService) -> bool:
+    """Whether the service answers.
+
+    Raises:
+        AssertionError: It has ended instead.
+    """
+    if service.process.poll() is not None:
+        log = service.data_dir.with_name(f"{service.data_dir.name}.log").read_text()
+        raise AssertionError(f"fanfold up ended with {service.process.returncode}:\n{log}")
+    try:
+        with urllib.request.urlopen(f"{service.url}/livez", timeout=2) as answer:  # noqa: S310
+            return bool(answer.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False
+
+
+def is_running(process: psutil.Process) -> bool:
+    try:
+        # One that nobody waits for stays listed as a zombie where process 1 does not reap.
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+def stop(process: subprocess.Popen[str]) -> None:
+    """Press Ctrl-C, as it were."""
+    process.send_signal(signal.SIGINT)
+    process.wait(STOPS_WITHIN_S)
