@@ -27,7 +27,6 @@ T = TypeVar("T")
 WRONGLY_CONFIGURED: Final = 2
 INTERRUPTED: Final = 130
 TERMINATED: Final = 143
-_READER_LEFT: Final = 141  # as the shell shows a death by SIGPIPE
 _DEFAULT_URL: Final = "http://127.0.0.1:8000"
 _TABLE_ROWS: Final = 100
 
@@ -88,10 +87,6 @@ def run(args: list[str]) -> int:
     except ServiceError as exc:
         _tell(exc.lines)
         return exc.exit_status
-    except BrokenPipeError:
-        # What is still buffered has no reader either; the interpreter must not trip over it.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _READER_LEFT
     return status or 0
 
 

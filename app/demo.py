@@ -28,6 +28,7 @@ from app.up import running_service
 
 TOP: Final = 20
 WORKERS: Final = 2
+REDUCERS: Final = 4
 
 
 async def run_demo(*, keep: bool) -> int:
@@ -48,7 +49,8 @@ async def run_demo(*, keep: bool) -> int:
         data_dir = _data_dir(stack)
         root = Path(sysconfig.get_path("stdlib"))
         console = Console(highlight=False)
-        console.print(Text(f"Counting the words of Python's standard library, {root}", "dim"))
+        title = Text(f"Counting the words of Python's standard library, {root}", "dim")
+        console.print(title, soft_wrap=True)
         files = await asyncio.to_thread(find_stdlib_files, root)
         settings = load_settings(
             {}, data_dir=data_dir, port=_free_port(), workers=WORKERS, source_roots=(root,)
@@ -75,6 +77,7 @@ async def _count_words(url: str, files: StdlibFiles, console: Console) -> dict[s
                 "program": "wordcount",
                 "name": "stdlib words",
                 "params": {"top": TOP},
+                "reducers": REDUCERS,
                 "source": {"files": {"uris": files.uris, "format": "TEXT"}},
                 "tags": ["demo"],
             }

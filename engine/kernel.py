@@ -101,17 +101,26 @@ def reduce_partition(program: Program, parts: Iterable[bytes], ctx: Context) -> 
             yield value if isinstance(value, Mapping) else {"key": key, "value": value}
 
 
-def finish_rows(program: Program, rows: Iterator[Row], ctx: Context) -> Iterator[Row]:
+def finish_rows(program: Program, rows: Iterator[Row], ctx: Context) -> Iterator[Row] | None:
     """Give all rows to the program's finish.
 
+    Returns:
+        The final rows; None when they are *rows* as they are, which finish says by returning them
+        untouched, or by not being there.
+
     Raises:
-        TaskError: The program raised.
+        TaskError: The program raised; also while the rows are iterated.
     """
     if program.finish is None:
-        yield from rows
-        return
+        return None
     with _blame("finish", program, ctx):
-        yield from map(_as_row, program.finish(rows, ctx) or ())
+        finished = program.finish(rows, ctx)
+    return None if finished is rows else _finished(program, finished, ctx)
+
+
+def _finished(program: Program, rows: Iterable[Any] | None, ctx: Context) -> Iterator[Row]:
+    with _blame("finish", program, ctx):
+        yield from map(_as_row, rows or ())
 
 
 def _mapped(program: Program, items: Sequence[Any], ctx: Context) -> Iterator[Iterable[Any] | None]:
@@ -157,6 +166,9 @@ async def _gathered(
 
 
 def _collect(program: Program, pairs: Iterable[Any] | None, groups: Groups, ctx: Context) -> None:
+    if isinstance(pairs, Mapping):
+        groups.add_all(pairs)
+        return
     for pair in pairs or ():
         try:
             key, value = pair

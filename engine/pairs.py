@@ -9,7 +9,7 @@ decodes at the speed of C; anything else is canonical JSON.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, pairwise
 from typing import Any
 
@@ -19,7 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from engine.jsonvalue import decode, encode, encode_key
-from engine.partition import partition_of
+from engine.partition import partitions_of
 
 
 class Groups:
@@ -32,6 +32,19 @@ class Groups:
     def __init__(self) -> None:
         self._values: dict[Any, list[Any]] = {}
         self.pairs = 0
+
+    def add_all(self, pairs: Mapping[Any, Any]) -> None:
+        """Add all pairs of a mapping; the first one of a task at little cost.
+
+        Raises:
+            OutputError: JSON cannot hold a key.
+        """
+        if not self._values and {str, int}.issuperset(map(type, pairs)):
+            self._values = dict(zip(pairs, map(_alone, pairs.values()), strict=True))
+            self.pairs = len(pairs)
+            return
+        for key, value in pairs.items():
+            self.add(key, value)
 
     def add(self, key: Any, value: Any) -> None:
         """Add one pair.
@@ -51,6 +64,8 @@ class Groups:
 
     def combine(self, merge: Any) -> None:
         """Replace the values of every key that has several by ``merge(key, values)``."""
+        if self.pairs == len(self._values):
+            return
         for key, values in self._values.items():
             if len(values) > 1:
                 plain = decode(key) if type(key) is bytes else key
@@ -100,14 +115,18 @@ def read_groups(parts: Iterable[bytes]) -> Iterator[tuple[Any, list[Any]]]:
     tables = [pa.ipc.open_stream(part).read_all() for part in parts if part]
     if not tables:
         return
-    keys = _joined([table.column("key") for table in tables])
-    order = pc.sort_indices(keys)
-    keys = keys.take(order)
+    keys = _joined([table.column("key") for table in tables]).dictionary_encode()
+    in_key_order = pc.sort_indices(keys.dictionary)
+    ranks = np.empty(len(in_key_order), dtype=np.int64)
+    ranks[in_key_order.to_numpy()] = np.arange(len(in_key_order))
+    rank_of_pair = ranks[keys.indices.to_numpy()]
+    order = pa.array(np.argsort(rank_of_pair, kind="stable"))
     values = _decoded(_joined([table.column("value") for table in tables]).take(order))
-    starts = _group_starts(keys)
-    ends = [*starts[1:].tolist(), len(values)]
-    for key, start, end in zip(_decoded(keys.take(pa.array(starts))), starts, ends, strict=True):
+    ends = np.cumsum(np.bincount(rank_of_pair)).tolist()
+    start = 0
+    for key, end in zip(_decoded(keys.dictionary.take(in_key_order)), ends, strict=True):
         yield key, values[start:end]
+        start = end
 
 
 def _key_column(keys: Sequence[Any]) -> pa.Array:
@@ -140,19 +159,15 @@ def _split(
     if partitions == 1:
         yield table
         return
-    owner_of_key = np.fromiter(
-        (partition_of(_hashed(key), partitions=partitions) for key in keys),
-        dtype=np.uint16,
-        count=len(keys),
-    )
-    owners = np.repeat(owner_of_key, counts)
+    owner_of_key = partitions_of(map(_encoded, keys), partitions=partitions)
+    owners = np.repeat(np.array(owner_of_key, dtype=np.uint16), counts)
     table = table.take(pa.array(np.argsort(owners, kind="stable")))
     bounds = np.concatenate(([0], np.cumsum(np.bincount(owners, minlength=partitions))))
     for start, end in pairwise(bounds.tolist()):
         yield table.slice(start, end - start)
 
 
-def _hashed(key: Any) -> bytes:
+def _encoded(key: Any) -> bytes:
     return key if type(key) is bytes else orjson.dumps(key)
 
 
@@ -176,6 +191,5 @@ def _decoded(column: pa.Array) -> list[Any]:
     return list(column.to_numpy().tolist())
 
 
-def _group_starts(keys: pa.Array) -> np.ndarray[Any, Any]:
-    changes = pc.not_equal(keys[1:], keys[:-1]).to_numpy(zero_copy_only=False)
-    return np.concatenate(([0], np.flatnonzero(changes) + 1))
+def _alone(value: Any) -> list[Any]:
+    return [value]

@@ -70,8 +70,8 @@ def plan_inline(spec: JobSpec, *, is_map_only: bool) -> Plan:
 
 
 def default_reducers(size_bytes: int) -> int:
-    """Return one reducer for every 64 MiB of source, 64 at most."""
-    return max(1, min(MAX_DEFAULT_REDUCERS, -(-size_bytes // BYTES_PER_REDUCER)))
+    """Return one reducer for about every 64 MiB of source, 64 at most."""
+    return max(1, min(MAX_DEFAULT_REDUCERS, round(size_bytes / BYTES_PER_REDUCER)))
 
 
 def _inline_batches(items: Sequence[Any], step: int) -> Iterator[Batch]:

@@ -28,14 +28,15 @@ class Program:
         name: What callers submit; lower-case letters, digits, ``_``, ``.`` and ``-``.
         map: ``map(item, ctx)`` yields ``(key, value)`` pairs; rows when there is no ``reduce``.
             May be ``async def`` for work that waits on others.
-        map_batch: Instead of ``map``: ``map_batch(items, ctx)`` gets a whole batch as a list.
+        map_batch: Instead of ``map``: ``map_batch(items, ctx)`` gets a whole batch as a list; it
+            may return a mapping from keys to values, such as a ``Counter``, instead of pairs.
         combine: ``combine(key, values, ctx)`` returns one value for several of a map task. May run
             any number of times, so it must not matter in which groups values are combined.
         reduce: ``reduce(key, values, ctx)`` returns the key's value; a mapping becomes the row's
             columns, anything else the row ``{"key": …, "value": …}``. Rows are in key order within
             each result file.
         finish: ``finish(rows, ctx)`` sees every row once and yields the final rows: for ordering
-            and limiting.
+            and limiting. Returning *rows* itself leaves them as they are, at no cost.
         params: The pydantic model of the job's parameters.
         description: A sentence for people.
 

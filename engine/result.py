@@ -114,6 +114,8 @@ class Cursor:
         """
         try:
             file, _, offset = base64.urlsafe_b64decode(text.encode()).decode().partition(":")
+            if not (file.isdigit() and offset.isdigit()):
+                raise ValueError("not two numbers")
             return cls(int(file), int(offset))
         except (ValueError, binascii.Error):
             raise InputError(Issue(path, f"{text!r} is not a cursor of these rows")) from None

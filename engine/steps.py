@@ -103,8 +103,8 @@ class Steps:
         attempt = task.attempt
         facts = {"spec": attempt.spec, **attempt.job_summary}
         manifest = Manifest(job=attempt.job, files=attempt.inputs, exact=True, facts=facts)
-        if task.program.finish is not None:
-            rows = finish_rows(task.program, read_all(self.blobs, manifest), task.ctx)
+        rows = finish_rows(task.program, read_all(self.blobs, manifest), task.ctx)
+        if rows is not None:
             manifest = Manifest(
                 job=attempt.job, files=(task.write_rows(rows),), exact=True, facts=facts
             )

@@ -159,7 +159,7 @@ class Bars:
         self._out = out
         self._progress = Progress(
             TextColumn("  {task.description}"),
-            BarColumn(bar_width=36),
+            BarColumn(bar_width=28, complete_style="cyan", finished_style="green"),
             TextColumn("{task.fields[count]:>9}"),
             TextColumn("{task.fields[detail]}", style="dim"),
             console=out,
@@ -169,7 +169,8 @@ class Bars:
         self._state = "QUEUED"
         self._phase = "PENDING"
         self._problem: str | None = None
-        self._first: dict[str, Any] | None = None
+        self._eta_s: float | None = None
+        self._base: dict[str, Any] | None = None
         # Redrawn at our word, and often enough in between for the pulse of an unknown total.
         self._live = Live(
             get_renderable=self._picture, console=out, refresh_per_second=12, transient=False
@@ -189,9 +190,11 @@ class Bars:
 
     def show(self, status: dict[str, Any]) -> None:
         """Draw the counts anew; a summary goes below when the job has ended."""
-        self._first = self._first or status
         self._state, self._phase = status["state"], status["phase"]
-        self._draw(self._map, status["map"], detail=self._bytes_detail(status))
+        self._eta_s = status["etaSeconds"]
+        if self._base is None or self._base["bytesRead"] == status["bytesRead"] == 0:
+            self._base = status
+        self._draw(self._map, status["map"], detail=read_text(self._base, status))
         self._draw(self._reduce, status["reduce"], detail="")
         self._live.refresh()
         if has_ended(self._state):
@@ -209,6 +212,8 @@ class Bars:
         head.append(state_text(self._state), style=state_style(self._state))
         if not has_ended(self._state):
             head.append(f", {self._phase.lower()}", style="dim")
+            if self._eta_s is not None:
+                head.append(f", {duration_text(self._eta_s)} left", style="dim")
         head.append(f"  {self._job['id']}", style="dim")
         if self._problem:
             head.append(f"  {self._problem}; trying again", style="yellow")
@@ -231,23 +236,18 @@ class Bars:
             detail="   ".join(filter(None, (detail, retried))),
         )
 
-    def _bytes_detail(self, status: dict[str, Any]) -> str:
-        parts = []
-        if status["bytesTotal"]:
-            parts.append(f"{size_text(status['bytesRead'])} of {size_text(status['bytesTotal'])}")
-            rate = bytes_per_second(self._first or status, status)
-            if rate and not has_ended(status["state"]):
-                parts.append(f"{size_text(rate)}/s")
-        if status["etaSeconds"] is not None and not has_ended(status["state"]):
-            parts.append(f"{duration_text(status['etaSeconds'])} left")
-        return "   ".join(parts)
 
-
-def bytes_per_second(first: dict[str, Any], now: dict[str, Any]) -> float | None:
-    """Return the mean rate since the first state that was seen; None when that is too soon."""
-    seconds = seconds_between(first["updatedAt"], now["updatedAt"])
-    read: float = now["bytesRead"] - first["bytesRead"]
-    return read / seconds if seconds > 0 and read > 0 else None
+def read_text(base: dict[str, Any], now: dict[str, Any]) -> str:
+    """Return what has been read, with the mean rate since *base* until all is read."""
+    size, total = now["bytesRead"], now["bytesTotal"]
+    if not total:
+        return ""
+    if size == total or has_ended(now["state"]):
+        return size_text(size)
+    seconds = seconds_between(base["updatedAt"], now["updatedAt"])
+    fresh = size - base["bytesRead"]
+    rate = f"   {size_text(fresh / seconds)}/s" if seconds > 0 and fresh > 0 else ""
+    return f"{size_text(size)} of {size_text(total)}{rate}"
 
 
 def _write(console: Console, line: str) -> None:

@@ -16,24 +16,25 @@ _STATUS: Final = f"""
   message updatedAt
 """
 
-_USER_ERROR: Final = """
-  __typename
-  ... on UserError { code message path retryable }
-  ... on ValidationError { issues { path message } }
-"""
+_USER_ERROR: Final = "... on UserError { code message }"
 
 _JOB: Final = f"id name program {{ name }} createdAt status {{ {_STATUS} }}"
 
 SUBMIT: Final = f"""
 mutation Submit($input: SubmitJobInput!) {{
-  submitJob(input: $input) {{ {_USER_ERROR} ... on SubmitJobSuccess {{ job {{ {_JOB} }} }} }}
+  submitJob(input: $input) {{
+    {_USER_ERROR}
+    ... on ValidationError {{ issues {{ path message }} }}
+    ... on SubmitJobSuccess {{ job {{ {_JOB} }} }}
+  }}
 }}
 """
 
 CANCEL: Final = f"""
 mutation Cancel($id: ID!, $reason: String) {{
   cancelJob(id: $id, reason: $reason) {{
-    {_USER_ERROR} ... on JobActionSuccess {{ job {{ {_JOB} }} }}
+    {_USER_ERROR}
+    ... on JobActionSuccess {{ job {{ {_JOB} }} }}
   }}
 }}
 """

@@ -38,6 +38,7 @@ async def print_jobs(url: str, *, limit: int, as_json: bool) -> None:
         found = await service.jobs(limit=limit)
     if as_json:
         sys.stdout.writelines(f"{json_line(each)}\n" for each in found)
+        sys.stdout.flush()
     elif found:
         _print(jobs_table(found, now=datetime.now(UTC)))
     else:

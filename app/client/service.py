@@ -148,6 +148,8 @@ class Service:
     async def cancel(self, job_id: str, *, reason: str | None = None) -> dict[str, Any]:
         """Stop a job and return it; one that has ended is returned unchanged."""
         data = await self._ask(documents.CANCEL, id=job_id, reason=reason)
+        if data["cancelJob"].get("code") == "NOT_FOUND":
+            raise _no_such_job(job_id)
         job: dict[str, Any] = _accepted(data["cancelJob"])["job"]
         return job
 
@@ -260,8 +262,12 @@ def _accepted(outcome: dict[str, Any]) -> dict[str, Any]:
 def _existing(data: dict[str, Any], job_id: str) -> dict[str, Any]:
     job: dict[str, Any] | None = data["job"]
     if job is None:
-        raise ServiceError(f"no job {job_id!r}: 'fanfold jobs' lists them", code="NOT_FOUND")
+        raise _no_such_job(job_id)
     return job
+
+
+def _no_such_job(job_id: str) -> ServiceError:
+    return ServiceError(f"no job {job_id!r}: 'fanfold jobs' lists them", code="NOT_FOUND")
 
 
 def _no_result(job_id: str, state: str) -> ServiceError:

@@ -49,7 +49,7 @@ def csv_lines(columns: Sequence[str], rows: Iterable[Any], *, header: bool) -> s
 def rows_table(columns: Sequence[str], rows: Iterable[Any]) -> Table:
     """Return rows as a table; numbers stand to the right."""
     rows = list(rows)
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for column in columns:
         is_numeric = all(_is_number(row.get(column)) for row in rows)
         table.add_column(
@@ -62,7 +62,7 @@ def rows_table(columns: Sequence[str], rows: Iterable[Any]) -> Table:
 
 def jobs_table(jobs: Iterable[dict[str, Any]], *, now: datetime) -> Table:
     """Return jobs as a table, in their order."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("id", no_wrap=True)
     table.add_column("job")
     table.add_column("state", no_wrap=True)
@@ -75,7 +75,7 @@ def jobs_table(jobs: Iterable[dict[str, Any]], *, now: datetime) -> Table:
 
 def ranking_table(rows: Sequence[dict[str, Any]]) -> Table:
     """Return words with their counts, and bars relative to the largest count."""
-    table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     table.add_column("", justify="right", style="dim")
     table.add_column("word", style="bold")
     table.add_column("count", justify="right")

@@ -24,9 +24,9 @@ class WordcountParams(BaseModel):
     )
 
 
-def count_words(lines: list[str], ctx: Context) -> Iterable[tuple[str, int]]:
+def count_words(lines: list[str], ctx: Context) -> Counter[str]:
     """Count the words of a whole batch at the speed of ``Counter``."""
-    return Counter(chain.from_iterable(map(str.split, lines))).items()
+    return Counter(chain.from_iterable(map(str.split, lines)))
 
 
 def total(key: str, values: list[int], ctx: Context) -> int:

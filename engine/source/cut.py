@@ -24,7 +24,7 @@ from engine.spec import BatchingSpec, DataFormat, FilesSpec
 
 MIN_TARGET_BYTES: Final = 1024 * 1024
 MAX_TARGET_BYTES: Final = 32 * 1024 * 1024
-BATCHES_PER_JOB: Final = 16
+BATCHES_PER_JOB: Final = 8
 _BLOCK_BYTES: Final = 1024 * 1024
 _SEEK_BYTES: Final = 64 * 1024
 
@@ -32,8 +32,8 @@ _SEEK_BYTES: Final = 64 * 1024
 def target_batch_bytes(total_bytes: int) -> int:
     """Return the size of a batch where the caller leaves it open.
 
-    A sixteenth of the source, so that some workers have something to do even for a small one;
-    between 1 MiB, below which a task costs more than its work, and 32 MiB, which fit in memory.
+    An eighth of the source, so that some workers have something to do even for a small one, yet
+    no more tasks than that, since each shuffles the keys that it shares with others anew; between 1 MiB, below which a task costs more than its work, and 32 MiB, which fit in memory.
     """
     return max(MIN_TARGET_BYTES, min(MAX_TARGET_BYTES, -(-total_bytes // BATCHES_PER_JOB)))
 

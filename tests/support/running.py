@@ -21,6 +21,16 @@ from tests.support.waiting import eventually
 
 ROOT: Final = Path(__file__).parents[2]
 READY_WITHIN_S: Final = 30.0
+# A job of it stays in map until somebody writes to the named pipe that is its item.
+GATE: Final = """
+from engine import Program
+
+def wait_for_gate(item, ctx):
+    with open(item, encoding="utf-8") as gate:
+        yield {"said": gate.read()}
+
+gate = Program(name="gate", map=wait_for_gate)
+"""
 STOPS_WITHIN_S: Final = 20.0
 
 
@@ -44,16 +54,26 @@ class RunningService:
         """Run one command against this service."""
         return fanfold(*args, environ={"FANFOLD_URL": self.url}, stdin=stdin)
 
-    def start(self, *args: str) -> subprocess.Popen[str]:
-        """Start one command against this service, with pipes for its output."""
-        return subprocess.Popen(
+    @contextmanager
+    def started(self, *args: str) -> Iterator[subprocess.Popen[str]]:
+        """Run one command against this service until the block is left, with pipes for output."""
+        with subprocess.Popen(
             command(*args),
-            cwd=ROOT,
             env=environment({"FANFOLD_URL": self.url}),
+            stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-        )
+        ) as process:
+            yield process
+            process.kill()
+
+    def submit_gate(self, gate: Path) -> str:
+        """Submit a job that runs until somebody writes to *gate*, a new named pipe."""
+        os.mkfifo(gate)
+        submitted = self.fanfold("submit", "gate", "-", stdin=f"{gate}\n")
+        assert submitted.returncode == 0, submitted.stderr
+        return submitted.stdout.strip()
 
 
 def command(*args: str) -> list[str]:
@@ -62,7 +82,7 @@ def command(*args: str) -> list[str]:
 
 def environment(extra: Mapping[str, str]) -> dict[str, str]:
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("FANFOLD_")}
-    return inherited | dict(extra)
+    return inherited | {"PYTHONPATH": f"{ROOT}:/tmp/stub"} | dict(extra)
 
 
 def fanfold(
@@ -70,7 +90,6 @@ def fanfold(
 ) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         command(*args),
-        cwd=ROOT,
         env=environment(environ),
         input=stdin,
         stdin=subprocess.DEVNULL if stdin is None else None,
@@ -98,14 +117,19 @@ def running_service(
 ) -> Iterator[RunningService]:
     """Run ``fanfold up`` until the block is left; then it must end by itself, with all it started.
 
-    Its log is ``up.log`` beside the data folder.
+    Its log and the program ``gate`` are beside the data folder.
     """
     log_path = data_dir.with_name(f"{data_dir.name}.log")
-    environ = {"FANFOLD_DATA_DIR": str(data_dir), "FANFOLD_SOURCE_ROOTS": str(sources)}
+    program = data_dir.with_name(f"{data_dir.name}_gate.py")
+    program.write_text(GATE)
+    environ = {
+        "FANFOLD_DATA_DIR": str(data_dir),
+        "FANFOLD_SOURCE_ROOTS": str(sources),
+        "FANFOLD_PROGRAMS": str(program),
+    }
     with log_path.open("a") as log:
         process = subprocess.Popen(
             command("up", "--port", str(port), "--workers", str(workers)),
-            cwd=ROOT,
             env=environment(environ),
             stdin=subprocess.DEVNULL,
             stdout=log,

@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.client.amounts import age_text, duration_text, printable, size_text
-from app.client.bars import Bars, Lines, bytes_per_second, progress_line, summary
+from app.client.bars import Bars, Lines, progress_line, read_text, summary
 from app.client.tables import (
     bar_text,
     csv_lines,
@@ -194,11 +194,13 @@ def test_a_queued_job_has_a_line_too() -> None:
     assert progress_line(queued) == "queued, pending"
 
 
-def test_the_rate_is_the_mean_since_the_first_state() -> None:
-    first = status_of(bytesRead=1_000.0, updatedAt=CREATED)
+def test_the_rate_is_the_mean_since_reading_began() -> None:
+    base = status_of(bytesRead=1_000.0, updatedAt=CREATED)
 
-    assert bytes_per_second(first, status_of(bytesRead=5_000.0)) == 2_000
-    assert bytes_per_second(first, first) is None
+    assert read_text(base, base) == "1.0 kB of 10.0 MB"
+    assert read_text(base, status_of(bytesRead=5_000.0)) == "5.0 kB of 10.0 MB   2.0 kB/s"
+    assert read_text(base, status_of(bytesRead=10_000_000.0)) == "10.0 MB"
+    assert read_text(base, status_of(bytesTotal=None)) == ""
 
 
 @pytest.mark.parametrize(

@@ -226,13 +226,13 @@ def test_csv_of_any_content_is_either_read_right_or_refused(
     ("total_bytes", "target_bytes"),
     [
         (0, MIB),
-        (16 * MIB, MIB),
-        (16 * MIB + 1, MIB + 1),
-        (160 * MIB, 10 * MIB),
+        (8 * MIB, MIB),
+        (8 * MIB + 1, MIB + 1),
+        (80 * MIB, 10 * MIB),
         (10**15, 32 * MIB),
     ],
 )
-def test_the_default_target_is_a_sixteenth_between_1_and_32_mib(
+def test_the_default_target_is_an_eighth_between_1_and_32_mib(
     total_bytes: int, target_bytes: int
 ) -> None:
     assert target_batch_bytes(total_bytes) == target_bytes
