@@ -69,13 +69,15 @@ class RedisJobs:
     ) -> JobPage:
         """List jobs, newest first; see ``JobStore``. Cursors stay valid while jobs are added."""
         jobs: list[Job] = []
-        start = await self._rank_after(tenant, after)
+        newest, scanned = await self._before(tenant, after), 0
         while len(jobs) <= first:
             with translated():
-                ids = await self._redis.zrevrange(_index(tenant), start, start + SCAN_STEP - 1)
+                ids = await self._redis.zrevrangebyscore(
+                    _index(tenant, wanted), newest, "-inf", start=scanned, num=SCAN_STEP
+                )
             found = await self.get(tenant, [JobId(job.decode()) for job in ids])
             jobs += [job for job in found if job is not None and wanted.admits(job)]
-            start += SCAN_STEP
+            scanned += SCAN_STEP
             if len(ids) < SCAN_STEP:
                 break
         return JobPage(jobs=tuple(jobs[:first]), has_next=len(jobs) > first)
@@ -130,14 +132,15 @@ class RedisJobs:
         if not await self._scripts.call("cancel", tenant, job, reason or ""):
             raise NotFoundError(f"no job {job}")
 
-    async def _rank_after(self, tenant: str, after: JobId | None) -> int:
+    async def _before(self, tenant: str, after: JobId | None) -> str:
+        """Return the highest score of jobs that are older than *after*."""
         if after is None:
-            return 0
+            return "+inf"
         with translated():
-            rank = await self._redis.zrevrank(_index(tenant), after)
-        if rank is None:
+            score = await self._redis.zscore(_index(tenant, JobFilter()), after)
+        if score is None:
             raise NotFoundError(f"no job {after} to continue after")
-        return int(rank) + 1
+        return f"({score:.0f}"
 
     async def _read_tasks(self, job: JobId, slots: list[tuple[TaskKind, int]]) -> list[Task]:
         with translated():
@@ -155,8 +158,10 @@ def _key(job: JobId) -> str:
     return f"fanfold:job:{job}"
 
 
-def _index(tenant: str) -> str:
-    return f"fanfold:tenant:{tenant}:jobs"
+def _index(tenant: str, wanted: JobFilter) -> str:
+    """Return the shortest list that holds every wanted job."""
+    only_live = wanted.states is not None and not any(s.is_terminal for s in wanted.states)
+    return f"fanfold:tenant:{tenant}:{'live' if only_live else 'jobs'}"
 
 
 def _fields(new: NewJob, spec: dict[str, Any]) -> dict[str, Any]:

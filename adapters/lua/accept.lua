@@ -23,8 +23,9 @@ end
 redis.call('HSET', key, 'tenant', tenant, 'digest', digest, 'created', now, 'state', 'QUEUED',
   'run', 1, 'version', 0)
 local time = redis.call('TIME')
-redis.call('ZADD', PREFIX .. 'tenant:' .. tenant .. ':jobs',
-  string.format('%.0f', time[1] * 1000000 + time[2]), job)
+local order = string.format('%.0f', time[1] * 1000000 + time[2])
+redis.call('ZADD', PREFIX .. 'tenant:' .. tenant .. ':jobs', order, job)
+redis.call('ZADD', PREFIX .. 'tenant:' .. tenant .. ':live', order, job)
 if timeout_ms > 0 then redis.call('ZADD', DEADLINES, now + timeout_ms, job) end
 
 if batches < 0 then

@@ -11,6 +11,7 @@
 --   fanfold:deadlines                 zset: job -> when it times out
 --   fanfold:ended                     set: ended jobs whose temporary data is still there
 --   fanfold:tenant:<tenant>:jobs      zset: job -> when it was accepted, in µs
+--   fanfold:tenant:<tenant>:live      zset: the same for jobs that have not ended
 --   fanfold:tenant:<tenant>:key:<key> string: the job of an idempotency key
 
 local PREFIX = 'fanfold:'
@@ -73,6 +74,7 @@ local function end_job(job, state, problem)
     'items_running', 0)
   if problem then redis.call('HSET', key, 'error', problem) end
   redis.call('ZREM', DEADLINES, job)
+  redis.call('ZREM', PREFIX .. 'tenant:' .. get(job, 'tenant') .. ':live', job)
   redis.call('SADD', ENDED, job)
 end
 
