@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.text import Text
 
 from app.client.amounts import counted, duration_text, seconds_between, size_text
-from app.client.errors import exit_status_of
+from app.client.errors import exit_status_of, has_ended
 from app.client.service import Service
 from app.client.show import drawing_of, show_until_end
 from app.client.tables import ranking_table
@@ -29,6 +29,7 @@ from app.up import running_service
 TOP: Final = 20
 WORKERS: Final = 2
 REDUCERS: Final = 4
+_JOBS_LOOKED_AT: Final = 5
 
 
 async def run_demo(*, keep: bool) -> int:
@@ -72,6 +73,10 @@ async def run_demo(*, keep: bool) -> int:
 async def _count_words(url: str, files: StdlibFiles, console: Console) -> dict[str, Any]:
     """Submit the job, draw it, print its answer; return its terminal state."""
     async with Service(url) as service:
+        for left in await service.jobs(limit=_JOBS_LOOKED_AT):
+            # Of a demonstration that was interrupted; its job would run beside this one.
+            if not has_ended(left["status"]["state"]):
+                await service.cancel(left["id"])
         job = await service.submit(
             {
                 "program": "wordcount",

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from json import JSONDecodeError
 from typing import Any, Final
 
+from cross_web import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 from strawberry.asgi import GraphQL
 from strawberry.http import GraphQLHTTPResponse
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 
-from engine.jsonvalue import encode
+from engine.jsonvalue import decode, encode
 from resolvers.hub import StatusHub
 from resolvers.services import LOCAL_CALLER, Services
 from schema.build import Schema
@@ -41,6 +44,33 @@ class FanfoldGraphQL(GraphQL[Context, None]):
     ) -> Context:
         """Return the context of one operation."""
         return self._context
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or serve one WebSocket; a refused request gets GraphQL errors."""
+        if scope["type"] != "http":
+            await super().__call__(scope, receive, send)
+            return
+        try:
+            response = await self.run(Request(scope, receive))
+        except HTTPException as exc:
+            error = {"message": exc.reason, "extensions": {"code": "BAD_REQUEST"}}
+            response = Response(
+                self.encode_json({"errors": [error]}),
+                status_code=exc.status_code,
+                media_type="application/json",
+            )
+        await response(scope, receive, send)
+
+    def decode_json(self, data: str | bytes) -> object:
+        """Read a request body or a WebSocket message.
+
+        Raises:
+            JSONDecodeError: It is not a JSON object.
+        """
+        value = decode(data)
+        if not isinstance(value, dict):
+            raise JSONDecodeError("expected an object", "", 0)
+        return value
 
     def encode_json(self, data: GraphQLHTTPResponse | Any) -> str:
         """Return an answer as JSON text."""

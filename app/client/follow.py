@@ -38,7 +38,7 @@ async def follow(
     """Yield a job's states, each newer than the one before, the terminal one last.
 
     Reconnects by itself, with growing pauses, for as long as it takes. Close the generator to
-    leave.
+    leave. Only a service that lost its last changes with its machine may end with an older version.
 
     Every subscription asks for the present state, and what is not newer is dropped here: a first
     message shows that the service is well, and all followers of a job are served as one.
