@@ -72,11 +72,16 @@ class RedisLedger:
         )
         return _VERDICTS[answer]
 
-    async def fail(self, claim: Claim, error: JobError) -> Verdict:
+    async def fail(self, claim: Claim, error: JobError, *, log: Sequence[str] = ()) -> Verdict:
         """End an attempt; see ``Ledger``. Waits 50 to 100 % of the backoff, at random."""
         jitter = random.uniform(0.5, 1)  # noqa: S311 - spreads retries, guards nothing
         answer = await self._scripts.call(
-            "fail", *_names(claim), encode(_error(error)), int(error.retryable), jitter
+            "fail",
+            *_names(claim),
+            encode(_error(error)),
+            int(error.retryable),
+            jitter,
+            encode(list(log)),
         )
         return _VERDICTS[answer]
 
@@ -133,6 +138,7 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         "bytes_read": outcome.bytes_read,
         "piece": encode(outcome.piece.to_json()).decode() if outcome.piece else False,
         "counters": list(outcome.counters.items()),
+        "log": encode(list(outcome.log)).decode(),
         "batches": len(outcome.plan),
         "bytes_total": sum(batch.size_bytes for batch in outcome.plan),
         "reducers": outcome.reducers,

@@ -62,6 +62,7 @@ def read_task(kind: TaskKind, index: int, fields: Hash) -> Task:
         started_at=instant(_int(fields, "started")),
         finished_at=instant(_int(fields, "finished")),
         error=_error(fields.get(b"error")),
+        log=tuple(decode(fields.get(b"log", b"[]"))),
     )
 
 

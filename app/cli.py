@@ -97,7 +97,7 @@ def run(args: list[str]) -> int:
 def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave the service running.")] = False,
 ) -> int:
-    """Count the words of Python's standard library, with nothing configured."""
+    """See it work: count the words of Python's own library."""
     from app.demo import run_demo
 
     return _configured(lambda: _in_uvloop(run_demo(keep=keep)))
@@ -111,7 +111,10 @@ def up(
         str | None, typer.Option(help="Worker processes.  [FANFOLD_WORKERS]")
     ] = None,
 ) -> int:
-    """Run everything: API, workers and, unless FANFOLD_REDIS_URL is set, a private Redis."""
+    """Run the whole service on this machine.
+
+    That is the API, workers and, unless FANFOLD_REDIS_URL is set, a private Redis.
+    """
     from app.up import up as serve
 
     return _serve(serve, host=host, port=port, workers=workers)
@@ -153,11 +156,13 @@ def schema(
 
 @app.command()
 def submit(
-    program: Annotated[str, typer.Argument(help="A registered program, such as wordcount.")],
+    program: Annotated[
+        str, typer.Argument(metavar="PROGRAM", help="A registered program, such as wordcount.")
+    ],
     uris: Annotated[
         list[str],
         typer.Argument(
-            metavar="URI...",
+            metavar="URI",
             help="Files below the service's source roots; * and ** are wildcards. "
             "'-' sends the lines of standard input.",
         ),
@@ -203,7 +208,7 @@ def submit(
 
 @app.command()
 def watch(job_id: JobIdArgument, as_json: JsonLines = False, url: Url = _DEFAULT_URL) -> int:
-    """Draw a job's progress until its end; Ctrl-C leaves the job running."""
+    """Draw progress until the end; Ctrl-C leaves the job running."""
     from app.client import requests
 
     job = asyncio.run(requests.job(url, job_id))

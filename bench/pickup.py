@@ -93,7 +93,7 @@ async def _burst(url: str) -> float:
     process.start()
     try:
         await asyncio.to_thread(ours.recv)
-        starts = [await asyncio.to_thread(ours.recv) for _ in range(BURST)]
+        starts: list[float] = [await asyncio.to_thread(ours.recv) for _ in range(BURST)]
         return BURST / (max(starts) - min(starts))
     finally:
         process.kill()

@@ -117,6 +117,7 @@ class Outcome:
         bytes_read: Bytes of the source read.
         piece: The output, if the task has one.
         counters: What the program counted.
+        log: The last lines that the program logged.
         plan: The batches, of a plan task.
         reducers: Partitions that the plan chose.
         result: What the job's status shows at its end; of the finish task.
@@ -126,6 +127,7 @@ class Outcome:
     bytes_read: int = 0
     piece: Piece | None = None
     counters: dict[str, float] = field(default_factory=dict)
+    log: tuple[str, ...] = ()
     plan: tuple[Batch, ...] = ()
     reducers: int = 0
     result: ResultSummary | None = None
@@ -137,6 +139,7 @@ class Outcome:
             "bytes_read": self.bytes_read,
             "piece": self.piece.to_json() if self.piece else None,
             "counters": self.counters,
+            "log": list(self.log),
             "plan": [batch.to_json() for batch in self.plan],
             "reducers": self.reducers,
             "result": asdict(self.result) if self.result else None,
@@ -149,6 +152,7 @@ class Outcome:
             **{
                 **data,
                 "piece": Piece.from_json(data["piece"]) if data["piece"] else None,
+                "log": tuple(data["log"]),
                 "plan": tuple(map(Batch.from_json, data["plan"])),
                 "result": ResultSummary(**data["result"]) if data["result"] else None,
             }

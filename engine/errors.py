@@ -111,10 +111,15 @@ class UnavailableError(FanfoldError):
 
 
 class TaskError(FanfoldError):
-    """An attempt failed. Raised where the task runs, kept with the attempt, shown as JobError."""
+    """An attempt failed. Raised where the task runs, kept with the attempt, shown as JobError.
+
+    Attributes:
+        log: What the program had logged by then.
+    """
 
     code = "TASK_FAILED"
     retryable = True
+    log: tuple[str, ...] = ()
 
 
 class UserCodeError(TaskError):

@@ -175,7 +175,7 @@ class Job:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One task of a job as callers see it."""
+    """One task of a job as callers see it; ``log`` is what its last attempt logged."""
 
     id: TaskId
     kind: TaskKind
@@ -187,6 +187,7 @@ class Task:
     started_at: datetime | None
     finished_at: datetime | None
     error: JobError | None
+    log: tuple[str, ...]
 
 
 def instant(epoch_ms: int | None) -> datetime | None:

@@ -56,8 +56,8 @@ class Ledger(Protocol):
         """Make an attempt's outcome the task's."""
         ...
 
-    async def fail(self, claim: Claim, error: JobError) -> Verdict:
-        """End an attempt: the task is tried again later, or the job fails."""
+    async def fail(self, claim: Claim, error: JobError, *, log: Sequence[str] = ()) -> Verdict:
+        """End an attempt: the task is tried again later, or the job fails; *log* is kept."""
         ...
 
     async def release(self, claim: Claim) -> None:

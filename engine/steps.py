@@ -8,7 +8,8 @@ returns becomes real when the ledger commits it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
@@ -17,6 +18,7 @@ from engine.batch import Batch
 from engine.blobs import BlobStore
 from engine.catalog import Catalog
 from engine.context import Context
+from engine.errors import TaskError
 from engine.job import TaskKind
 from engine.kernel import (
     Row,
@@ -60,15 +62,15 @@ class Steps:
             TaskError: The program or the data is at fault.
             SourceError: The source cannot be read.
         """
-        match attempt.kind:
-            case TaskKind.PLAN:
-                return self._plan(_Task(self, attempt))
-            case TaskKind.MAP:
-                return self._map(_Task(self, attempt))
-            case TaskKind.REDUCE:
-                return self._reduce(_Task(self, attempt))
-            case TaskKind.FINISH:
-                return self._finish(_Task(self, attempt))
+        task = _Task(self, attempt)
+        steps = {
+            TaskKind.PLAN: self._plan,
+            TaskKind.MAP: self._map,
+            TaskKind.REDUCE: self._reduce,
+            TaskKind.FINISH: self._finish,
+        }
+        with task.keeping_log():
+            return task.reported(steps[attempt.kind](task))
 
     async def run_async(self, attempt: Attempt) -> Outcome:
         """Run a map attempt whose program is ``async def``.
@@ -78,12 +80,8 @@ class Steps:
             SourceError: The source cannot be read.
         """
         task = _Task(self, attempt)
-        items = task.read_items()
-        if task.program.is_map_only:
-            rows = [row async for row in map_rows_async(task.program, items, task.ctx)]
-            return task.mapped(items, task.write_rows(rows))
-        groups = await map_batch_async(task.program, items, task.ctx)
-        return task.mapped(items, task.write_pairs(groups))
+        with task.keeping_log():
+            return task.reported(await self._map_async(task))
 
     def _plan(self, task: _Task) -> Outcome:
         plan = plan_files(task.spec, self.roots, is_map_only=task.program.is_map_only)
@@ -95,9 +93,17 @@ class Steps:
             return task.mapped(items, task.write_rows(map_rows(task.program, items, task.ctx)))
         return task.mapped(items, task.write_pairs(map_batch(task.program, items, task.ctx)))
 
+    async def _map_async(self, task: _Task) -> Outcome:
+        items = task.read_items()
+        if task.program.is_map_only:
+            rows = [row async for row in map_rows_async(task.program, items, task.ctx)]
+            return task.mapped(items, task.write_rows(rows))
+        groups = await map_batch_async(task.program, items, task.ctx)
+        return task.mapped(items, task.write_pairs(groups))
+
     def _reduce(self, task: _Task) -> Outcome:
         rows = reduce_partition(task.program, task.read_partition(), task.ctx)
-        return Outcome(piece=task.write_rows(rows), counters=task.ctx.counters)
+        return Outcome(piece=task.write_rows(rows))
 
     def _finish(self, task: _Task) -> Outcome:
         attempt = task.attempt
@@ -116,7 +122,7 @@ class Steps:
             inline=self._inline(manifest),
             manifest=name,
         )
-        return Outcome(counters=task.ctx.counters, result=summary)
+        return Outcome(result=summary)
 
     def _inline(self, manifest: Manifest) -> str | None:
         if manifest.size_bytes > self.inline_result_bytes:
@@ -178,5 +184,15 @@ class _Task:
             items=len(items),
             bytes_read=self._batch.size_bytes,
             piece=piece,
-            counters=self.ctx.counters,
         )
+
+    def reported(self, outcome: Outcome) -> Outcome:
+        return replace(outcome, counters=self.ctx.counters, log=tuple(self.ctx.log_lines))
+
+    @contextmanager
+    def keeping_log(self) -> Iterator[None]:
+        try:
+            yield
+        except TaskError as exc:
+            exc.log = tuple(self.ctx.log_lines)
+            raise

@@ -29,6 +29,9 @@ class Task:
     started_at: datetime | None
     finished_at: datetime | None
     error: JobError | None
+    log: list[str] = strawberry.field(
+        description="The last lines that the program logged in the task's last attempt."
+    )
 
     @classmethod
     def of(cls, task: engine_job.Task) -> Self:
@@ -44,6 +47,7 @@ class Task:
             started_at=task.started_at,
             finished_at=task.finished_at,
             error=None if task.error is None else JobError.of(task.error),
+            log=list(task.log),
         )
 
 

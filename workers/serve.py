@@ -75,4 +75,5 @@ def _outcome(id_: int, outcome: Outcome) -> dict[str, Any]:
 def _error(id_: int, exc: FanfoldError) -> dict[str, Any]:
     retryable = exc.retryable and (isinstance(exc, TaskError) or exc.code == "UNAVAILABLE")
     message = exc.message.encode("utf-8", "replace").decode()
-    return {"id": id_, "error": {"code": exc.code, "message": message, "retryable": retryable}}
+    error = {"code": exc.code, "message": message, "retryable": retryable}
+    return {"id": id_, "error": error, "log": list(exc.log) if isinstance(exc, TaskError) else []}

@@ -28,9 +28,10 @@ log = logging.getLogger(__name__)
 class AttemptFailed(Exception):
     """The attempt ended with an error that the ledger is to be told."""
 
-    def __init__(self, error: JobError) -> None:
+    def __init__(self, error: JobError, log: Sequence[str] = ()) -> None:
         super().__init__(error.message)
         self.error = error
+        self.log = log
 
 
 class TaskProcess:
@@ -97,7 +98,7 @@ class TaskProcess:
         finally:
             self._waiting.pop(id_, None)
         if "error" in message:
-            raise AttemptFailed(JobError(**message["error"]))
+            raise AttemptFailed(JobError(**message["error"]), message["log"])
         return Outcome.from_json(message["outcome"])
 
     async def stop(self) -> None:
@@ -139,7 +140,7 @@ class TaskProcess:
         crash = _failed(TaskCrashedError(f"the task's process {reason}")).error
         for answer in list(self._waiting.values()):
             if not answer.done():
-                answer.set_result({"error": _plain(crash)})
+                answer.set_result({"error": _plain(crash), "log": []})
 
 
 def _failed(exc: TaskTimeoutError | TaskCrashedError) -> AttemptFailed:

@@ -69,9 +69,9 @@ class Worker:
         try:
             outcome = await execution
         except AttemptFailed as exc:
-            error = replace(exc.error, task_id=claim.task)
+            error, logged = replace(exc.error, task_id=claim.task), exc.log
             log.info("%s of %s failed: %s", claim.task, claim.job, error.message)
-            await _insist(lambda: self._ledger.fail(claim, error))
+            await _insist(lambda: self._ledger.fail(claim, error, log=logged))
         except asyncio.CancelledError:
             execution.cancel()
             await asyncio.wait([execution])

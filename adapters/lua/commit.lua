@@ -15,7 +15,8 @@ if get(job, 'state') == 'CANCELLING' then
   return FENCED
 end
 
-redis.call('HSET', tkey, 'state', 'SUCCEEDED', 'finished', now_ms(), 'items', outcome.items)
+redis.call('HSET', tkey, 'state', 'SUCCEEDED', 'finished', now_ms(), 'items', outcome.items,
+  'log', outcome.log)
 redis.call('HDEL', tkey, 'error')
 add(job, kind .. '_succeeded', 1)
 add(job, 'items_succeeded', outcome.items)

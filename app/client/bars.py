@@ -69,10 +69,9 @@ def summary(status: dict[str, Any], *, created_at: str) -> str:
     seconds = seconds_between(created_at, status["updatedAt"])
     verb = "in" if status["state"] in ("SUCCEEDED", "PARTIALLY_SUCCEEDED") else "after"
     head = f"{state_text(status['state'])} {verb} {duration_text(seconds)}"
-    tasks = f"{status['map']['succeeded']:,} map"
-    if status["reduce"]["succeeded"]:
-        tasks += f" and {status['reduce']['succeeded']:,} reduce"
-    facts = [f"{tasks} tasks"]
+    mapped, reduced = status["map"]["succeeded"], status["reduce"]["succeeded"]
+    tasks = f"{mapped:,} map and {counted(reduced, 'reduce task')}"
+    facts = [tasks if reduced else counted(mapped, "map task")]
     if status["bytesRead"]:
         facts.append(size_text(status["bytesRead"]))
     if status["resultRows"] is not None:

@@ -20,6 +20,7 @@ import psutil
 from tests.support.waiting import eventually
 
 ROOT: Final = Path(__file__).parents[2]
+PROGRAMS: Final = Path(__file__).with_name("programs.py")
 READY_WITHIN_S: Final = 30.0
 # A job of it stays in map until somebody writes to the named pipe that is its item.
 GATE: Final = """
@@ -82,7 +83,7 @@ def command(*args: str) -> list[str]:
 
 def environment(extra: Mapping[str, str]) -> dict[str, str]:
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("FANFOLD_")}
-    return inherited | {"PYTHONPATH": f"{ROOT}:/tmp/stub"} | dict(extra)
+    return inherited | {"PYTHONPATH": str(ROOT)} | dict(extra)
 
 
 def fanfold(
@@ -117,7 +118,8 @@ def running_service(
 ) -> Iterator[RunningService]:
     """Run ``fanfold up`` until the block is left; then it must end by itself, with all it started.
 
-    Its log and the program ``gate`` are beside the data folder.
+    Its log and the program ``gate`` are beside the data folder; it also has the programs of
+    ``programs.py``. A test may end it early with SIGKILL.
     """
     log_path = data_dir.with_name(f"{data_dir.name}.log")
     program = data_dir.with_name(f"{data_dir.name}_gate.py")
@@ -125,7 +127,7 @@ def running_service(
     environ = {
         "FANFOLD_DATA_DIR": str(data_dir),
         "FANFOLD_SOURCE_ROOTS": str(sources),
-        "FANFOLD_PROGRAMS": str(program),
+        "FANFOLD_PROGRAMS": f"{program},{PROGRAMS}",
     }
     with log_path.open("a") as log:
         process = subprocess.Popen(
@@ -140,6 +142,8 @@ def running_service(
     try:
         eventually(lambda: is_alive(service), within_s=READY_WITHIN_S)
         yield service
+        if process.poll() == -signal.SIGKILL:
+            return
         children = psutil.Process(process.pid).children(recursive=True)
         stop(process)
         assert process.returncode == 0, log_path.read_text()

@@ -48,7 +48,7 @@ def test_an_error_tells_whether_to_ask_otherwise_or_later(code: str, status: int
     ("words", "told"),
     [
         (["sumbit"], "No such command 'sumbit'"),
-        (["submit", "wordcount"], "Missing argument 'URI...'; 'fanfold submit --help' tells more"),
+        (["submit", "wordcount"], "Missing argument 'URI'; 'fanfold submit --help' tells more"),
         (["submit", "wordcount", "x", "--tpo"], "No such option: --tpo"),
         (["submit", "wordcount", "x", "--format", "xml"], "'xml' is not one of"),
         (["submit", "wordcount", "x", "--param", "top"], "'top' is not of the form key=value"),

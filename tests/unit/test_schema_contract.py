@@ -19,8 +19,8 @@ from graphql import (
 from schema.sdl import served_sdl
 
 CONTRACT = Path(__file__).parents[1] / "support" / "contract.graphql"
-ADDITIONS: frozenset[str] = frozenset()
-"""What is served beyond the contract, such as ``Job.shoeSize``: nothing."""
+ADDITIONS = frozenset({"Task.log"})
+"""What is served beyond the contract."""
 
 
 @pytest.fixture(scope="module")

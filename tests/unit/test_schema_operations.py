@@ -445,4 +445,5 @@ def some_task(kind: TaskKind, index: int) -> Task:
         started_at=NOON,
         finished_at=None,
         error=JobError(code="USER_CODE", message="boom", task_id=name),
+        log=("went this far",),
     )
