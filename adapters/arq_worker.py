@@ -21,6 +21,8 @@ from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
 from adapters.redis_client import connect, reply, source_of
+from engine.cancellation import cancel_all
+from engine.errors import UnavailableError
 from engine.jsonvalue import decode, encode
 
 QUEUE_PREFIX: Final = "fanfold:queue:"
@@ -85,11 +87,8 @@ class EventWorker(Worker):
     async def stop(self) -> None:
         """Pick up nothing more, cancel what runs and wait until it has ended."""
         if self.main_task is not None:
-            self.main_task.cancel()
-        running = list(self.tasks.values())
-        for task in running:
-            task.cancel()
-        await asyncio.gather(*running, return_exceptions=True)
+            await cancel_all([self.main_task])
+        await cancel_all(self.tasks.values())
         await self._redis.aclose(close_connection_pool=True)
 
     def _start(self, found: Sequence[tuple[bytes, bytes]]) -> None:
@@ -107,6 +106,8 @@ class EventWorker(Worker):
         name, args, kwargs, _, _ = deserialize_job_raw(payload, deserializer=self.job_deserializer)
         try:
             await self.functions[name].coroutine(self.ctx, *args, **kwargs)
+        except UnavailableError as exc:
+            log.warning("task %s will come again: %s", args, exc)
         except Exception:
             self.jobs_failed += 1
             log.exception("task %s", args)

@@ -18,6 +18,7 @@ from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
 from engine.bell import OnRing
+from engine.cancellation import cancel_all
 from engine.job import JobId
 
 PING_EVERY_S: Final = 2.0
@@ -44,9 +45,7 @@ class RedisBell:
 
     async def __aexit__(self, *_: object) -> None:
         if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+            await cancel_all([self._task])
 
     @asynccontextmanager
     async def listen(self, topic: str, on_ring: OnRing) -> AsyncIterator[None]:

@@ -130,7 +130,7 @@ class RedisJobs:
     async def cancel(self, tenant: str, job: JobId, *, reason: str | None) -> None:
         """Stop a job; see ``JobControl``."""
         if not await self._scripts.call("cancel", tenant, job, reason or ""):
-            raise NotFoundError(f"no job {job}")
+            raise NotFoundError(f"no job {job!r}")
 
     async def _before(self, tenant: str, after: JobId | None) -> str:
         """Return the highest score of jobs that are older than *after*."""

@@ -17,6 +17,7 @@ from app.embedded_redis import EmbeddedRedis
 from app.launcher import tied
 from app.runtime import environment_of, module_command
 from app.settings import Settings
+from engine.cancellation import cancel_all
 from engine.catalog import load_catalog
 
 RESTART_AFTER_S: Final = 0.5
@@ -57,7 +58,7 @@ async def up(settings: Settings) -> None:
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, told.set)
     async with running_service(settings) as address:
-        log.info("console and API at %s, GraphiQL at %s/graphql", address, address)
+        log.info("API at %s, GraphiQL at %s/graphql", address, address)
         await told.wait()
 
 
@@ -70,9 +71,7 @@ async def _workers(settings: Settings, environment: Mapping[str, str]) -> AsyncI
     try:
         yield
     finally:
-        for keeper in keepers:
-            keeper.cancel()
-        await asyncio.gather(*keepers, return_exceptions=True)
+        await cancel_all(keepers)
 
 
 async def _keep_worker(environment: Mapping[str, str]) -> None:

@@ -8,7 +8,6 @@ import secrets
 import signal
 import socket
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
 
 import uvloop
 
@@ -18,6 +17,7 @@ from adapters.redis_ledger import RedisLedger
 from app.launcher import tied
 from app.runtime import blobs_of, environment_of, log_to_stderr, module_command
 from app.settings import Settings
+from engine.cancellation import cancel_all
 from engine.catalog import load_catalog
 from engine.errors import ConfigError
 from engine.job import JobId, TaskId
@@ -91,7 +91,4 @@ async def _until_told_to_stop(background: list[asyncio.Task[None]]) -> None:
         for task in done - {waiting}:
             task.result()
     finally:
-        for task in (waiting, *background):
-            task.cancel()
-            with suppress(asyncio.CancelledError):
-                await task
+        await cancel_all((waiting, *background))

@@ -92,9 +92,7 @@ async def _count(url: str) -> int:
         job = await client.submit(
             {"program": "wordcount", "source": {"files": {"uris": ["*.txt"]}}}
         )
-        status = job["status"]
-        async for status in follow(url, job["id"], min_interval_ms=10):
-            pass
-    if status["state"] != "SUCCEEDED":
-        raise AssertionError(status)
-    return int(status["resultRows"])
+        states = [status async for status in follow(url, job["id"], min_interval_ms=10)]
+    if states[-1]["state"] != "SUCCEEDED":
+        raise AssertionError(states[-1])
+    return int(states[-1]["resultRows"])

@@ -1,4 +1,8 @@
-"""Failures that a caller can act on: data, not top-level errors."""
+"""Failures that a caller can act on: data, not top-level errors.
+
+All failures of the contract have their type here, also those that nothing leads to yet (quotas,
+rights, states), so that a client's exhaustive document stays valid from the first version on.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from typing import Self
 import strawberry
 
 from engine import errors as engine_errors
+from schema.enums import JobAction, JobState
 
 
 @strawberry.enum
@@ -16,7 +21,10 @@ class ErrorCode(StrEnum):
 
     VALIDATION_FAILED = "VALIDATION_FAILED"
     NOT_FOUND = "NOT_FOUND"
+    FORBIDDEN = "FORBIDDEN"
+    INVALID_STATE = "INVALID_STATE"
     IDEMPOTENCY_CONFLICT = "IDEMPOTENCY_CONFLICT"
+    QUOTA_EXCEEDED = "QUOTA_EXCEEDED"
     SOURCE_UNREADABLE = "SOURCE_UNREADABLE"
 
 
@@ -117,3 +125,23 @@ class NotFoundError(UserError):
             path=["id"],
             retryable=error.retryable,
         )
+
+
+@strawberry.type
+class QuotaExceededError(UserError):
+    """GraphQL ``QuotaExceededError``."""
+
+    retry_after_seconds: float | None
+
+
+@strawberry.type
+class InvalidStateError(UserError):
+    """GraphQL ``InvalidStateError``."""
+
+    state: JobState
+    allowed_actions: list[JobAction]
+
+
+@strawberry.type
+class ForbiddenError(UserError):
+    """GraphQL ``ForbiddenError``."""

@@ -7,7 +7,15 @@ from typing import Annotated, Self, TypeAlias
 import strawberry
 
 from resolvers import plan as resolvers_plan
-from schema.errors import IdempotencyConflictError, NotFoundError, SourceError, ValidationError
+from schema.errors import (
+    ForbiddenError,
+    IdempotencyConflictError,
+    InvalidStateError,
+    NotFoundError,
+    QuotaExceededError,
+    SourceError,
+    ValidationError,
+)
 from schema.job import Job
 
 
@@ -59,12 +67,18 @@ class JobActionSuccess:
 
 
 SubmitJobResult: TypeAlias = Annotated[
-    SubmitJobSuccess | ValidationError | IdempotencyConflictError | SourceError,
+    SubmitJobSuccess
+    | ValidationError
+    | IdempotencyConflictError
+    | QuotaExceededError
+    | SourceError
+    | ForbiddenError,
     strawberry.union("SubmitJobResult"),
 ]
 PlanJobResult: TypeAlias = Annotated[
-    JobPlan | ValidationError | SourceError, strawberry.union("PlanJobResult")
+    JobPlan | ValidationError | SourceError | ForbiddenError, strawberry.union("PlanJobResult")
 ]
 JobActionResult: TypeAlias = Annotated[
-    JobActionSuccess | NotFoundError, strawberry.union("JobActionResult")
+    JobActionSuccess | NotFoundError | InvalidStateError | ValidationError | ForbiddenError,
+    strawberry.union("JobActionResult"),
 ]

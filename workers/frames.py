@@ -8,6 +8,9 @@ from typing import Any, Final
 
 from engine.jsonvalue import decode, encode
 
+READY: Final = -1
+"""The id of a task process's first message: its programs are loaded."""
+
 _LENGTH_BYTES: Final = 4
 
 

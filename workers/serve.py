@@ -13,11 +13,12 @@ from typing import Any
 from engine.attempt import Attempt, Outcome
 from engine.errors import FanfoldError, TaskError, UserCodeError
 from engine.steps import Steps
-from workers.frames import frame, read_frame, receive
+from workers.frames import READY, frame, read_frame, receive
 
 
 def serve_in_turn(connection: socket.socket, steps: Steps) -> None:
     """Run attempts one after another until the worker hangs up."""
+    connection.sendall(frame({"id": READY}))
     while True:
         try:
             message = receive(connection)
@@ -29,6 +30,7 @@ def serve_in_turn(connection: socket.socket, steps: Steps) -> None:
 async def serve_at_once(connection: socket.socket, steps: Steps) -> None:
     """Run attempts side by side until the worker hangs up."""
     reader, writer = await asyncio.open_connection(sock=connection)
+    writer.write(frame({"id": READY}))
     running: dict[int, asyncio.Task[None]] = {}
 
     async def run(message: dict[str, Any]) -> None:

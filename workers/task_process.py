@@ -2,7 +2,8 @@
 
 Programs run in a process of their own, so that a time limit, a cancellation and a crash act on code
 that never yields, and the worker's heartbeats go on whatever a program does. The process ends with
-its worker: it watches the connection, and the kernel kills it when the worker dies.
+its worker: it watches the connection, and the kernel kills it when the worker dies. What a program
+starts or forks is killed with its process, unless it leaves the process group.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import os
+import signal
 import socket
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -18,9 +21,10 @@ from typing import Any, Final
 from engine.attempt import Attempt, Outcome
 from engine.errors import TaskCrashedError, TaskTimeoutError
 from engine.job import JobError
-from workers.frames import frame, read_frame
+from workers.frames import READY, frame, read_frame
 
 STREAM_LIMIT: Final = 2**20
+LAST_ANSWER_WITHIN_S: Final = 0.1
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +58,7 @@ class TaskProcess:
         self._writer: asyncio.StreamWriter | None = None
         self._listener: asyncio.Task[None] | None = None
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._ready: asyncio.Future[dict[str, Any]] | None = None
         self._ids = itertools.count()
         self._starting = asyncio.Lock()
 
@@ -72,6 +77,7 @@ class TaskProcess:
                     env=self._environment,
                     start_new_session=True,
                 )
+            self._ready = self._waiting[READY] = asyncio.get_running_loop().create_future()
             reader, self._writer = await asyncio.open_connection(sock=ours, limit=STREAM_LIMIT)
             self._listener = asyncio.create_task(self._listen(self._process, reader))
 
@@ -86,6 +92,8 @@ class TaskProcess:
         answer = self._waiting[id_] = asyncio.get_running_loop().create_future()
         try:
             self._send({"id": id_, "attempt": attempt.to_json()})
+            if self._ready is not None:
+                await asyncio.wait([self._ready])  # loading the programs is not the attempt's time
             async with asyncio.timeout(attempt.timeout_s):
                 message = await answer
         except TimeoutError:
@@ -106,8 +114,7 @@ class TaskProcess:
         process, self._process = self._process, None
         if process is None:
             return
-        with suppress(ProcessLookupError):
-            process.kill()
+        _kill(process)
         await process.wait()
         if self._listener is not None:
             await self._listener
@@ -126,21 +133,40 @@ class TaskProcess:
     async def _listen(
         self, process: asyncio.subprocess.Process, reader: asyncio.StreamReader
     ) -> None:
-        """Hand answers to those who wait; when the process dies, tell all of them."""
-        with suppress(EOFError, ConnectionError):
-            while True:
-                message = await read_frame(reader)
-                answer = self._waiting.pop(message["id"], None)
-                if answer is not None and not answer.done():
-                    answer.set_result(message)
-        status = await process.wait()
+        """Hand answers to those who wait; when the process dies, tell all of them.
+
+        The end of the process counts, not that of the connection: what a program forked may hold
+        the other end open.
+        """
+        reading = asyncio.create_task(self._hand_over_answers(reader))
+        ending = asyncio.create_task(process.wait())
+        await asyncio.wait([reading, ending], return_when=asyncio.FIRST_COMPLETED)
+        if not reading.done():
+            await asyncio.wait([reading], timeout=LAST_ANSWER_WITHIN_S)
+            reading.cancel()
+        _kill(process)
+        status = await ending
         if self._writer is not None and self._process in (process, None):
             self._writer.close()
         reason = f"was killed by signal {-status}" if status < 0 else f"exited with {status}"
         crash = _failed(TaskCrashedError(f"the task's process {reason}")).error
         for answer in list(self._waiting.values()):
             if not answer.done():
-                answer.set_result({"error": _plain(crash), "log": []})
+                answer.set_result({"error": _plain(crash)})
+
+    async def _hand_over_answers(self, reader: asyncio.StreamReader) -> None:
+        with suppress(EOFError, ConnectionError):
+            while True:
+                message = await read_frame(reader)
+                answer = self._waiting.pop(message["id"], None)
+                if answer is not None and not answer.done():
+                    answer.set_result(message)
+
+
+def _kill(process: asyncio.subprocess.Process) -> None:
+    """Kill the process and what it started; it leads a process group of its own."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
 
 
 def _failed(exc: TaskTimeoutError | TaskCrashedError) -> AttemptFailed:

@@ -10,15 +10,18 @@ import asyncio
 import logging
 import random
 from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
 from dataclasses import replace
 from typing import Final, TypeVar
 
 from engine.attempt import Attempt, Outcome
+from engine.cancellation import cancel_all, finish
 from engine.errors import UnavailableError
 from engine.ledger import Claim, Ledger, Verdict
 from workers.task_process import AttemptFailed, TaskProcess
 
 HEARTBEAT_EVERY_S: Final = 1.0
+HAND_BACK_WITHIN_S: Final = 3.0
 RETRY_AFTER_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 T = TypeVar("T")
@@ -73,9 +76,7 @@ class Worker:
             log.info("%s of %s failed: %s", claim.task, claim.job, error.message)
             await _insist(lambda: self._ledger.fail(claim, error, log=logged))
         except asyncio.CancelledError:
-            execution.cancel()
-            await asyncio.wait([execution])
-            await _insist(lambda: self._ledger.release(claim))
+            await finish(self._hand_back(claim, execution))
             if not _was_lost():
                 raise
         else:
@@ -84,6 +85,12 @@ class Worker:
                 log.info("%s of %s: attempt %d was fenced", claim.task, claim.job, claim.number)
         finally:
             del self._running[claim]
+
+    async def _hand_back(self, claim: Claim, execution: asyncio.Task[Outcome]) -> None:
+        await cancel_all([execution])
+        with suppress(TimeoutError):  # the lease runs out by itself
+            async with asyncio.timeout(HAND_BACK_WITHIN_S):
+                await _insist(lambda: self._ledger.release(claim))
 
     def _stop(self, lost: Iterable[Claim]) -> None:
         for claim in lost:

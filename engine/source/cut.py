@@ -33,7 +33,8 @@ def target_batch_bytes(total_bytes: int) -> int:
     """Return the size of a batch where the caller leaves it open.
 
     An eighth of the source, so that some workers have something to do even for a small one, yet
-    no more tasks than that, since each shuffles the keys that it shares with others anew; between 1 MiB, below which a task costs more than its work, and 32 MiB, which fit in memory.
+    no more tasks than that, since each shuffles the keys that it shares with others anew. Between
+    1 MiB, below which a task costs more than its work, and 32 MiB, which fit in memory.
     """
     return max(MIN_TARGET_BYTES, min(MAX_TARGET_BYTES, -(-total_bytes // BATCHES_PER_JOB)))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
@@ -48,8 +47,8 @@ class House:
 
 
 @pytest.fixture
-async def house(redis: Redis) -> AsyncIterator[House]:
-    yield House(
+async def house(redis: Redis) -> House:
+    return House(
         jobs=RedisJobs(redis),
         ledger=RedisLedger(redis, lease_ms=LONG_LEASE_MS),
         dying=RedisLedger(redis, lease_ms=0),

@@ -41,9 +41,7 @@ def inline_job(
 
 def files_job(**spec: Any) -> NewJob:
     """A job whose batches a plan task finds."""
-    parsed = parse_spec(
-        {"program": "wordcount", "source": {"files": {"uris": ["*.txt"]}}, **spec}
-    )
+    parsed = parse_spec({"program": "wordcount", "source": {"files": {"uris": ["*.txt"]}}, **spec})
     return NewJob(
         id=new_job_id(),
         tenant=TENANT,
@@ -59,9 +57,11 @@ def claim_of(job: JobId, task: str, number: int = 1) -> Claim:
     return Claim(job, TaskId(task), number)
 
 
-def outcome_of(claim: Claim, *, items: int = 1, counters: dict[str, float] | None = None) -> Outcome:
+def outcome_of(
+    claim: Claim, *, items: int = 1, counters: dict[str, float] | None = None
+) -> Outcome:
     """An outcome as a task of that kind would give it."""
-    kind, index = parse_task_id(claim.task)
+    kind, _ = parse_task_id(claim.task)
     name = f"jobs/{claim.job}/{claim.task}-a{claim.number}"
     piece = Piece(name=name, rows=1, size_bytes=10, cuts=(0, 10))
     match kind:

@@ -170,7 +170,6 @@ def _raises_for_good() -> None:
     raise NonRetryable("no such customer")
 
 
-
 def _prints() -> None:
     for stream in (sys.stdout, sys.stderr):
         stream.write("x" * MEGABYTE + "\n")
