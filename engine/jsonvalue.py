@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import reprlib
 from typing import Any, Final
 
 import orjson
@@ -64,5 +65,6 @@ def _refuse_non_finite(value: Any) -> None:
 
 
 def _describe(value: Any) -> str:
-    text = repr(value)
+    # The plain repr of what is nested too deep, or of an odd object, may itself raise.
+    text = reprlib.repr(value)
     return f"{type(value).__name__} {text[:80]}{'…' if len(text) > 80 else ''}"

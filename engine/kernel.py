@@ -21,7 +21,6 @@ from engine.program import Program
 
 Row = Mapping[str, Any]
 
-COMBINE_EVERY_PAIRS: Final = 250_000
 ASYNC_ITEMS_AT_ONCE: Final = 1_000
 MAX_MESSAGE_LENGTH: Final = 4_096
 
@@ -173,12 +172,9 @@ def _collect(program: Program, pairs: Iterable[Any] | None, groups: Groups, ctx:
         try:
             key, value = pair
         except (TypeError, ValueError):
-            raise OutputError(
-                f"map of {program.name} yielded {str(pair)[:80]!r}, not a (key, value) pair"
-                f"{_item_place(ctx)}"
-            ) from None
+            raise OutputError(f"{str(pair)[:80]!r} is not a (key, value) pair") from None
         groups.add(key, value)
-        if groups.pairs >= COMBINE_EVERY_PAIRS and program.combine is not None:
+        if program.combine is not None and groups.is_crowded:
             _combined(program, groups, ctx)
 
 
@@ -201,6 +197,10 @@ def _blame(function: str, program: Program, ctx: Context) -> Iterator[None]:
         yield
     except NonRetryable as exc:
         raise UserCodeError(_report(function, program, ctx, exc), retryable=False) from exc
+    except OutputError as exc:
+        if function != "map":
+            raise
+        raise OutputError(f"{exc}{_item_place(ctx)}") from exc
     except FanfoldError:
         raise
     except Exception as exc:

@@ -11,15 +11,18 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import chain, pairwise
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from engine.errors import OutputError
 from engine.jsonvalue import decode, encode, encode_key
 from engine.partition import partitions_of
+
+COMBINE_EVERY_PAIRS: Final = 250_000
 
 
 class Groups:
@@ -32,6 +35,12 @@ class Groups:
     def __init__(self) -> None:
         self._values: dict[Any, list[Any]] = {}
         self.pairs = 0
+        self._crowded_at = COMBINE_EVERY_PAIRS
+
+    @property
+    def is_crowded(self) -> bool:
+        """Whether combining now would save memory at little cost for each pair."""
+        return self.pairs >= self._crowded_at
 
     def add_all(self, pairs: Mapping[Any, Any]) -> None:
         """Add all pairs of a mapping; the first one of a task at little cost.
@@ -54,7 +63,7 @@ class Groups:
         """
         kind = type(key)
         if kind is not str and kind is not int:
-            key = encode_key(key)
+            key = _kept(key)
         values = self._values.get(key)
         if values is None:
             self._values[key] = [value]
@@ -64,13 +73,13 @@ class Groups:
 
     def combine(self, merge: Any) -> None:
         """Replace the values of every key that has several by ``merge(key, values)``."""
-        if self.pairs == len(self._values):
-            return
-        for key, values in self._values.items():
-            if len(values) > 1:
-                plain = decode(key) if type(key) is bytes else key
-                values[:] = [merge(plain, values)]
+        if self.pairs > len(self._values):
+            for key, values in self._values.items():
+                if len(values) > 1:
+                    plain = decode(key) if type(key) is bytes else key
+                    values[:] = [merge(plain, values)]
         self.pairs = len(self._values)
+        self._crowded_at = 2 * self.pairs + COMBINE_EVERY_PAIRS
 
     def to_piece(self, partitions: int) -> tuple[bytes, tuple[int, ...]]:
         """Cut the pairs into partitions by their keys.
@@ -86,10 +95,15 @@ class Groups:
         """
         keys = list(self._values)
         counts = np.fromiter(map(len, self._values.values()), dtype=np.int64, count=len(keys))
+        try:
+            values = _value_column(list(chain.from_iterable(self._values.values())))
+        except OutputError:
+            self._refuse_values()
+            raise
         table = pa.table(
             {
                 "key": _key_column(keys).take(pa.array(np.repeat(np.arange(len(keys)), counts))),
-                "value": _value_column(list(chain.from_iterable(self._values.values()))),
+                "value": values,
             }
         )
         sink = pa.BufferOutputStream()
@@ -100,6 +114,20 @@ class Groups:
                     writer.write_table(part)
             cuts.append(sink.tell())
         return sink.getvalue().to_pybytes(), tuple(cuts)
+
+    def _refuse_values(self) -> None:
+        """Find the value that JSON cannot hold once more and name its key.
+
+        Raises:
+            OutputError: Always, unless there is none.
+        """
+        for key, values in self._values.items():
+            for value in values:
+                try:
+                    encode(value)
+                except OutputError as exc:
+                    shown = key.decode() if type(key) is bytes else repr(key)
+                    raise OutputError(f"the value of key {shown[:80]}: {exc}") from exc
 
 
 def read_groups(parts: Iterable[bytes]) -> Iterator[tuple[Any, list[Any]]]:
@@ -116,7 +144,8 @@ def read_groups(parts: Iterable[bytes]) -> Iterator[tuple[Any, list[Any]]]:
     if not tables:
         return
     keys = _joined([table.column("key") for table in tables]).dictionary_encode()
-    in_key_order = pc.sort_indices(keys.dictionary)
+    distinct = _narrowed(keys.dictionary)
+    in_key_order = pc.sort_indices(distinct)
     ranks = np.empty(len(in_key_order), dtype=np.int64)
     ranks[in_key_order.to_numpy()] = np.arange(len(in_key_order))
     rank_of_pair = ranks[keys.indices.to_numpy()]
@@ -124,9 +153,17 @@ def read_groups(parts: Iterable[bytes]) -> Iterator[tuple[Any, list[Any]]]:
     values = _decoded(_joined([table.column("value") for table in tables]).take(order))
     ends = np.cumsum(np.bincount(rank_of_pair)).tolist()
     start = 0
-    for key, end in zip(_decoded(keys.dictionary.take(in_key_order)), ends, strict=True):
+    for key, end in zip(_decoded(distinct.take(in_key_order)), ends, strict=True):
         yield key, values[start:end]
         start = end
+
+
+def _kept(key: Any) -> Any:
+    """Return a key as ``Groups`` keeps it; one that is a kind of string is that string."""
+    encoded = encode_key(key)
+    if isinstance(key, str | int) and not isinstance(key, bool):
+        return decode(encoded)
+    return encoded
 
 
 def _key_column(keys: Sequence[Any]) -> pa.Array:
@@ -175,6 +212,17 @@ def _joined(columns: list[pa.ChunkedArray]) -> pa.Array:
     if len({column.type for column in columns}) > 1:
         columns = [_as_json(column) for column in columns]
     return pa.concat_arrays(chunk for column in columns for chunk in column.chunks)
+
+
+def _narrowed(keys: pa.Array) -> pa.Array:
+    """Return *keys* in the type that they have when nothing else was in their batches.
+
+    So that their order does not depend on what else was mapped together with them.
+    """
+    if keys.type != pa.binary():
+        return keys
+    typed = _typed(_decoded(keys), {str: pa.utf8(), int: pa.int64()})
+    return keys if typed is None else typed
 
 
 def _as_json(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -18,7 +18,7 @@ from engine.batch import Batch
 from engine.blobs import BlobStore
 from engine.catalog import Catalog
 from engine.context import Context
-from engine.errors import TaskError
+from engine.errors import OutputError, TaskError
 from engine.job import TaskKind
 from engine.kernel import (
     Row,
@@ -193,6 +193,11 @@ class _Task:
     def keeping_log(self) -> Iterator[None]:
         try:
             yield
+        except OutputError as exc:
+            kind = self.attempt.kind.value.lower()
+            named = OutputError(f"{kind} of {self.program.name}: {exc}")
+            named.log = tuple(self.ctx.log_lines)
+            raise named from exc
         except TaskError as exc:
             exc.log = tuple(self.ctx.log_lines)
             raise

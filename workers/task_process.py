@@ -152,7 +152,7 @@ class TaskProcess:
         crash = _failed(TaskCrashedError(f"the task's process {reason}")).error
         for answer in list(self._waiting.values()):
             if not answer.done():
-                answer.set_result({"error": _plain(crash)})
+                answer.set_result({"error": _plain(crash), "log": []})
 
     async def _hand_over_answers(self, reader: asyncio.StreamReader) -> None:
         with suppress(EOFError, ConnectionError):
