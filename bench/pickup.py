@@ -51,6 +51,10 @@ async def _main() -> None:
         [
             ["arq as it comes", *_p50_p99(stock)],
             ["Fanfold's worker", *_p50_p99(own)],
+            [
+                "arq / Fanfold",
+                *(f"{percentile(stock, at) / percentile(own, at):.0f}" for at in (0.5, 0.99)),
+            ],
         ],
     )
     show("tasks of nothing, one worker", ["", "tasks/s"], [["Fanfold's worker", f"{rate:,.0f}"]])
