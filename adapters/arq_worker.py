@@ -46,9 +46,12 @@ class EventWorker(Worker):
         slots: Tasks at once.
         run: Awaited for each dispatched attempt; takes job, task and attempt number. It is the
             ledger's claim, within, that removes the entry from the queue.
+        hidden_ms: How long a picked-up entry is not due again, while it waits for that claim.
     """
 
-    def __init__(self, url: str, *, lane: str, slots: int, run: TaskFunction) -> None:
+    def __init__(
+        self, url: str, *, lane: str, slots: int, run: TaskFunction, hidden_ms: int = HIDDEN_MS
+    ) -> None:
         async def run_task(ctx: dict[Any, Any], job: str, task: str, number: int) -> None:
             await run(job, task, number)
 
@@ -65,6 +68,7 @@ class EventWorker(Worker):
             job_serializer=encode,
             job_deserializer=decode,
         )
+        self._hidden_ms = hidden_ms
         self._has_room = asyncio.Event()
         self._has_room.set()
 
@@ -76,7 +80,7 @@ class EventWorker(Worker):
             await self._has_room.wait()
             try:
                 room = min(self.max_jobs - self.job_counter, PICKUP_LIMIT)
-                found = await pickup(keys=[self.queue_name], args=[room, HIDDEN_MS])
+                found = await pickup(keys=[self.queue_name], args=[room, self._hidden_ms])
                 self._start(found)
                 if not found:
                     await reply(self._redis.blpop([wake_key], LOOK_EVERY_S))  # type: ignore[arg-type]
@@ -103,8 +107,11 @@ class EventWorker(Worker):
             self._has_room.clear()
 
     async def _run(self, payload: bytes) -> None:
-        name, args, kwargs, _, _ = deserialize_job_raw(payload, deserializer=self.job_deserializer)
+        args: Any = payload
         try:
+            name, args, kwargs, _, _ = deserialize_job_raw(
+                payload, deserializer=self.job_deserializer
+            )
             await self.functions[name].coroutine(self.ctx, *args, **kwargs)
         except UnavailableError as exc:
             log.warning("task %s will come again: %s", args, exc)

@@ -18,7 +18,7 @@ class ObstoreBlobs:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._store = LocalStore(folder)
+        self._store = LocalStore(folder, automatic_cleanup=True)
 
     def put(self, name: str, data: bytes) -> None:
         """Write a blob; see ``BlobStore``."""

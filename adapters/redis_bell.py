@@ -25,6 +25,7 @@ PING_EVERY_S: Final = 2.0
 PONG_WITHIN_S: Final = 4.0
 RECONNECT_AFTER_S: Final = (0.02, 0.1, 0.25, 0.5)
 ANY_JOB: Final = JobId("")
+IDLE_CHANNEL: Final = "fanfold:bell:none"
 
 log = logging.getLogger(__name__)
 
@@ -38,6 +39,7 @@ class RedisBell:
         self._acknowledged: dict[str, asyncio.Event] = {}
         self._pubsub: PubSub | None = None
         self._task: asyncio.Task[None] | None = None
+        self._is_stale = False
 
     async def __aenter__(self) -> RedisBell:
         self._task = asyncio.create_task(self._stay_connected(), name="bell")
@@ -71,8 +73,11 @@ class RedisBell:
     async def _send(self, command: str, channel: str) -> None:
         """Tell Redis if it is there; a reconnect subscribes to whatever is listened to by then."""
         if self._pubsub is not None:
-            with suppress(RedisError, OSError):
+            try:
                 await getattr(self._pubsub, command)(channel)
+            except Exception as exc:  # noqa: BLE001 - two tasks that reconnect at once trip redis-py
+                log.warning("bell: could not %s: %s", command, exc)
+                self._is_stale = True
 
     async def _stay_connected(self) -> None:
         failures = 0
@@ -82,36 +87,48 @@ class RedisBell:
                 await self._connect(pubsub)
                 failures = 0
                 await self._hear(pubsub)
-            except (RedisError, OSError, TimeoutError) as exc:
+            except Exception as exc:  # noqa: BLE001 - see _send; without this task nothing ever rings
                 log.warning("bell: connection lost, trying again: %s", exc)
             finally:
                 self._pubsub = None
                 for event in self._acknowledged.values():
                     event.clear()
-                with suppress(RedisError, OSError):
+                with suppress(RedisError, OSError, AttributeError):
                     await asyncio.shield(pubsub.aclose())  # type: ignore[no-untyped-call]
             await asyncio.sleep(RECONNECT_AFTER_S[min(failures, len(RECONNECT_AFTER_S) - 1)])
             failures += 1
 
     async def _connect(self, pubsub: PubSub) -> None:
         """Subscribe to all that is listened to; an idle connection still needs one channel."""
-        await pubsub.subscribe("fanfold:bell:none", *self._listeners)
-        self._pubsub = pubsub
+        asked = set(self._listeners)
+        await pubsub.subscribe(IDLE_CHANNEL, *asked)
+        self._pubsub, self._is_stale = pubsub, False
+        # Those who came or went meanwhile could tell nobody.
+        if gone := asked - self._listeners.keys():
+            await pubsub.unsubscribe(*gone)
+        if missing := self._listeners.keys() - asked:
+            await pubsub.subscribe(*missing)
 
     async def _hear(self, pubsub: PubSub) -> None:
-        """Pass on rings until the connection fails or a ping stays unanswered."""
+        """Pass on rings until the connection fails or a ping stays unanswered.
+
+        redis-py reconnects by itself as well, and forgets the subscriptions that were under way.
+        """
         loop = asyncio.get_running_loop()
-        heard, pinged = loop.time(), loop.time()
+        connections = 0
+        heard = loop.time()
         while True:
             message = await pubsub.get_message(timeout=PING_EVERY_S)
             now = loop.time()
             if message is not None:
                 heard = now
                 self._handle(message)
+                connections += _opens_connection(message)
+            if connections > 1 or self._is_stale:
+                raise ConnectionError("subscriptions may be missing")
             if now - heard > PONG_WITHIN_S:
                 raise TimeoutError("no answer to a ping")
-            if now - pinged > PING_EVERY_S:
-                pinged = now
+            if message is None:
                 await pubsub.ping()
 
     def _handle(self, message: dict[str, Any]) -> None:
@@ -125,3 +142,7 @@ class RedisBell:
     def _ring(self, channel: str, job: JobId) -> None:
         for on_ring in tuple(self._listeners.get(channel, ())):
             on_ring(job)
+
+
+def _opens_connection(message: dict[str, Any]) -> bool:
+    return (message["type"], message["channel"]) == ("subscribe", IDLE_CHANNEL.encode())

@@ -5,6 +5,7 @@ Every command has a time limit, so that a dead link is an error within seconds a
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
@@ -17,6 +18,7 @@ from redis.backoff import ExponentialBackoff
 from redis.exceptions import (
     BusyLoadingError,
     ConnectionError,
+    DataError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
@@ -32,6 +34,8 @@ CONNECT_TIMEOUT_S: Final = 2.0
 MAX_CONNECTIONS: Final = 32
 _PASSING: Final = (ReadOnlyError, OutOfMemoryError, TryAgainError)
 _PASSING_REPLIES: Final = ("MISCONF", "NOREPLICAS", "MASTERDOWN", "BUSY", "LOADING")
+# Redis 6 wraps what a command of a script was told, and redis-py then knows no class for it.
+_PASSING_IN_SCRIPT: Final = re.compile(r" -(OOM|READONLY|MISCONF|NOREPLICAS|MASTERDOWN) ")
 
 
 def connect(url: str, *, max_connections: int = MAX_CONNECTIONS) -> Redis:
@@ -57,16 +61,27 @@ def translated() -> Iterator[None]:
     """Turn what redis-py raises into ``UnavailableError``, but for mistakes of our own.
 
     A reply that refuses the command itself, such as a wrong type, would be refused again and is
-    passed on as it is.
+    passed on as it is; so is an argument that cannot be sent.
     """
     try:
         yield
     except ResponseError as exc:
-        if not isinstance(exc, _PASSING) and not str(exc).startswith(_PASSING_REPLIES):
+        if not _passes(exc):
             raise
         raise UnavailableError(f"Redis cannot write now: {exc}") from exc
+    except DataError:
+        raise
     except (RedisError, OSError) as exc:
         raise UnavailableError(f"Redis does not answer: {type(exc).__name__}: {exc}") from exc
+
+
+def _passes(exc: ResponseError) -> bool:
+    text = str(exc)
+    return (
+        isinstance(exc, _PASSING)
+        or text.startswith(_PASSING_REPLIES)
+        or _PASSING_IN_SCRIPT.search(text) is not None
+    )
 
 
 @cache

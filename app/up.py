@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -17,8 +17,9 @@ from app.embedded_redis import EmbeddedRedis
 from app.launcher import tied
 from app.runtime import environment_of, module_command
 from app.settings import Settings
-from engine.cancellation import cancel_all
+from engine.cancellation import cancel_all, finish
 from engine.catalog import load_catalog
+from engine.errors import ConfigError
 
 RESTART_AFTER_S: Final = 0.5
 STOP_WITHIN_S: Final = 10.0
@@ -27,10 +28,16 @@ log = logging.getLogger(__name__)
 
 
 @asynccontextmanager
-async def running_service(settings: Settings) -> AsyncIterator[str]:
+async def running_service(
+    settings: Settings, *, on_redis_end: Callable[[int], None] | None = None
+) -> AsyncIterator[str]:
     """Run everything while the context is open; yield the address of the API.
 
     Ends in the order API, workers, Redis, so that nothing loses what it depends on.
+
+    Args:
+        settings: Of this deployment.
+        on_redis_end: Called with the exit status of the private Redis should it end by itself.
 
     Raises:
         ConfigError: The port or the data folder is in use, a program cannot be loaded, or Redis
@@ -43,6 +50,8 @@ async def running_service(settings: Settings) -> AsyncIterator[str]:
         if url is None:
             redis = await stack.enter_async_context(EmbeddedRedis(settings.data_dir))
             url = redis.url
+            if on_redis_end is not None:
+                await stack.enter_async_context(_watched(redis, on_redis_end))
         settings = settings.model_copy(update={"redis_url": url})
         await stack.enter_async_context(_workers(settings, environment_of(settings, redis_url=url)))
         yield await stack.enter_async_context(api_at(settings, listener))
@@ -52,14 +61,38 @@ async def up(settings: Settings) -> None:
     """Run everything until SIGINT or SIGTERM.
 
     Raises:
-        ConfigError: As ``running_service``.
+        ConfigError: As ``running_service``; or the private Redis has ended, without which there is
+            no service.
     """
     told = asyncio.Event()
+    lost: list[int] = []
+
+    def lose(status: int) -> None:
+        lost.append(status)
+        told.set()
+
     for name in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(name, told.set)
-    async with running_service(settings) as address:
+    async with running_service(settings, on_redis_end=lose) as address:
         log.info("API at %s, GraphiQL at %s/graphql", address, address)
         await told.wait()
+    if lost:
+        raise ConfigError(
+            f"redis-server ended with {lost[0]}; its log is {settings.data_dir}/redis/redis.log. "
+            "Start again: every accepted job goes on"
+        )
+
+
+@asynccontextmanager
+async def _watched(redis: EmbeddedRedis, on_end: Callable[[int], None]) -> AsyncIterator[None]:
+    async def watch() -> None:
+        on_end(await redis.wait())
+
+    watching = asyncio.create_task(watch(), name="redis")
+    try:
+        yield
+    finally:
+        await cancel_all([watching])
 
 
 @asynccontextmanager
@@ -86,7 +119,7 @@ async def _keep_worker(environment: Mapping[str, str]) -> None:
         try:
             log.warning("worker %d ended with %d", process.pid, await process.wait())
         finally:
-            await asyncio.shield(_end(process))
+            await finish(_end(process))
         await asyncio.sleep(RESTART_AFTER_S)
 
 

@@ -45,7 +45,8 @@ def run_worker(settings: Settings) -> None:
 async def _work(settings: Settings, url: str) -> None:
     redis = connect(url)
     ledger = RedisLedger(redis)
-    worker = Worker(f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}", ledger)
+    name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
+    worker = Worker(name, ledger, blobs_of(settings))
     processes = {lane: _task_process(settings, url, lane) for lane in ("process", "loop")}
     lanes = [
         EventWorker(url, lane="process", slots=1, run=_runner(worker, processes["process"])),

@@ -63,7 +63,7 @@ def load_catalog(sources: Iterable[str]) -> Catalog:
     for source in sources:
         try:
             found = _programs_of(_load(source))
-        except Exception as exc:  # noqa: BLE001 - whatever a user's module raises while loading
+        except (Exception, SystemExit) as exc:  # noqa: BLE001 - whatever a user's module raises
             problems.append(f"FANFOLD_PROGRAMS: {source}: {type(exc).__name__}: {exc}")
             continue
         if not found:

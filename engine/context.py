@@ -59,7 +59,9 @@ class Context:
 
     def log(self, text: str) -> None:
         """Keep a line with the attempt; the last 100 lines stay, 1,000 characters each."""
-        self.log_lines.append(str(text)[:MAX_LOG_LINE_LENGTH])
+        line = str(text)[:MAX_LOG_LINE_LENGTH]
+        # A file name may hold what UTF-8, and so the store, does not.
+        self.log_lines.append(line.encode("utf-8", "replace").decode())
 
     @property
     def place(self) -> Place | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import reprlib
+from enum import Enum
 from typing import Any, Final
 
 import orjson
@@ -59,9 +60,13 @@ def _refuse_non_finite(value: Any) -> None:
     if isinstance(value, float) and not math.isfinite(value):
         raise OutputError(f"JSON cannot hold {value!r}")
     try:
-        json.dumps(value, allow_nan=False, default=str)
+        json.dumps(value, allow_nan=False, default=_plain)
     except ValueError as exc:
         raise OutputError(f"JSON cannot hold NaN or infinity, found in {_describe(value)}") from exc
+
+
+def _plain(value: Any) -> Any:
+    return value.value if isinstance(value, Enum) else str(value)
 
 
 def _describe(value: Any) -> str:

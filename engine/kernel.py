@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from typing import Any, Final
 
 from engine.context import Context
-from engine.errors import FanfoldError, NonRetryable, OutputError, TaskError, UserCodeError
+from engine.errors import FanfoldError, NonRetryable, OutputError, UserCodeError
 from engine.pairs import Groups, read_groups
 from engine.program import Program
 
@@ -23,6 +23,7 @@ Row = Mapping[str, Any]
 
 ASYNC_ITEMS_AT_ONCE: Final = 1_000
 MAX_MESSAGE_LENGTH: Final = 4_096
+_OURS: Final = (__file__, read_groups.__code__.co_filename)
 
 
 def map_batch(program: Program, items: Sequence[Any], ctx: Context) -> Groups:
@@ -37,7 +38,7 @@ def map_batch(program: Program, items: Sequence[Any], ctx: Context) -> Groups:
         TaskError: The program raised, or yielded something other than pairs of JSON values.
     """
     groups = Groups()
-    with _blame("map", program, ctx):
+    with _blame(_map_name(program), program, ctx):
         for pairs in _mapped(program, items, ctx):
             _collect(program, pairs, groups, ctx)
     return _combined(program, groups, ctx)
@@ -51,7 +52,7 @@ async def map_batch_async(program: Program, items: Sequence[Any], ctx: Context) 
     """
     groups = Groups()
     async for pairs in _mapped_async(program, items, ctx):
-        with _blame("map", program, ctx):
+        with _blame(_map_name(program), program, ctx):
             _collect(program, pairs, groups, ctx)
     return _combined(program, groups, ctx)
 
@@ -62,7 +63,7 @@ def map_rows(program: Program, items: Sequence[Any], ctx: Context) -> Iterator[R
     Raises:
         TaskError: The program raised.
     """
-    with _blame("map", program, ctx):
+    with _blame(_map_name(program), program, ctx):
         for rows in _mapped(program, items, ctx):
             yield from map(_as_row, rows or ())
 
@@ -122,6 +123,10 @@ def _finished(program: Program, rows: Iterable[Any] | None, ctx: Context) -> Ite
         yield from map(_as_row, rows or ())
 
 
+def _map_name(program: Program) -> str:
+    return "map_batch" if program.map is None else "map"
+
+
 def _mapped(program: Program, items: Sequence[Any], ctx: Context) -> Iterator[Iterable[Any] | None]:
     if program.map_batch is not None:
         yield program.map_batch(items, ctx)
@@ -148,7 +153,7 @@ async def _mapped_async(
                     group.create_task(_gathered("map", function, item, program, own))
                     for item, own in zip(chunk, contexts, strict=True)
                 ]
-        except* TaskError as failures:
+        except* FanfoldError as failures:
             raise failures.exceptions[0] from None
         for own, done in zip(contexts, waiting, strict=True):
             ctx.position = own.position
@@ -157,11 +162,18 @@ async def _mapped_async(
 
 async def _gathered(
     name: str, function: Callable[..., Any], argument: Any, program: Program, ctx: Context
-) -> list[Any]:
-    with _blame(name, program, ctx):
-        if inspect.isasyncgenfunction(function):
-            return [produced async for produced in function(argument, ctx)]
-        return list(await function(argument, ctx) or ())
+) -> Iterable[Any]:
+    try:
+        with _blame(name, program, ctx):
+            if inspect.isasyncgenfunction(function):
+                return [pair async for pair in function(argument, ctx)]
+            produced = await function(argument, ctx) or ()
+            return produced if isinstance(produced, Mapping) else list(produced)
+    except asyncio.CancelledError as exc:
+        if _is_being_cancelled():
+            raise
+        # Something that the program waited for was; nobody would ever hear of this item.
+        raise UserCodeError(_report(name, program, ctx, exc)) from exc
 
 
 def _collect(program: Program, pairs: Iterable[Any] | None, groups: Groups, ctx: Context) -> None:
@@ -207,13 +219,24 @@ def _blame(function: str, program: Program, ctx: Context) -> Iterator[None]:
         raise UserCodeError(_report(function, program, ctx, exc)) from exc
 
 
-def _report(function: str, program: Program, ctx: Context, exc: Exception) -> str:
-    frames = traceback.extract_tb(exc.__traceback__)
-    frame = frames[-1] if frames else None
+def _is_being_cancelled() -> bool:
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
+
+
+def _report(function: str, program: Program, ctx: Context, exc: BaseException) -> str:
+    frame = _programs_frame(exc)
     line = f" ({frame.filename.rpartition('/')[2]}, line {frame.lineno})" if frame else ""
     place = _item_place(ctx) if function == "map" else ""
     text = f"{function} of {program.name} raised {type(exc).__name__}: {exc}{line}{place}"
     return text[:MAX_MESSAGE_LENGTH]
+
+
+def _programs_frame(exc: BaseException) -> traceback.FrameSummary | None:
+    """Return where the program was: below us, above any library that it called."""
+    frames = [f for f in traceback.extract_tb(exc.__traceback__) if f.filename not in _OURS]
+    own = [frame for frame in frames if frame.filename == frames[0].filename]
+    return own[-1] if own else None
 
 
 def _item_place(ctx: Context) -> str:

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from engine.attempt import Piece
 from engine.blobs import BlobStore
-from engine.errors import InputError, Issue
+from engine.errors import InputError, Issue, UnavailableError
 from engine.jsonvalue import decode, encode
 from engine.rows import Columns, decode_lines, merge_columns
 
@@ -78,6 +78,8 @@ class Manifest:
     def from_bytes(cls, data: bytes) -> Manifest:
         """Read what ``to_bytes`` wrote."""
         stored = decode(data)
+        for derived in ("rows", "bytes", "columns"):
+            del stored[derived]
         return cls(
             job=stored.pop("job"),
             exact=stored.pop("exact"),
@@ -142,6 +144,9 @@ def read_page(
         manifest: The job's manifest.
         first: How many rows at most.
         after: Where to begin.
+
+    Raises:
+        InputError: *after* is no place between two rows.
     """
     rows: list[tuple[Cursor, Any]] = []
     for cursor, line in _lines_from(blobs, manifest, after):
@@ -168,10 +173,21 @@ def _lines_from(
 
 
 def _lines_of(blobs: BlobStore, file: Piece, offset: int) -> Iterator[bytes]:
-    """Yield the lines of one file from *offset*, reading ahead a block at a time."""
+    """Yield the lines of one file from *offset*, reading ahead a block at a time.
+
+    Raises:
+        InputError: No line begins there.
+        UnavailableError: The file is shorter than the manifest says.
+    """
+    if offset and blobs.read(file.name, start=offset - 1, end=offset) != b"\n":
+        raise InputError(Issue(("after",), "is not a cursor of these rows"))
     rest = b""
     while offset < file.size_bytes:
         block = blobs.read(file.name, start=offset, end=offset + READ_AHEAD_BYTES)
+        if not block:
+            raise UnavailableError(
+                f"blob {file.name}: ends at byte {offset}, not {file.size_bytes}"
+            )
         offset += len(block)
         whole, newline, rest = (rest + block).rpartition(b"\n")
         yield from decode_lines(whole + newline)

@@ -18,6 +18,7 @@ _TYPE_NAMES: Final[dict[type, str]] = {
     dict: "object",
     list: "array",
     tuple: "array",
+    type(None): "null",
 }
 Columns = tuple[tuple[str, str], ...]
 
@@ -50,7 +51,7 @@ def encode_rows(rows: Iterable[Row]) -> EncodedRows:
         for name, value in row.items():
             seen[name, type(value)] = None
     lines.append(b"")
-    columns = merge_columns((name, _TYPE_NAMES.get(kind, "null")) for name, kind in seen)
+    columns = merge_columns((name, _type_name(kind)) for name, kind in seen)
     return EncodedRows(data=b"\n".join(lines), rows=len(lines) - 1, columns=columns)
 
 
@@ -60,6 +61,10 @@ def merge_columns(found: Iterable[tuple[str, str]]) -> Columns:
     for name, kind in found:
         types.setdefault(name, set()).add(kind)
     return tuple((name, _common_type(kinds)) for name, kinds in types.items())
+
+
+def _type_name(kind: type) -> str:
+    return next((_TYPE_NAMES[base] for base in kind.__mro__ if base in _TYPE_NAMES), "json")
 
 
 def _common_type(kinds: set[str]) -> str:

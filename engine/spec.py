@@ -34,6 +34,13 @@ class _Part(BaseModel):
         frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, strict=False
     )
 
+    @model_validator(mode="before")
+    @classmethod
+    def _null_is_left_out(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            return {key: value for key, value in data.items() if value is not None}
+        return data
+
 
 class CsvSpec(_Part):
     """How CSV files are laid out."""
@@ -63,11 +70,6 @@ class FilesSpec(_Part):
     uris: tuple[str, ...] = Field(min_length=1, max_length=MAX_URIS)
     format: DataFormat = DataFormat.AUTO
     csv: CsvSpec = CsvSpec()
-
-    @field_validator("csv", mode="before")
-    @classmethod
-    def _null_is_default(cls, value: Any) -> Any:
-        return CsvSpec() if value is None else value
 
 
 class SourceSpec(_Part):
@@ -114,13 +116,6 @@ class JobSpec(_Part):
     tags: tuple[str, ...] = Field(default=(), max_length=MAX_TAGS)
     idempotency_key: str | None = Field(default=None, min_length=1, max_length=MAX_NAME_LENGTH)
     timeout_seconds: float | None = Field(default=None, gt=0, le=30 * 86_400)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _null_is_left_out(cls, data: Any) -> Any:
-        if isinstance(data, dict):
-            return {key: value for key, value in data.items() if value is not None}
-        return data
 
     @field_validator("tags")
     @classmethod

@@ -24,7 +24,7 @@ def serve_in_turn(connection: socket.socket, steps: Steps) -> None:
             message = receive(connection)
         except (EOFError, ConnectionError):
             return
-        connection.sendall(frame(_answer(message["id"], steps, message["attempt"])))
+        connection.sendall(_answer(message["id"], steps, message["attempt"]))
 
 
 async def serve_at_once(connection: socket.socket, steps: Steps) -> None:
@@ -35,7 +35,7 @@ async def serve_at_once(connection: socket.socket, steps: Steps) -> None:
 
     async def run(message: dict[str, Any]) -> None:
         try:
-            writer.write(frame(await _answer_async(message["id"], steps, message["attempt"])))
+            writer.write(await _answer_async(message["id"], steps, message["attempt"]))
             await writer.drain()
         finally:
             del running[message["id"]]
@@ -52,7 +52,7 @@ async def serve_at_once(connection: socket.socket, steps: Steps) -> None:
         running[message["id"]] = asyncio.create_task(run(message))
 
 
-def _answer(id_: int, steps: Steps, attempt: dict[str, Any]) -> dict[str, Any]:
+def _answer(id_: int, steps: Steps, attempt: dict[str, Any]) -> bytes:
     try:
         return _outcome(id_, steps.run(Attempt.from_json(attempt)))
     except FanfoldError as exc:
@@ -61,7 +61,7 @@ def _answer(id_: int, steps: Steps, attempt: dict[str, Any]) -> dict[str, Any]:
         return _error(id_, UserCodeError(f"{type(exc).__name__}: {exc}"))
 
 
-async def _answer_async(id_: int, steps: Steps, attempt: dict[str, Any]) -> dict[str, Any]:
+async def _answer_async(id_: int, steps: Steps, attempt: dict[str, Any]) -> bytes:
     try:
         return _outcome(id_, await steps.run_async(Attempt.from_json(attempt)))
     except FanfoldError as exc:
@@ -70,12 +70,14 @@ async def _answer_async(id_: int, steps: Steps, attempt: dict[str, Any]) -> dict
         return _error(id_, UserCodeError(f"{type(exc).__name__}: {exc}"))
 
 
-def _outcome(id_: int, outcome: Outcome) -> dict[str, Any]:
-    return {"id": id_, "outcome": outcome.to_json()}
+def _outcome(id_: int, outcome: Outcome) -> bytes:
+    # Raises OutputError for what JSON cannot hold, such as a counter that is NaN.
+    return frame({"id": id_, "outcome": outcome.to_json()})
 
 
-def _error(id_: int, exc: FanfoldError) -> dict[str, Any]:
+def _error(id_: int, exc: FanfoldError) -> bytes:
     retryable = exc.retryable and (isinstance(exc, TaskError) or exc.code == "UNAVAILABLE")
     message = exc.message.encode("utf-8", "replace").decode()
     error = {"code": exc.code, "message": message, "retryable": retryable}
-    return {"id": id_, "error": error, "log": list(exc.log) if isinstance(exc, TaskError) else []}
+    log = list(exc.log) if isinstance(exc, TaskError) else []
+    return frame({"id": id_, "error": error, "log": log})

@@ -14,17 +14,19 @@ import logging
 import os
 import signal
 import socket
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from typing import Any, Final
 
 from engine.attempt import Attempt, Outcome
+from engine.cancellation import finish
 from engine.errors import TaskCrashedError, TaskTimeoutError
 from engine.job import JobError
 from workers.frames import READY, frame, read_frame
 
 STREAM_LIMIT: Final = 2**20
 LAST_ANSWER_WITHIN_S: Final = 0.1
+EXIT_WITHIN_S: Final = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -68,7 +70,7 @@ class TaskProcess:
             if self._process is not None and self._process.returncode is None:
                 return
             ours, theirs = socket.socketpair()
-            with theirs:
+            with theirs, _closed_on_error(ours):
                 self._process = await asyncio.create_subprocess_exec(
                     *self._command,
                     str(theirs.fileno()),
@@ -101,7 +103,7 @@ class TaskProcess:
             limit = f"{attempt.timeout_s:g} s"
             raise _failed(TaskTimeoutError(f"{attempt.task} ran longer than {limit}")) from None
         except asyncio.CancelledError:
-            await asyncio.shield(self._stop_attempt(id_))
+            await finish(self._stop_attempt(id_))
             raise
         finally:
             self._waiting.pop(id_, None)
@@ -141,9 +143,9 @@ class TaskProcess:
         reading = asyncio.create_task(self._hand_over_answers(reader))
         ending = asyncio.create_task(process.wait())
         await asyncio.wait([reading, ending], return_when=asyncio.FIRST_COMPLETED)
-        if not reading.done():
-            await asyncio.wait([reading], timeout=LAST_ANSWER_WITHIN_S)
-            reading.cancel()
+        grace_s = LAST_ANSWER_WITHIN_S if ending.done() else EXIT_WITHIN_S
+        await asyncio.wait([reading, ending], timeout=grace_s)
+        reading.cancel()
         _kill(process)
         status = await ending
         if self._writer is not None and self._process in (process, None):
@@ -161,6 +163,15 @@ class TaskProcess:
                 answer = self._waiting.pop(message["id"], None)
                 if answer is not None and not answer.done():
                     answer.set_result(message)
+
+
+@contextmanager
+def _closed_on_error(connection: socket.socket) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
 
 
 def _kill(process: asyncio.subprocess.Process) -> None:

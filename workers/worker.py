@@ -9,12 +9,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import replace
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from engine.attempt import Attempt, Outcome
+from engine.blobs import BlobStore
 from engine.cancellation import cancel_all, finish
 from engine.errors import UnavailableError
 from engine.ledger import Claim, Ledger, Verdict
@@ -34,11 +35,13 @@ class Worker:
     Args:
         name: Shown with the tasks it runs; unique among workers.
         ledger: Decides what is done.
+        blobs: Where attempts leave what they made; what came too late is removed from it.
     """
 
-    def __init__(self, name: str, ledger: Ledger) -> None:
+    def __init__(self, name: str, ledger: Ledger, blobs: BlobStore) -> None:
         self.name = name
         self._ledger = ledger
+        self._blobs = blobs
         self._running: dict[Claim, asyncio.Task[Outcome]] = {}
 
     async def run(self, claim: Claim, process: TaskProcess) -> None:
@@ -52,8 +55,12 @@ class Worker:
         """
         if claim in self._running:
             return
-        attempt = await self._ledger.claim(claim, worker=self.name)
-        if attempt is not None:
+        attempt = await _see_through(self._ledger.claim(claim, worker=self.name))
+        if attempt is None:
+            return
+        if _is_told_to_stop():
+            await _see_through(_insist(lambda: self._ledger.release(claim)))
+        else:
             await self._run_claimed(claim, attempt, process)
 
     async def keep_leases(self) -> None:
@@ -74,15 +81,16 @@ class Worker:
         except AttemptFailed as exc:
             error, logged = replace(exc.error, task_id=claim.task), exc.log
             log.info("%s of %s failed: %s", claim.task, claim.job, error.message)
-            await _insist(lambda: self._ledger.fail(claim, error, log=logged))
+            await _see_through(_insist(lambda: self._ledger.fail(claim, error, log=logged)))
         except asyncio.CancelledError:
             await finish(self._hand_back(claim, execution))
-            if not _was_lost():
+            if _is_told_to_stop():
                 raise
         else:
-            verdict = await _insist(lambda: self._ledger.commit(claim, outcome))
+            verdict = await _see_through(_insist(lambda: self._ledger.commit(claim, outcome)))
             if verdict is Verdict.FENCED:
                 log.info("%s of %s: attempt %d was fenced", claim.task, claim.job, claim.number)
+                await self._discard(outcome)
         finally:
             del self._running[claim]
 
@@ -92,16 +100,40 @@ class Worker:
             async with asyncio.timeout(HAND_BACK_WITHIN_S):
                 await _insist(lambda: self._ledger.release(claim))
 
+    async def _discard(self, outcome: Outcome) -> None:
+        """Remove what nobody will ever read; the job may have been tidied up already."""
+        if outcome.piece is not None:
+            with suppress(UnavailableError):
+                await asyncio.to_thread(self._blobs.delete, [outcome.piece.name])
+
     def _stop(self, lost: Iterable[Claim]) -> None:
         for claim in lost:
             if execution := self._running.get(claim):
                 execution.cancel()
 
 
-def _was_lost() -> bool:
-    """Tell an execution that was stopped from this very task being cancelled."""
+def _is_told_to_stop() -> bool:
+    """Tell this very task being cancelled from an execution that was stopped."""
     task = asyncio.current_task()
-    return task is not None and not task.cancelling()
+    return task is not None and task.cancelling() > 0
+
+
+async def _see_through(step: Coroutine[Any, Any, T]) -> T:
+    """Await a step of the ledger even while this task is cancelled, three seconds more at most.
+
+    Half a step would leave a task that is neither done nor handed back until its lease runs out.
+    """
+    task = asyncio.ensure_future(step)
+    giving_up: asyncio.TimerHandle | None = None
+    while not task.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait([task])
+        if giving_up is None and not task.done():
+            loop = asyncio.get_running_loop()
+            giving_up = loop.call_later(HAND_BACK_WITHIN_S, task.cancel)
+    if giving_up is not None:
+        giving_up.cancel()
+    return task.result()
 
 
 async def _insist(step: Callable[[], Awaitable[T]]) -> T:

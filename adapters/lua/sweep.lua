@@ -5,7 +5,9 @@ local now, limit, swept, ended = now_ms(), tonumber(ARGV[1]), 0, 0
 for _, member in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '-inf', now, 'LIMIT', 0, limit)) do
   local job, task, attempt = string.match(member, '^(%S+) (%S+) (%d+)$')
   if holds(job, task, tonumber(attempt)) then
-    attempt_failed(job, task, tonumber(attempt), ARGV[2], true, 0)
+    local lost = cjson.decode(ARGV[2])
+    lost.task = task
+    attempt_failed(job, task, tonumber(attempt), cjson.encode(lost), true, 0)
     swept = swept + 1
   else
     redis.call('ZREM', LEASES, member)

@@ -17,22 +17,12 @@ from tests.support.running import RunningService
 pytestmark = pytest.mark.anyio
 
 POEM = ["the quick brown fox", "jumps over the lazy dog", "", "the end"]
-SALES = "city,amount\nOslo,10\nRome,5\n\"Rome, Georgia\",2\nOslo,1\nRome,8\n"
+SALES = 'city,amount\nOslo,10\nRome,5\n"Rome, Georgia",2\nOslo,1\nRome,8\n'
 SOLD = [
     {"city": "Rome", "sales": 2, "amount": 13},
     {"city": "Oslo", "sales": 2, "amount": 11},
     {"city": "Rome, Georgia", "sales": 1, "amount": 2},
 ]
-ROWS = """
-query Rows($id: ID!, $first: Int!, $after: String) {
-  job(id: $id) {
-    result {
-      rowCount byteSize exact inline columns { name type }
-      rows(first: $first, after: $after) { edges { node } pageInfo { hasNextPage endCursor } }
-    }
-  }
-}
-"""
 
 
 @pytest.fixture
@@ -44,7 +34,7 @@ async def api(service: RunningService) -> AsyncIterator[Api]:
 @pytest.fixture
 def folder(service: RunningService, request: pytest.FixtureRequest) -> Path:
     """An empty folder below the source root."""
-    made = service.sources / request.node.name.replace("[", "-").rstrip("]")
+    made: Path = service.sources / request.node.name.replace("[", "-").rstrip("]")
     made.mkdir()
     return made
 
@@ -216,7 +206,7 @@ async def test_an_async_map_reduces_like_any_other(api: Api) -> None:
 async def test_batches_and_reducers_do_not_change_the_answer(
     api: Api, reducers: int, max_items: int
 ) -> None:
-    items = [" ".join(POEM[i % 4].split() + [f"w{i % 5}"]) for i in range(20)]
+    items = [f"{POEM[i % 4]} w{i % 5}" for i in range(20)]
     shape: dict[str, Any] = {"batching": {"maxItems": max_items}, "reducers": reducers}
 
     counted, lengths = await asyncio.gather(
@@ -231,9 +221,7 @@ async def test_batches_and_reducers_do_not_change_the_answer(
 
 
 async def test_a_small_job_can_be_waited_for(api: Api) -> None:
-    answer = await api.try_submit(
-        program="wordcount", source={"inline": POEM}, waitUpToMs=10_000
-    )
+    answer = await api.try_submit(program="wordcount", source={"inline": POEM}, waitUpToMs=10_000)
 
     assert pairs_of(answer["job"]["status"]) == words(POEM)
     assert answer["job"]["allowedActions"] == []

@@ -118,6 +118,8 @@ def hold(ctx: Context, where: str) -> None:
 def words_held(line: str, ctx: Context) -> Iterator[tuple[str, int]]:
     if line == "hold":
         hold(ctx, "map")
+    if line == "bad":
+        raise NonRetryable("no such customer")
     for word in line.split():
         ctx.count("words")
         yield word, 1

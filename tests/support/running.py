@@ -119,7 +119,7 @@ def running_service(
     """Run ``fanfold up`` until the block is left; then it must end by itself, with all it started.
 
     Its log and the program ``gate`` are beside the data folder; it also has the programs of
-    ``programs.py``. A test may end it early with SIGKILL.
+    ``programs.py``. A test that ends it earlier looks at its exit status itself.
     """
     log_path = data_dir.with_name(f"{data_dir.name}.log")
     program = data_dir.with_name(f"{data_dir.name}_gate.py")
@@ -142,7 +142,7 @@ def running_service(
     try:
         eventually(lambda: is_alive(service), within_s=READY_WITHIN_S)
         yield service
-        if process.poll() == -signal.SIGKILL:
+        if process.returncode is not None:
             return
         children = psutil.Process(process.pid).children(recursive=True)
         stop(process)

@@ -1,0 +1,188 @@
+"""What every blob store promises, on every adapter: obstore over a folder today."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from adapters.obstore_blobs import ObstoreBlobs
+from engine.blobs import BlobStore
+from engine.errors import NotFoundError, UnavailableError
+
+NOBODY = 65534
+DATA = bytes(range(256)) * 10
+
+
+@pytest.fixture
+def blobs(tmp_path: Path) -> BlobStore:
+    return ObstoreBlobs(tmp_path / "blobs")
+
+
+@contextmanager
+def as_nobody() -> Iterator[None]:
+    """Give up root's right to read everything, for a while."""
+    if os.getuid() != 0:
+        yield
+        return
+    os.setresuid(NOBODY, NOBODY, 0)
+    try:
+        yield
+    finally:
+        os.setresuid(0, 0, 0)
+
+
+@pytest.mark.parametrize("name", ["a", "a/b", "jobs/j-1/shuffle/map-0-a1.arrows", "a/" * 50 + "z"])
+@pytest.mark.parametrize("data", [b"", b"\x00", DATA], ids=["empty", "zero", "bytes"])
+def test_what_was_put_can_be_read(blobs: BlobStore, name: str, data: bytes) -> None:
+    blobs.put(name, data)
+
+    assert blobs.read(name) == data
+
+
+def test_large_blobs_are_kept_whole(blobs: BlobStore) -> None:
+    data = os.urandom(1024) * 20_000
+
+    blobs.put("large", data)
+
+    assert blobs.read("large") == data
+    assert blobs.read("large", start=len(data) - 5) == data[-5:]
+
+
+def test_any_range_is_that_of_a_slice() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        blobs = ObstoreBlobs(Path(folder))
+        blobs.put("a", DATA)
+        blobs.put("empty", b"")
+        place = st.integers(0, len(DATA) + 10)
+
+        @settings(max_examples=100, deadline=None)
+        @given(start=place, end=st.none() | place)
+        def check(start: int, end: int | None) -> None:
+            assert blobs.read("a", start=start, end=end) == DATA[start:end]
+            assert blobs.read("empty", start=start, end=end) == b""
+
+        check()
+
+
+@pytest.mark.parametrize(("start", "end"), [(0, None), (1, None), (0, 10), (3, 5)])
+def test_a_blob_that_is_missing_cannot_be_found(
+    blobs: BlobStore, start: int, end: int | None
+) -> None:
+    blobs.put("folder/a", b"a")
+
+    for name in ("b", "folder/b", "folder"):
+        with pytest.raises(NotFoundError, match=name):
+            blobs.read(name, start=start, end=end)
+
+
+def test_a_blob_is_replaced_by_one_of_the_same_name(blobs: BlobStore) -> None:
+    blobs.put("a", b"long ago")
+    blobs.put("a", b"now")
+
+    assert blobs.read("a") == b"now"
+
+
+def test_a_reader_sees_the_old_blob_or_the_new_one_and_nothing_between(blobs: BlobStore) -> None:
+    versions = [bytes([number]) * 200_000 for number in range(4)]
+    blobs.put("a", versions[0])
+    has_ended = threading.Event()
+
+    def replace() -> None:
+        for _ in range(20):
+            for version in versions:
+                blobs.put("a", version)
+        has_ended.set()
+
+    writer = threading.Thread(target=replace)
+    writer.start()
+    while not has_ended.is_set():
+        assert blobs.read("a") in versions
+    writer.join()
+
+
+def test_a_folder_is_listed_with_all_below_it(blobs: BlobStore) -> None:
+    names = {"jobs/j-1/shuffle/map-0", "jobs/j-1/shuffle/deep/down/map-1", "jobs/j-1/result/r"}
+    for name in (*names, "jobs/j-12/shuffle/map-0", "other"):
+        blobs.put(name, b"")
+
+    assert set(blobs.list("jobs/j-1")) == names
+    assert set(blobs.list("jobs/j-1/shuffle")) == {name for name in names if "shuffle" in name}
+
+
+def test_a_folder_that_does_not_exist_is_empty(blobs: BlobStore) -> None:
+    assert list(blobs.list("jobs/none")) == []
+
+
+def test_many_blobs_are_all_listed(blobs: BlobStore) -> None:
+    names = {f"jobs/j-1/{number}" for number in range(1_500)}
+    for name in names:
+        blobs.put(name, b"")
+
+    assert set(blobs.list("jobs/j-1")) == names
+
+
+def test_deleted_blobs_are_gone_and_missing_ones_passed_over(blobs: BlobStore) -> None:
+    blobs.put("a/1", b"")
+    blobs.put("a/2", b"")
+
+    blobs.delete(["a/none", "a/1", "none/at/all", "a/1"])
+
+    assert list(blobs.list("a")) == ["a/2"]
+    with pytest.raises(NotFoundError):
+        blobs.read("a/1")
+
+
+def test_a_folder_can_be_deleted_and_written_to_again(blobs: BlobStore) -> None:
+    blobs.put("a/b/1", b"")
+    blobs.delete(list(blobs.list("a")))
+
+    blobs.put("a/b/1", b"again")
+
+    assert blobs.read("a/b/1") == b"again"
+
+
+def test_blobs_outlive_their_store(tmp_path: Path) -> None:
+    ObstoreBlobs(tmp_path).put("a/b", b"kept")
+
+    assert ObstoreBlobs(tmp_path).read("a/b") == b"kept"
+
+
+def test_names_cannot_lead_out_of_the_store(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("secret")
+    blobs = ObstoreBlobs(tmp_path / "blobs")
+
+    with pytest.raises(ValueError, match="illegal"):
+        blobs.read("../secret")
+    with pytest.raises(ValueError, match="illegal"):
+        blobs.put("../new", b"")
+
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_folder_that_cannot_be_entered_makes_the_store_unavailable() -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        blobs = ObstoreBlobs(Path(folder))
+        blobs.put("a/b", b"")
+        os.chmod(folder, 0)
+
+        with as_nobody():
+            with pytest.raises(UnavailableError, match="a/b"):
+                blobs.read("a/b")
+            with pytest.raises(UnavailableError, match="a/b"):
+                blobs.read("a/b", start=1, end=2)
+            with pytest.raises(UnavailableError, match="a/c"):
+                blobs.put("a/c", b"")
+            with pytest.raises(UnavailableError):
+                blobs.delete(["a/b"])
+            with pytest.raises(UnavailableError):
+                list(blobs.list("a"))
+
+        os.chmod(folder, 0o700)

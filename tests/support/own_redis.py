@@ -1,0 +1,49 @@
+"""A redis-server of one test, which may be stopped, killed and started again where it was."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from app.embedded_redis import find_redis
+
+
+class OwnRedis:
+    """A redis-server on a unix socket in *folder*; it keeps nothing across a restart."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._binary = find_redis().path
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"unix://{self._folder}/s"
+
+    def start(self) -> None:
+        options = ("--port", "0", "--unixsocket", f"{self._folder}/s", "--save", "")
+        self._process = subprocess.Popen(
+            [self._binary, *options], cwd=self._folder, stdout=subprocess.DEVNULL
+        )
+
+    def send(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+
+    def kill(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.wait()
+
+
+@contextmanager
+def own_redis_in(folder: Path) -> Iterator[OwnRedis]:
+    """Yield a server that is not started yet; whatever state it is in, it ends with the block."""
+    server = OwnRedis(folder)
+    try:
+        yield server
+    finally:
+        server.kill()

@@ -1,0 +1,153 @@
+"""What may be submitted: every default, every problem at once, each with its path."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from engine.errors import InputError
+from engine.spec import MAX_TAGS, DataFormat, parse_spec
+
+SMALLEST: dict[str, Any] = {"program": "p", "source": {"inline": ["a"]}}
+FILES: dict[str, Any] = {"program": "p", "source": {"files": {"uris": ["a"]}}}
+
+DEFAULTS: dict[str, Any] = {
+    "program": "p",
+    "params": {},
+    "source": {"inline": ["a"], "files": None},
+    "batching": {"maxItems": None, "maxBytes": None},
+    "maxConcurrency": None,
+    "reducers": None,
+    "failurePolicy": {"maxAttempts": 3, "backoffMs": 500, "taskTimeoutSeconds": None},
+    "name": None,
+    "tags": [],
+    "idempotencyKey": None,
+    "timeoutSeconds": None,
+}
+
+
+def problems(data: dict[str, Any]) -> set[str]:
+    with pytest.raises(InputError) as caught:
+        parse_spec(data)
+    return {".".join(issue.path) for issue in caught.value.issues}
+
+
+def csv(**layout: Any) -> dict[str, Any]:
+    return {"files": {"uris": ["a"], "csv": layout}}
+
+
+def nulled(value: Any) -> Any:
+    """Return a tree of defaults with every leaf that is not required as null."""
+    if isinstance(value, dict) and value:
+        return {key: nulled(part) for key, part in value.items()}
+    return None
+
+
+def test_every_default_is_filled_in() -> None:
+    assert parse_spec(SMALLEST).to_json() == DEFAULTS
+
+
+def test_null_means_left_out_at_every_level() -> None:
+    data = {**nulled(DEFAULTS), **SMALLEST}
+
+    assert parse_spec(data) == parse_spec(SMALLEST)
+    assert parse_spec({**data, "batching": None, "failurePolicy": None}) == parse_spec(SMALLEST)
+
+
+def test_null_means_left_out_in_files_too() -> None:
+    nulls = {"uris": ["a"], "format": None, "csv": {"delimiter": None, "header": None}}
+
+    parsed = parse_spec({"program": "p", "source": {"files": nulls, "inline": None}})
+
+    assert parsed == parse_spec(FILES)
+    assert parsed.source.files is not None
+    assert parsed.source.files.format is DataFormat.AUTO
+
+
+def test_nulls_in_items_and_parameters_are_kept() -> None:
+    data = {"program": "p", "params": {"a": None}, "source": {"inline": [{"a": None}]}}
+
+    parsed = parse_spec(data)
+
+    assert parsed.params == {"a": None}
+    assert parsed.source.inline == ({"a": None},)
+
+
+@pytest.mark.parametrize("data", [SMALLEST, FILES])
+def test_a_spec_is_read_as_it_was_written(data: dict[str, Any]) -> None:
+    spec = parse_spec(data)
+
+    assert parse_spec(spec.to_json()) == spec
+
+
+def test_every_problem_is_told_at_once_with_its_path() -> None:
+    data = {
+        "program": "",
+        "params": [],
+        "source": {"files": {"uris": [], "format": "XML", "csv": {"delimiter": ";;"}}},
+        "batching": {"maxItems": 0, "maxBytes": "many"},
+        "maxConcurrency": 0,
+        "reducers": 1_001,
+        "failurePolicy": {"maxAttempts": 0, "backoffMs": -1, "taskTimeoutSeconds": 0},
+        "name": "x" * 201,
+        "tags": ["fine", ""],
+        "idempotencyKey": "",
+        "timeoutSeconds": float("nan"),
+        "surprise": 1,
+    }
+
+    assert problems(data) == {
+        "input.program",
+        "input.params",
+        "input.source.files.uris",
+        "input.source.files.format",
+        "input.source.files.csv.delimiter",
+        "input.batching.maxItems",
+        "input.batching.maxBytes",
+        "input.maxConcurrency",
+        "input.reducers",
+        "input.failurePolicy.maxAttempts",
+        "input.failurePolicy.backoffMs",
+        "input.failurePolicy.taskTimeoutSeconds",
+        "input.name",
+        "input.tags",
+        "input.idempotencyKey",
+        "input.timeoutSeconds",
+        "input.surprise",
+    }
+
+
+@pytest.mark.parametrize(
+    ("source", "path"),
+    [
+        (None, "input.source"),
+        ({}, "input.source"),
+        ({"inline": None, "files": None}, "input.source"),
+        ({"inline": [], "files": {"uris": ["a"]}}, "input.source"),
+        ({"inline": [1]}, "input.source.inline.0"),
+        ({"inline": ["a", None]}, "input.source.inline.1"),
+        ({"inline": [["a"]]}, "input.source.inline.0"),
+        ({"inline": "a"}, "input.source.inline"),
+        ({"files": {}}, "input.source.files.uris"),
+        ({"files": {"uris": None}}, "input.source.files.uris"),
+        ({"files": {"uris": ["a", 1]}}, "input.source.files.uris.1"),
+        (
+            {"files": {"uris": ["a"], "csv": {"columns": ["a", "a"]}}},
+            "input.source.files.csv.columns",
+        ),
+        ({"files": {"uris": ["a"], "csv": {"delimiter": '"'}}}, "input.source.files.csv.delimiter"),
+        ({"files": {"uris": ["a"], "csv": {"delimiter": "é"}}}, "input.source.files.csv.delimiter"),
+    ],
+)
+def test_a_wrong_source_is_refused_where_it_is_wrong(source: Any, path: str) -> None:
+    assert problems({"program": "p", "source": source}) == {path}
+
+
+def test_no_items_are_a_source() -> None:
+    assert parse_spec({"program": "p", "source": {"inline": []}}).source.inline == ()
+
+
+def test_tags_are_kept_once_in_order() -> None:
+    assert parse_spec({**SMALLEST, "tags": ["b", "a", "b"]}).tags == ("b", "a")
+    assert problems({**SMALLEST, "tags": ["a"] * (MAX_TAGS + 1)}) == {"input.tags"}

@@ -1,0 +1,350 @@
+"""A task process and its worker, with small real programs as children."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import socket
+import sys
+import threading
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from adapters.obstore_blobs import ObstoreBlobs
+from engine.attempt import Attempt, Outcome, Piece
+from engine.batch import Batch
+from engine.catalog import Catalog
+from engine.context import Context
+from engine.job import JobId, TaskId
+from engine.program import Program
+from engine.source.roots import SourceRoots
+from engine.spec import parse_spec
+from engine.steps import Steps
+from tests.support.waiting import eventually_async
+from workers.frames import READY, frame, receive
+from workers.serve import serve_in_turn
+from workers.task_process import AttemptFailed, TaskProcess
+
+ROOT = Path(__file__).parents[2]
+
+CHILD = """
+import os, signal, socket, sys, threading, time
+from engine.attempt import Outcome
+from workers.frames import READY, frame, receive
+
+connection = socket.socket(fileno=int(sys.argv[1]))
+connection.sendall(frame({"id": READY}))
+
+def answer(message, **more):
+    outcome = Outcome(items=1, counters={"pid": os.getpid()}).to_json() | more
+    connection.sendall(frame({"id": message["id"], "outcome": outcome}))
+
+held = {}
+while True:
+    try:
+        message = receive(connection)
+    except EOFError:
+        break
+    if "cancel" in message:
+        with open(f"{sys.argv[0]}.cancelled", "a") as log:
+            log.write(f"{message['cancel']}\\n")
+        continue
+    params = message["attempt"]["spec"]
+    match params["do"]:
+        case "answer":
+            answer(message)
+        case "hold":
+            with open(f"{sys.argv[0]}.held", "a") as log:
+                log.write(f"{message['id']}\\n")
+            if params.get("block"):
+                time.sleep(600)
+        case "exit":
+            os._exit(params["status"])
+        case "die":
+            os.kill(os.getpid(), signal.SIGKILL)
+        case "hang up":
+            connection.close()
+            time.sleep(600)
+        case "fork and exit":
+            if os.fork() == 0:
+                time.sleep(600)
+            os._exit(3)
+        case "error":
+            error = {"code": "USER_CODE", "message": "no", "retryable": True}
+            connection.sendall(frame({"id": message["id"], "error": error, "log": ["a line"]}))
+        case "echo":
+            text = message["attempt"]["batch"]["items"][0]
+            answer(message, piece={"name": text, "rows": 0, "size_bytes": len(text), "sha256": "",
+                                   "cuts": [], "columns": []})
+"""
+
+
+class House:
+    """A task process of each kind, over the same child program."""
+
+    def __init__(self, folder: Path) -> None:
+        self.script = folder / "child.py"
+        self.script.write_text(CHILD)
+        self._processes: list[TaskProcess] = []
+
+    def process(self, *, one_at_a_time: bool = True) -> TaskProcess:
+        # -c would hide the script's name, beside which the child leaves its notes.
+        process = TaskProcess(
+            [sys.executable, str(self.script)],
+            environment={"PYTHONPATH": str(ROOT)},
+            one_at_a_time=one_at_a_time,
+        )
+        self._processes.append(process)
+        return process
+
+    def notes(self, kind: str) -> list[str]:
+        path = self.script.with_name(f"child.py.{kind}")
+        return path.read_text().split() if path.exists() else []
+
+    async def stop(self) -> None:
+        for process in self._processes:
+            await process.stop()
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    house = House(tmp_path)
+    yield house
+    await house.stop()
+
+
+def attempt(do: str, *, timeout_s: float | None = None, text: str = "", **spec: Any) -> Attempt:
+    return Attempt(
+        job=JobId("j-1"),
+        task=TaskId("map-0"),
+        number=1,
+        spec={"do": do, **spec},
+        batch=Batch(items=(text,)),
+        timeout_s=timeout_s,
+    )
+
+
+def pid_of(outcome: Outcome) -> int:
+    return int(outcome.counters["pid"])
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+@pytest.mark.anyio
+async def test_an_attempt_is_answered_and_the_process_is_used_again(house: House) -> None:
+    process = house.process()
+
+    first = await process.run(attempt("answer"))
+    second = await process.run(attempt("answer"))
+
+    assert first.items == 1
+    assert pid_of(first) == pid_of(second)
+
+
+@pytest.mark.anyio
+async def test_messages_of_several_megabytes_come_through(house: House) -> None:
+    text = "é" * 4_000_000
+
+    outcome = await house.process().run(attempt("echo", text=text))
+
+    assert outcome.piece == Piece(name=text, rows=0, size_bytes=len(text))
+
+
+@pytest.mark.anyio
+async def test_an_error_is_passed_on_with_the_log(house: House) -> None:
+    with pytest.raises(AttemptFailed) as caught:
+        await house.process().run(attempt("error"))
+
+    assert (caught.value.error.code, caught.value.error.message) == ("USER_CODE", "no")
+    assert caught.value.error.retryable
+    assert list(caught.value.log) == ["a line"]
+
+
+@pytest.mark.parametrize("one_at_a_time", [True, False])
+@pytest.mark.parametrize(
+    ("do", "reason"),
+    [
+        ("exit", "exited with 3"),
+        ("die", "was killed by signal 9"),
+        ("fork and exit", "exited with 3"),
+        ("hang up", "was killed by signal 9"),
+    ],
+)
+@pytest.mark.anyio
+async def test_a_process_that_dies_fails_its_attempt_and_is_replaced(
+    house: House, one_at_a_time: bool, do: str, reason: str
+) -> None:
+    process = house.process(one_at_a_time=one_at_a_time)
+
+    async with asyncio.timeout(10):
+        with pytest.raises(AttemptFailed) as caught:
+            await process.run(attempt(do, status=3))
+        again = await process.run(attempt("answer"))
+
+    assert caught.value.error.code == "TASK_CRASHED"
+    assert caught.value.error.retryable
+    assert reason in caught.value.error.message
+    assert again.items == 1
+
+
+@pytest.mark.anyio
+async def test_all_attempts_of_a_process_that_dies_are_told(house: House) -> None:
+    process = house.process(one_at_a_time=False)
+    held = [asyncio.create_task(process.run(attempt("hold"))) for _ in range(3)]
+    await eventually_async(lambda: len(house.notes("held")) == 3)
+
+    with pytest.raises(AttemptFailed, match="exited with 1"):
+        await process.run(attempt("exit", status=1))
+
+    async with asyncio.timeout(5):
+        for task in held:
+            with pytest.raises(AttemptFailed, match="exited with 1"):
+                await task
+
+
+@pytest.mark.anyio
+async def test_an_attempt_that_takes_too_long_is_killed_and_its_process_replaced(
+    house: House,
+) -> None:
+    process = house.process()
+    before = pid_of(await process.run(attempt("answer")))
+
+    with pytest.raises(AttemptFailed, match=r"map-0 ran longer than 0\.1 s") as caught:
+        await process.run(attempt("hold", block=True, timeout_s=0.1))
+
+    after = pid_of(await process.run(attempt("answer")))
+    assert caught.value.error.code == "TASK_TIMEOUT"
+    assert after != before
+    assert is_gone(before)
+
+
+@pytest.mark.anyio
+async def test_starting_the_process_is_not_the_attempts_time(house: House) -> None:
+    assert (await house.process().run(attempt("answer", timeout_s=0.1))).items == 1
+
+
+@pytest.mark.anyio
+async def test_a_cancelled_attempt_is_killed_and_its_process_replaced(house: House) -> None:
+    process = house.process()
+    before = pid_of(await process.run(attempt("answer")))
+    running = asyncio.create_task(process.run(attempt("hold", block=True)))
+    await eventually_async(lambda: house.notes("held"))
+
+    running.cancel()
+    await asyncio.wait([running])
+
+    assert running.cancelled()
+    assert is_gone(before)
+    assert pid_of(await process.run(attempt("answer"))) != before
+
+
+@pytest.mark.anyio
+async def test_in_a_shared_process_only_the_attempt_itself_is_cancelled(house: House) -> None:
+    process = house.process(one_at_a_time=False)
+    before = pid_of(await process.run(attempt("answer")))
+    running = asyncio.create_task(process.run(attempt("hold")))
+    await eventually_async(lambda: house.notes("held"))
+
+    running.cancel()
+    await asyncio.wait([running])
+
+    await eventually_async(lambda: house.notes("cancelled") == house.notes("held"))
+    assert pid_of(await process.run(attempt("answer"))) == before
+
+
+@pytest.mark.anyio
+async def test_in_a_shared_process_an_attempt_out_of_time_is_cancelled(house: House) -> None:
+    process = house.process(one_at_a_time=False)
+    before = pid_of(await process.run(attempt("answer")))
+
+    with pytest.raises(AttemptFailed, match="ran longer"):
+        await process.run(attempt("hold", timeout_s=0.05))
+
+    await eventually_async(lambda: house.notes("cancelled") == house.notes("held"))
+    assert pid_of(await process.run(attempt("answer"))) == before
+
+
+@pytest.mark.anyio
+async def test_a_process_killed_between_two_attempts_fails_none_of_them(house: House) -> None:
+    process = house.process()
+    before = pid_of(await process.run(attempt("answer")))
+    os.kill(before, 9)
+    await eventually_async(lambda: is_gone(before))
+
+    after = pid_of(await process.run(attempt("answer")))
+
+    assert after != before
+
+
+@pytest.mark.anyio
+async def test_stopping_kills_the_process(house: House) -> None:
+    process = house.process()
+    pid = pid_of(await process.run(attempt("answer")))
+
+    await process.stop()
+
+    assert is_gone(pid)
+
+
+@pytest.mark.anyio
+async def test_a_command_that_does_not_exist_is_an_error_and_leaks_nothing(
+    tmp_path: Path,
+) -> None:
+    process = TaskProcess([str(tmp_path / "none")], environment={}, one_at_a_time=True)
+    before = len(os.listdir("/proc/self/fd"))
+
+    with pytest.raises(FileNotFoundError):
+        await process.run(attempt("answer"))
+
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+@pytest.mark.anyio
+async def test_a_command_that_ends_at_once_fails_the_attempt(house: House) -> None:
+    process = TaskProcess([sys.executable, "-c", "pass"], environment={}, one_at_a_time=True)
+
+    async with asyncio.timeout(5):
+        with pytest.raises(AttemptFailed, match="exited with 0"):
+            await process.run(attempt("answer"))
+
+
+@pytest.mark.parametrize("counter", [math.nan, math.inf, 2**80, object()], ids=repr)
+def test_a_counter_that_json_cannot_hold_fails_the_attempt_and_not_the_process(
+    tmp_path: Path, counter: Any
+) -> None:
+    def count(item: Any, ctx: Context) -> list[Any]:
+        ctx.counters["odd"] = counter
+        return []
+
+    steps = Steps(
+        catalog=Catalog({"odd": Program(name="odd", map=count)}),
+        blobs=ObstoreBlobs(tmp_path),
+        roots=SourceRoots(()),
+        inline_result_bytes=0,
+    )
+    spec = parse_spec({"program": "odd", "source": {"inline": []}}).to_json()
+    odd = replace(attempt("answer", text="a"), spec=spec)
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        serving = threading.Thread(target=serve_in_turn, args=(theirs, steps))
+        serving.start()
+        assert receive(ours) == {"id": READY}
+
+        ours.sendall(frame({"id": 1, "attempt": odd.to_json()}))
+
+        answer = receive(ours)
+        ours.shutdown(socket.SHUT_RDWR)
+        serving.join()
+    assert (answer["id"], answer["error"]["code"]) == (1, "INVALID_OUTPUT")
+    assert not answer["error"]["retryable"]
