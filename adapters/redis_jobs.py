@@ -12,7 +12,7 @@ from adapters.redis_client import LedgerScripts, reply, translated
 from adapters.redis_ledger import stored_batch
 from adapters.redis_snapshot import read_job, read_task
 from engine.errors import IdempotencyConflictError, NotFoundError
-from engine.job import Job, JobId, Task, TaskKind, task_id
+from engine.job import Job, JobId, JobState, Task, TaskKind, task_id
 from engine.jobs import Accepted, JobDetails, JobFilter, JobPage, NewJob, TaskFilter, TaskPage
 from engine.jsonvalue import encode, encode_key
 
@@ -99,9 +99,10 @@ class RedisJobs:
     ) -> TaskPage:
         """List a job's tasks; see ``JobStore``."""
         with translated():
-            totals = await reply(
-                self._redis.hmget(_key(job), ["map_total", "reduce_total", "finish_total"])
+            state, *totals = await reply(
+                self._redis.hmget(_key(job), ["state", "map_total", "reduce_total", "finish_total"])
             )
+        is_over = state is not None and JobState(state.decode()).is_terminal
         kinds = (TaskKind.MAP, TaskKind.REDUCE, TaskKind.FINISH)
         slots = [
             (kind, index)
@@ -112,14 +113,15 @@ class RedisJobs:
         start = 0 if after is None else after + 1
         if wanted.state is None:
             return TaskPage(
-                tasks=tuple(await self._read_tasks(job, slots[start : start + first])),
+                tasks=tuple(
+                    await self._read_tasks(job, slots[start : start + first], is_over=is_over)
+                ),
                 first_position=start,
                 total=len(slots),
                 has_next=start + first < len(slots),
             )
-        matching = [
-            task for task in await self._read_tasks(job, slots) if task.state is wanted.state
-        ]
+        every = await self._read_tasks(job, slots, is_over=is_over)
+        matching = [task for task in every if task.state is wanted.state]
         return TaskPage(
             tasks=tuple(matching[start : start + first]),
             first_position=start,
@@ -142,14 +144,16 @@ class RedisJobs:
             raise NotFoundError(f"no job {after} to continue after")
         return f"({score:.0f}"
 
-    async def _read_tasks(self, job: JobId, slots: list[tuple[TaskKind, int]]) -> list[Task]:
+    async def _read_tasks(
+        self, job: JobId, slots: list[tuple[TaskKind, int]], *, is_over: bool
+    ) -> list[Task]:
         with translated():
             async with self._redis.pipeline(transaction=False) as pipe:
                 for kind, index in slots:
                     pipe.hgetall(f"{_key(job)}:task:{task_id(kind, index)}")
                 found = await pipe.execute()
         return [
-            read_task(kind, index, fields)
+            read_task(kind, index, fields, is_over=is_over)
             for (kind, index), fields in zip(slots, found, strict=True)
         ]
 

@@ -47,14 +47,18 @@ def read_job(job: JobId, fields: Hash, inline: bytes | None) -> Job:
     )
 
 
-def read_task(kind: TaskKind, index: int, fields: Hash) -> Task:
-    """Build a task from its hash, which is empty until the task is first claimed."""
+def read_task(kind: TaskKind, index: int, fields: Hash, *, is_over: bool) -> Task:
+    """Build a task from its hash, which is empty until the task is first claimed.
+
+    A task that was under way when its job ended will not be done: it is shown as pending.
+    """
     worker = fields.get(b"worker")
+    state = TaskState(fields.get(b"state", b"PENDING").decode())
     name = task_id(kind, index)
     return Task(
         id=name,
         kind=kind,
-        state=TaskState(fields.get(b"state", b"PENDING").decode()),
+        state=TaskState.PENDING if is_over and state is TaskState.RUNNING else state,
         index=index,
         items=_int(fields, "items") or 0,
         attempts=_int(fields, "attempt") or 0,

@@ -10,9 +10,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Iterable
 from contextlib import suppress
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 ASK_AGAIN_AFTER_S: Final = 0.1
+
+T = TypeVar("T")
 
 
 async def cancel_all(tasks: Iterable[asyncio.Task[Any]]) -> None:
@@ -24,10 +26,29 @@ async def cancel_all(tasks: Iterable[asyncio.Task[Any]]) -> None:
         _, pending = await asyncio.wait(pending, timeout=ASK_AGAIN_AFTER_S)
 
 
-async def finish(work: Coroutine[Any, Any, None]) -> None:
-    """Run *work* to its end, however often this task is cancelled meanwhile."""
+async def finish(work: Coroutine[Any, Any, T], *, within_s: float | None = None) -> T:
+    """Await *work* to its end, however often this task is cancelled meanwhile.
+
+    Half of it would leave something that is neither done nor undone.
+
+    Args:
+        work: What must not be cut short.
+        within_s: How much longer it may take once this task has been cancelled; None for as long
+            as it takes.
+
+    Returns:
+        What *work* returns.
+
+    Raises:
+        CancelledError: It took longer than *within_s*.
+    """
     task = asyncio.ensure_future(work)
+    giving_up: asyncio.TimerHandle | None = None
     while not task.done():
         with suppress(asyncio.CancelledError):
-            await asyncio.shield(task)
-    task.result()
+            await asyncio.wait([task])
+        if not task.done() and giving_up is None and within_s is not None:
+            giving_up = asyncio.get_running_loop().call_later(within_s, task.cancel)
+    if giving_up is not None:
+        giving_up.cancel()
+    return task.result()

@@ -11,7 +11,7 @@ from engine.source.cut import cut_files
 from engine.source.roots import SourceRoots
 from engine.spec import JobSpec
 
-BYTES_PER_REDUCER: Final = 64 * 1024 * 1024
+BYTES_PER_REDUCER: Final = 16 * 1024 * 1024
 MAX_DEFAULT_REDUCERS: Final = 64
 INLINE_ITEMS_PER_BATCH: Final = 1_000
 
@@ -70,7 +70,7 @@ def plan_inline(spec: JobSpec, *, is_map_only: bool) -> Plan:
 
 
 def default_reducers(size_bytes: int) -> int:
-    """Return one reducer for about every 64 MiB of source, 64 at most."""
+    """Return one reducer for about every 16 MiB of source, 64 at most."""
     return max(1, min(MAX_DEFAULT_REDUCERS, round(size_bytes / BYTES_PER_REDUCER)))
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -17,6 +17,13 @@ from engine.errors import InputError, Issue
 from engine.spec import issues_of
 
 NAME_PATTERN: Final = re.compile(r"[a-z][a-z0-9_.-]{0,99}")
+_SIGNATURES: Final = {
+    "map": ("item", "ctx"),
+    "map_batch": ("items", "ctx"),
+    "combine": ("key", "values", "ctx"),
+    "reduce": ("key", "values", "ctx"),
+    "finish": ("rows", "ctx"),
+}
 _NO_PARAMS: Final = {"type": "object", "properties": {}, "additionalProperties": False}
 
 
@@ -59,6 +66,8 @@ class Program:
             raise ValueError(f"program {self.name}: give exactly one of map and map_batch")
         if self.combine is not None and self.reduce is None:
             raise ValueError(f"program {self.name}: combine needs a reduce")
+        for function, arguments in _SIGNATURES.items():
+            _check_takes(getattr(self, function), arguments, f"program {self.name}: {function}")
 
     @property
     def is_map_only(self) -> bool:
@@ -86,12 +95,37 @@ class Program:
         Raises:
             InputError: They do not fit; every problem is listed.
         """
+        issues = [Issue((*path, name), message) for name, message in self._unknown(params)]
         if self.params is None:
-            unknown = [Issue((*path, name), f"{self.name} takes no parameters") for name in params]
-            if unknown:
-                raise InputError(*unknown)
-            return {}
-        try:
-            return self.params.model_validate(params)
-        except ValidationError as exc:
-            raise InputError(*issues_of(exc, *path)) from exc
+            parsed: Any = {}
+        else:
+            try:
+                parsed = self.params.model_validate(params)
+            except ValidationError as exc:
+                issues += issues_of(exc, *path)
+        if issues:
+            raise InputError(*issues)
+        return parsed
+
+    def _unknown(self, params: dict[str, Any]) -> Iterator[tuple[str, str]]:
+        """Find misspelt parameters, which a model would pass over in silence unless told not to."""
+        if self.params is None:
+            yield from ((name, f"{self.name} takes no parameters") for name in params)
+        elif "extra" not in self.params.model_config:
+            known = self.params.model_json_schema()["properties"]
+            for name in params.keys() - known.keys() - self.params.model_fields.keys():
+                yield name, f"no such parameter; {self.name} takes {', '.join(known)}"
+
+
+def _check_takes(
+    function: Callable[..., Any] | None, arguments: tuple[str, ...], name: str
+) -> None:
+    """Refuse a function that cannot be called with *arguments*, before a job finds out."""
+    if function is None:
+        return
+    try:
+        inspect.signature(function).bind(*arguments)
+    except TypeError as exc:
+        raise ValueError(f"{name} must take ({', '.join(arguments)}): {exc}") from exc
+    except ValueError:  # a builtin without a signature
+        return

@@ -55,11 +55,11 @@ class Worker:
         """
         if claim in self._running:
             return
-        attempt = await _see_through(self._ledger.claim(claim, worker=self.name))
+        attempt = await _finish(self._ledger.claim(claim, worker=self.name))
         if attempt is None:
             return
         if _is_told_to_stop():
-            await _see_through(_insist(lambda: self._ledger.release(claim)))
+            await _finish(_insist(lambda: self._ledger.release(claim)))
         else:
             await self._run_claimed(claim, attempt, process)
 
@@ -81,13 +81,13 @@ class Worker:
         except AttemptFailed as exc:
             error, logged = replace(exc.error, task_id=claim.task), exc.log
             log.info("%s of %s failed: %s", claim.task, claim.job, error.message)
-            await _see_through(_insist(lambda: self._ledger.fail(claim, error, log=logged)))
+            await _finish(_insist(lambda: self._ledger.fail(claim, error, log=logged)))
         except asyncio.CancelledError:
             await finish(self._hand_back(claim, execution))
             if _is_told_to_stop():
                 raise
         else:
-            verdict = await _see_through(_insist(lambda: self._ledger.commit(claim, outcome)))
+            verdict = await _finish(_insist(lambda: self._ledger.commit(claim, outcome)))
             if verdict is Verdict.FENCED:
                 log.info("%s of %s: attempt %d was fenced", claim.task, claim.job, claim.number)
                 await self._discard(outcome)
@@ -118,22 +118,9 @@ def _is_told_to_stop() -> bool:
     return task is not None and task.cancelling() > 0
 
 
-async def _see_through(step: Coroutine[Any, Any, T]) -> T:
-    """Await a step of the ledger even while this task is cancelled, three seconds more at most.
-
-    Half a step would leave a task that is neither done nor handed back until its lease runs out.
-    """
-    task = asyncio.ensure_future(step)
-    giving_up: asyncio.TimerHandle | None = None
-    while not task.done():
-        with suppress(asyncio.CancelledError):
-            await asyncio.wait([task])
-        if giving_up is None and not task.done():
-            loop = asyncio.get_running_loop()
-            giving_up = loop.call_later(HAND_BACK_WITHIN_S, task.cancel)
-    if giving_up is not None:
-        giving_up.cancel()
-    return task.result()
+async def _finish(step: Coroutine[Any, Any, T]) -> T:
+    """Await a step of the ledger; half a step would leave the task until its lease runs out."""
+    return await finish(step, within_s=HAND_BACK_WITHIN_S)
 
 
 async def _insist(step: Callable[[], Awaitable[T]]) -> T:

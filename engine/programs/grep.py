@@ -16,7 +16,7 @@ from engine.program import Program
 class GrepParams(BaseModel):
     """Parameters of grep."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", coerce_numbers_to_str=True)
 
     pattern: str = Field(max_length=1_000, description="A Python regular expression.")
     ignore_case: bool = Field(default=False, alias="ignoreCase")

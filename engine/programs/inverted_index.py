@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from engine.context import Context
+from engine.errors import NonRetryable
 from engine.program import Program
 
 
 def words_of_line(line: str, ctx: Context) -> Iterator[tuple[str, list[str]]]:
     """Yield each word of the line with the name of the file that holds it."""
+    if not isinstance(line, str):
+        raise NonRetryable("an item is a row, not a line of text: use format TEXT")
     place = ctx.place
     name = place.name if place else "inline"
     for word in dict.fromkeys(line.split()):

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from engine.context import Context
+from engine.errors import NonRetryable
 from engine.program import Program
 
 
@@ -26,7 +27,10 @@ class WordcountParams(BaseModel):
 
 def count_words(lines: list[str], ctx: Context) -> Counter[str]:
     """Count the words of a whole batch at the speed of ``Counter``."""
-    return Counter(chain.from_iterable(map(str.split, lines)))
+    try:
+        return Counter(chain.from_iterable(map(str.split, lines)))
+    except TypeError as exc:
+        raise NonRetryable("an item is a row, not a line of text: use format TEXT") from exc
 
 
 def total(key: str, values: list[int], ctx: Context) -> int:

@@ -5,7 +5,8 @@ in the pattern that it has reached. ``**/*/**/*`` therefore costs no more than `
 that cannot match are never entered.
 
 Links are followed where they stay below the source roots. A folder that is reached by several
-links is walked once, so that circles end.
+links is walked once, so that circles end. A link out of the roots is refused when a name of the
+pattern matches it, and passed over when only ``**`` does: nobody asked for it.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from dataclasses import dataclass
 from fnmatch import translate
 from typing import NamedTuple
 
+from engine.errors import SourceError
 from engine.source.uri import EVERYTHING, is_utf8, refusal, shown
 
 Resolve = Callable[[str], str]
@@ -81,14 +83,36 @@ def walk(
                     reached = names.after(folder.reached, entry.name)
                     if not reached:
                         continue
-                    is_link = entry.is_symlink()
-                    real = resolve(entry.path) if is_link else os.path.join(folder.real, entry.name)
+                    is_named = names.names(folder.reached, entry.name)
+                    real = _real_path(entry, folder, resolve, is_named=is_named)
+                    if real is None:
+                        continue
                     if entry.is_dir():
-                        (links if is_link else folders).append(_Folder(entry.path, real, reached))
+                        (links if entry.is_symlink() else folders).append(
+                            _Folder(entry.path, real, reached)
+                        )
                     elif names.end in reached:
                         yield checked_file(entry.path, real=real, status=entry.stat(), uri=uri)
         except OSError as exc:
             raise refusal(uri, f"{shown(exc.filename)} cannot be read: {exc.strerror}") from exc
+
+
+def _real_path(
+    entry: os.DirEntry[str], folder: _Folder, resolve: Resolve, *, is_named: bool
+) -> str | None:
+    """Return an entry's path without links; None for a link out of the roots that nobody named.
+
+    Raises:
+        SourceError: It is a link out of the roots, and its name was asked for.
+    """
+    if not entry.is_symlink():
+        return os.path.join(folder.real, entry.name)
+    try:
+        return resolve(entry.path)
+    except SourceError:
+        if is_named:
+            raise
+        return None
 
 
 def checked_file(path: str, *, real: str, status: os.stat_result, uri: str) -> FoundFile:
@@ -133,6 +157,13 @@ class _Pattern:
             ):
                 following.add(state + 1)
         return self._with_skipped(following)
+
+    def names(self, reached: frozenset[int], name: str) -> bool:
+        """Whether a part of the pattern other than ``**`` matches *name*."""
+        return any(
+            self._names[state] != EVERYTHING and self._matches[state](name)
+            for state in reached - {self.end}
+        )
 
     def _with_skipped(self, states: set[int]) -> frozenset[int]:
         """Add what is reached because ``**`` also matches no folder, unless it comes last."""

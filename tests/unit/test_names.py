@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 PACKAGES: list[str] = PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
-NAMES = [*PACKAGES, "bench", "examples", "tests"]
+NAMES = [*PACKAGES, "bench", "tests"]
 
 # Away from the checkout and from pytest's path: what the installed command sees.
 RESOLVE = """

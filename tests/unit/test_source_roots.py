@@ -224,7 +224,7 @@ def test_probe_stops_at_the_first_file(roots: SourceRoots, root: Path) -> None:
         ("out_folder/secret.txt", "leads out of the source roots"),
         ("out_folder/missing.txt", "leads out of the source roots"),
         ("*/secret.txt", "leads out of the source roots"),
-        ("**/secret.txt", "leads out of the source roots"),
+        ("**/secret.txt", "matches no file below the source roots"),
         ("dangling_out", "leads out of the source roots"),
         ("broken", "no such file or folder"),
         ("brok*", "cannot be read: No such file"),
@@ -386,3 +386,13 @@ def _nothing_raised_but_source_errors() -> Iterator[None]:
         yield
     except SourceError:
         return
+
+
+def test_a_link_out_of_the_roots_that_nobody_named_is_passed_over(
+    roots: SourceRoots, root: Path
+) -> None:
+    write(root / "app.log")
+    (root / "README").symlink_to(write(root.parent / "outside" / "README.logs"))
+
+    for uri in ("**/*.log", ".", "**"):
+        assert [Path(file.path).name for file in roots.list_files([uri])] == ["app.log"]
