@@ -60,7 +60,7 @@ class RedisBell:
         try:
             if channel not in self._acknowledged:
                 self._acknowledged[channel] = asyncio.Event()
-                await self._send("subscribe", channel)
+                await self._send("SUBSCRIBE", channel)
             await self._acknowledged[channel].wait()
             yield
         finally:
@@ -68,16 +68,21 @@ class RedisBell:
             if not self._listeners[channel]:
                 del self._listeners[channel]
                 self._acknowledged.pop(channel, None)
-                await self._send("unsubscribe", channel)
+                await self._send("UNSUBSCRIBE", channel)
 
     async def _send(self, command: str, channel: str) -> None:
-        """Tell Redis if it is there; a reconnect subscribes to whatever is listened to by then."""
-        if self._pubsub is not None:
-            try:
-                await getattr(self._pubsub, command)(channel)
-            except Exception as exc:  # noqa: BLE001 - two tasks that reconnect at once trip redis-py
-                log.warning("bell: could not %s: %s", command, exc)
-                self._is_stale = True
+        """Tell Redis if it is there; a reconnect subscribes to whatever is listened to by then.
+
+        Goes past ``PubSub``, which would reconnect here while the bell's own task does so too.
+        """
+        connection = self._pubsub.connection if self._pubsub else None
+        if connection is None or not connection.is_connected:
+            return
+        try:
+            await connection.send_command(command, channel, check_health=False)
+        except (RedisError, OSError) as exc:
+            log.warning("bell: could not %s: %s", command, exc)
+            self._is_stale = True
 
     async def _stay_connected(self) -> None:
         failures = 0
@@ -87,13 +92,13 @@ class RedisBell:
                 await self._connect(pubsub)
                 failures = 0
                 await self._hear(pubsub)
-            except Exception as exc:  # noqa: BLE001 - see _send; without this task nothing ever rings
+            except Exception as exc:  # noqa: BLE001 - without this task nothing would ever ring
                 log.warning("bell: connection lost, trying again: %s", exc)
             finally:
                 self._pubsub = None
                 for event in self._acknowledged.values():
                     event.clear()
-                with suppress(RedisError, OSError, AttributeError):
+                with suppress(RedisError, OSError):
                     await asyncio.shield(pubsub.aclose())  # type: ignore[no-untyped-call]
             await asyncio.sleep(RECONNECT_AFTER_S[min(failures, len(RECONNECT_AFTER_S) - 1)])
             failures += 1

@@ -13,6 +13,8 @@ from typing import Final
 import uvicorn
 from redis.asyncio import Redis
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route, WebSocketRoute
@@ -129,10 +131,20 @@ async def _application(settings: Settings) -> AsyncIterator[Starlette]:
                 Route("/readyz", _readiness(redis)),
                 Route("/graphql", graphql, methods=["GET", "POST"]),
                 WebSocketRoute("/graphql", graphql),
-            ]
+            ],
+            middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=_hosts(settings))],
         )
     await redis.aclose()
     await subscriber.aclose()
+
+
+def _hosts(settings: Settings) -> list[str]:
+    """Return the names by which this service may be called.
+
+    No others, because a page of another site could point a name of its own at a loopback address
+    and would then pass for one of ours.
+    """
+    return ["localhost", "127.0.0.1", "::1", "[::1]", settings.host]
 
 
 async def _alive(_: Request) -> Response:

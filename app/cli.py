@@ -300,12 +300,14 @@ def _follow(url: str, job: dict[str, Any], *, as_json: bool, only_end: bool) -> 
     from app.client.show import drawing_of, show_until_end
 
     drawing = drawing_of(job, as_json=as_json, only_end=only_end)
+    at = "" if url == os.environ.get("FANFOLD_URL", _DEFAULT_URL) else f" --url {url}"
     try:
         end = asyncio.run(show_until_end(url, job["id"], drawing))
     except KeyboardInterrupt:
-        at = "" if url == os.environ.get("FANFOLD_URL", _DEFAULT_URL) else f" --url {url}"
         _tell([f"job {job['id']} goes on; 'fanfold watch {job['id']}{at}' follows it again"])
         return INTERRUPTED
+    if end["resultRows"] and not as_json:
+        _tell([f"'fanfold result {job['id']}{at}' prints the rows"])
     return exit_status_of(end["state"])
 
 

@@ -28,7 +28,6 @@ from app.up import running_service
 
 TOP: Final = 20
 WORKERS: Final = 2
-REDUCERS: Final = 4
 _JOBS_LOOKED_AT: Final = 5
 
 
@@ -82,7 +81,6 @@ async def _count_words(url: str, files: StdlibFiles, console: Console) -> dict[s
                 "program": "wordcount",
                 "name": "stdlib words",
                 "params": {"top": TOP},
-                "reducers": REDUCERS,
                 "source": {"files": {"uris": files.uris, "format": "TEXT"}},
                 "tags": ["demo"],
             }

@@ -158,8 +158,8 @@ def read_page(
 
 def read_all(blobs: BlobStore, manifest: Manifest) -> Iterator[Any]:
     """Yield every row of a result."""
-    for _, line in _lines_from(blobs, manifest, START):
-        yield decode(line)
+    for file in manifest.files:
+        yield from map(decode, _lines_of(blobs, file, 0))
 
 
 def _lines_from(

@@ -84,15 +84,14 @@ def walk(
                     if not reached:
                         continue
                     is_named = names.names(folder.reached, entry.name)
-                    real = _real_path(entry, folder, resolve, is_named=is_named)
-                    if real is None:
+                    place = _real_path(entry, folder, resolve, is_named=is_named)
+                    if place is None:
                         continue
                     if entry.is_dir():
-                        (links if entry.is_symlink() else folders).append(
-                            _Folder(entry.path, real, reached)
-                        )
+                        waiting = links if entry.is_symlink() else folders
+                        waiting.append(_Folder(entry.path, place, reached))
                     elif names.end in reached:
-                        yield checked_file(entry.path, real=real, status=entry.stat(), uri=uri)
+                        yield checked_file(entry.path, real=place, status=entry.stat(), uri=uri)
         except OSError as exc:
             raise refusal(uri, f"{shown(exc.filename)} cannot be read: {exc.strerror}") from exc
 
