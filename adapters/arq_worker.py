@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from contextlib import suppress
 from typing import Any, Final
 
 from arq.connections import ArqRedis
+from arq.constants import job_key_prefix
 from arq.jobs import deserialize_job_raw
 from arq.worker import Worker, func
 from redis.asyncio import Redis
@@ -56,12 +58,11 @@ class EventWorker(Worker):
             await run(job, task, number)
 
         self._redis: Redis = connect(url)
+        pool: Any = self._redis.connection_pool
         super().__init__(
             [func(run_task, name=TASK_FUNCTION)],
             queue_name=f"{QUEUE_PREFIX}{lane}",
-            redis_pool=ArqRedis(
-                self._redis.connection_pool, job_serializer=encode, job_deserializer=decode
-            ),
+            redis_pool=ArqRedis(pool, job_serializer=encode, job_deserializer=decode),
             handle_signals=False,
             max_jobs=slots,
             keep_result=0,
@@ -80,7 +81,7 @@ class EventWorker(Worker):
             await self._has_room.wait()
             try:
                 room = min(self.max_jobs - self.job_counter, PICKUP_LIMIT)
-                found = await pickup(keys=[self.queue_name], args=[room, self._hidden_ms])
+                found: Any = await pickup(keys=[self.queue_name], args=[room, self._hidden_ms])
                 self._start(found)
                 if not found:
                     await reply(self._redis.blpop([wake_key], LOOK_EVERY_S))  # type: ignore[arg-type]
@@ -101,25 +102,37 @@ class EventWorker(Worker):
             if name in self.tasks:
                 continue
             self.job_counter += 1
-            self.tasks[name] = task = self.loop.create_task(self._run(payload), name=name)
+            self.tasks[name] = task = self.loop.create_task(self._run(name, payload), name=name)
             task.add_done_callback(self._ended)
         if self.job_counter >= self.max_jobs:
             self._has_room.clear()
 
-    async def _run(self, payload: bytes) -> None:
-        args: Any = payload
+    async def _run(self, job_id: str, payload: bytes) -> None:
         try:
-            name, args, kwargs, _, _ = deserialize_job_raw(
-                payload, deserializer=self.job_deserializer
-            )
-            await self.functions[name].coroutine(self.ctx, *args, **kwargs)
+            work = self._work(payload)
+        except Exception:
+            log.exception("queue %s: entry %s is none of ours", self.queue_name, job_id)
+            await self._forget(job_id)
+            return
+        try:
+            await work
         except UnavailableError as exc:
-            log.warning("task %s will come again: %s", args, exc)
+            log.warning("entry %s will come again: %s", job_id, exc)
         except Exception:
             self.jobs_failed += 1
-            log.exception("task %s", args)
+            log.exception("entry %s", job_id)
         else:
             self.jobs_complete += 1
+
+    def _work(self, payload: bytes) -> Coroutine[Any, Any, Any]:
+        name, args, kwargs, _, _ = deserialize_job_raw(payload, deserializer=self.job_deserializer)
+        return self.functions[name].coroutine(self.ctx, *args, **kwargs)
+
+    async def _forget(self, job_id: str) -> None:
+        """Take an entry out of the queue that would only come again."""
+        with suppress(RedisError, OSError):
+            await reply(self._redis.zrem(self.queue_name, job_id))
+            await reply(self._redis.delete(f"{job_key_prefix}{job_id}"))
 
     def _ended(self, task: asyncio.Task[Any]) -> None:
         del self.tasks[task.get_name()]

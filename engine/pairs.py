@@ -145,7 +145,7 @@ def read_groups(parts: Iterable[bytes]) -> Iterator[tuple[Any, list[Any]]]:
         return
     keys = _joined([table.column("key") for table in tables]).dictionary_encode()
     distinct = _narrowed(keys.dictionary)
-    in_key_order = pc.sort_indices(distinct)
+    in_key_order = pc.call_function("sort_indices", [distinct])
     ranks = np.empty(len(in_key_order), dtype=np.int64)
     ranks[in_key_order.to_numpy()] = np.arange(len(in_key_order))
     rank_of_pair = ranks[keys.indices.to_numpy()]

@@ -68,6 +68,9 @@ class Program:
             raise ValueError(f"program {self.name}: combine needs a reduce")
         for function, arguments in _SIGNATURES.items():
             _check_takes(getattr(self, function), arguments, f"program {self.name}: {function}")
+        for function in ("combine", "reduce", "finish"):
+            if _is_async(getattr(self, function)):
+                raise ValueError(f"program {self.name}: only a map may be async, not {function}")
 
     @property
     def is_map_only(self) -> bool:
@@ -77,8 +80,7 @@ class Program:
     @property
     def is_async(self) -> bool:
         """Whether the map waits on others, so that many batches share one process."""
-        function = self.map or self.map_batch
-        return inspect.isasyncgenfunction(function) or inspect.iscoroutinefunction(function)
+        return _is_async(self.map or self.map_batch)
 
     @property
     def params_schema(self) -> dict[str, Any]:
@@ -96,9 +98,8 @@ class Program:
             InputError: They do not fit; every problem is listed.
         """
         issues = [Issue((*path, name), message) for name, message in self._unknown(params)]
-        if self.params is None:
-            parsed: Any = {}
-        else:
+        parsed: Any = {}
+        if self.params is not None:
             try:
                 parsed = self.params.model_validate(params)
             except ValidationError as exc:
@@ -115,6 +116,10 @@ class Program:
             known = self.params.model_json_schema()["properties"]
             for name in params.keys() - known.keys() - self.params.model_fields.keys():
                 yield name, f"no such parameter; {self.name} takes {', '.join(known)}"
+
+
+def _is_async(function: Callable[..., Any] | None) -> bool:
+    return inspect.isasyncgenfunction(function) or inspect.iscoroutinefunction(function)
 
 
 def _check_takes(

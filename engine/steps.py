@@ -7,6 +7,7 @@ returns becomes real when the ledger commits it.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -94,12 +95,14 @@ class Steps:
         return task.mapped(items, task.write_pairs(map_batch(task.program, items, task.ctx)))
 
     async def _map_async(self, task: _Task) -> Outcome:
-        items = task.read_items()
+        items = await asyncio.to_thread(task.read_items)
         if task.program.is_map_only:
             rows = [row async for row in map_rows_async(task.program, items, task.ctx)]
-            return task.mapped(items, task.write_rows(rows))
-        groups = await map_batch_async(task.program, items, task.ctx)
-        return task.mapped(items, task.write_pairs(groups))
+            piece = await asyncio.to_thread(task.write_rows, rows)
+        else:
+            groups = await map_batch_async(task.program, items, task.ctx)
+            piece = await asyncio.to_thread(task.write_pairs, groups)
+        return task.mapped(items, piece)
 
     def _reduce(self, task: _Task) -> Outcome:
         rows = reduce_partition(task.program, task.read_partition(), task.ctx)

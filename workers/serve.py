@@ -37,6 +37,8 @@ async def serve_at_once(connection: socket.socket, steps: Steps) -> None:
         try:
             writer.write(await _answer_async(message["id"], steps, message["attempt"]))
             await writer.drain()
+        except asyncio.CancelledError:
+            writer.write(_error(message["id"], TaskError("was told to stop")))
         finally:
             del running[message["id"]]
 

@@ -27,6 +27,7 @@ from workers.frames import READY, frame, read_frame
 STREAM_LIMIT: Final = 2**20
 LAST_ANSWER_WITHIN_S: Final = 0.1
 EXIT_WITHIN_S: Final = 1.0
+STOPS_WITHIN_S: Final = 1.0
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +48,8 @@ class TaskProcess:
         command: Starts the process; the number of the file descriptor of its end of the connection
             is added as the last argument.
         environment: The process' whole environment.
-        one_at_a_time: Stop an attempt by killing the process rather than by asking it to.
+        one_at_a_time: Stop an attempt by killing the process; otherwise it is asked to stop, and
+            the process with all its attempts is killed only when it does not answer.
     """
 
     def __init__(
@@ -69,6 +71,8 @@ class TaskProcess:
         async with self._starting:
             if self._process is not None and self._process.returncode is None:
                 return
+            if self._listener is not None:
+                await self._listener  # those who waited for the old process are told, nobody else
             ours, theirs = socket.socketpair()
             with theirs, _closed_on_error(ours):
                 self._process = await asyncio.create_subprocess_exec(
@@ -126,11 +130,15 @@ class TaskProcess:
             self._writer.write(frame(message))
 
     async def _stop_attempt(self, id_: int) -> None:
-        if self._one_at_a_time:
-            await self.stop()
-            await self.start()
-        else:
+        if not self._one_at_a_time:
+            stopped = self._waiting[id_] = asyncio.get_running_loop().create_future()
             self._send({"cancel": id_})
+            await asyncio.wait([stopped], timeout=STOPS_WITHIN_S)
+            if stopped.done():
+                return
+            log.warning("an attempt did not stop when asked: ending its process and all in it")
+        await self.stop()
+        await self.start()
 
     async def _listen(
         self, process: asyncio.subprocess.Process, reader: asyncio.StreamReader

@@ -229,7 +229,9 @@ async def test_listeners_that_come_and_go_while_it_is_cut_are_all_heard_in_the_e
         end.set()
 
 
-async def test_entering_while_redis_is_away_waits_for_it(own_redis: OwnRedis) -> None:
+async def test_entering_while_redis_is_away_waits_for_it(
+    own_redis: OwnRedis, caplog: pytest.LogCaptureFixture
+) -> None:
     rings: list[JobId] = []
     entered = asyncio.Event()
 
@@ -240,7 +242,7 @@ async def test_entering_while_redis_is_away_waits_for_it(own_redis: OwnRedis) ->
 
     async with asyncio.timeout(20), bell_at(own_redis.url) as bell:
         listening = asyncio.create_task(listen(bell))
-        await asyncio.sleep(0.3)
+        await eventually_async(lambda: "connection lost" in caplog.text)
         assert not entered.is_set()
 
         own_redis.start()
@@ -301,6 +303,8 @@ async def test_a_server_that_hung_rings_when_it_is_back(
             await asyncio.wait([entering, entering_when_it_dials])
 
 
-async def test_leaving_the_bell_while_redis_is_away_does_not_wait(own_redis: OwnRedis) -> None:
+async def test_leaving_the_bell_while_redis_is_away_does_not_wait(
+    own_redis: OwnRedis, caplog: pytest.LogCaptureFixture
+) -> None:
     async with asyncio.timeout(3), bell_at(own_redis.url):
-        await asyncio.sleep(0.05)
+        await eventually_async(lambda: "connection lost" in caplog.text)

@@ -118,7 +118,7 @@ def test_json_and_wait_is_the_terminal_status_alone(service: RunningService) -> 
 def test_params_name_and_tags_reach_the_job(service: RunningService) -> None:
     words = ["--param", "top=1", "--name", "top word", "--tag", "a", "--tag", "b"]
 
-    done = service.fanfold("submit", "wordcount", "*.txt", *words, "--json", "--wait")
+    done = service.fanfold("submit", "wordcount", "fo?.txt", *words, "--json", "--wait")
 
     assert json_lines(done.stdout)[0]["result"] == [{"key": "the", "value": 2}]
     job = json_lines(service.fanfold("jobs", "--limit", "1", "--json").stdout)[0]

@@ -57,6 +57,7 @@ async def test_a_result_too_large_for_the_status_is_read_in_pages(api: Api) -> N
     assert status["resultRows"] == 2_500
     assert status["resultBytes"] > 65_536
     rows: list[Any] = []
+    found: dict[str, Any] = {}
     after, more = None, True
     while more:
         found = (await api.ask(ROWS, id=status["id"], first=999, after=after))["job"]["result"]

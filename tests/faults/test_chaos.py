@@ -105,13 +105,16 @@ async def nothing_is_left(service: RunningService) -> None:
     """Wait until Redis and the blob folder hold results alone."""
     with Redis(unix_socket_path=f"{service.data_dir}/redis/redis.sock") as redis:
 
+        def members(key: str) -> list[Any]:
+            return [member for member, _ in redis.zscan_iter(key)]
+
         def left() -> list[Any]:
             return [
-                *redis.zrange("fanfold:leases", 0, -1),
-                *redis.zrange("fanfold:queue:process", 0, -1),
-                *redis.zrange("fanfold:queue:loop", 0, -1),
-                *redis.zrange("fanfold:tenant:local:live", 0, -1),
-                *redis.smembers("fanfold:ended"),
+                *members("fanfold:leases"),
+                *members("fanfold:queue:process"),
+                *members("fanfold:queue:loop"),
+                *members("fanfold:tenant:local:live"),
+                *redis.sscan_iter("fanfold:ended"),
                 *redis.scan_iter("arq:*"),
                 *service.data_dir.glob("blobs/jobs/*/shuffle"),
             ]

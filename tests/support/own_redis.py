@@ -8,6 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
 from app.embedded_redis import find_redis
 
 
@@ -32,6 +34,12 @@ class OwnRedis:
     def send(self, number: signal.Signals) -> None:
         assert self._process is not None
         self._process.send_signal(number)
+
+    @property
+    def status(self) -> str:
+        """As psutil names it, such as ``psutil.STATUS_STOPPED``."""
+        assert self._process is not None
+        return str(psutil.Process(self._process.pid).status())
 
     def kill(self) -> None:
         if self._process is not None:

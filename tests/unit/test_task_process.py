@@ -54,6 +54,8 @@ while True:
     if "cancel" in message:
         with open(f"{sys.argv[0]}.cancelled", "a") as log:
             log.write(f"{message['cancel']}\\n")
+        error = {"code": "TASK_FAILED", "message": "was told to stop", "retryable": True}
+        connection.sendall(frame({"id": message["cancel"], "error": error, "log": []}))
         continue
     params = message["attempt"]["spec"]
     match params["do"]:
@@ -273,6 +275,25 @@ async def test_in_a_shared_process_an_attempt_out_of_time_is_cancelled(house: Ho
 
     await eventually_async(lambda: house.notes("cancelled") == house.notes("held"))
     assert pid_of(await process.run(attempt("answer"))) == before
+
+
+@pytest.mark.anyio
+async def test_a_shared_process_that_does_not_answer_is_ended_with_all_in_it(house: House) -> None:
+    process = house.process(one_at_a_time=False)
+    before = pid_of(await process.run(attempt("answer")))
+    neighbour = asyncio.create_task(process.run(attempt("hold")))
+    await eventually_async(lambda: len(house.notes("held")) == 1)
+    running = asyncio.create_task(process.run(attempt("hold", block=True)))
+    await eventually_async(lambda: len(house.notes("held")) == 2)
+
+    running.cancel()
+    await asyncio.wait([running, neighbour])
+
+    assert running.cancelled()
+    error = neighbour.exception()
+    assert isinstance(error, AttemptFailed)
+    assert error.error.code == "TASK_CRASHED"
+    assert pid_of(await process.run(attempt("answer"))) != before
 
 
 @pytest.mark.anyio
