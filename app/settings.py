@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
+import logging
 import os
 import tempfile
 from collections.abc import Callable, Mapping
@@ -31,6 +32,19 @@ PREFIX = "FANFOLD_"
 
 # Read by the command's clients, not by a service.
 _CLIENT_NAMES = frozenset({"FANFOLD_URL"})
+# Of the public interface, but without effect in this version.
+_LATER_NAMES = frozenset(
+    {
+        "FANFOLD_JWKS_URL",
+        "FANFOLD_OUTPUT_ROOTS",
+        "FANFOLD_RESULT_URI",
+        "FANFOLD_RETENTION_SECONDS",
+        "FANFOLD_S3_ENDPOINT",
+        "FANFOLD_SQL",
+    }
+)
+
+log = logging.getLogger(__name__)
 
 
 def _whole(minimum: int, maximum: int) -> BeforeValidator:
@@ -162,13 +176,15 @@ def load_settings(environ: Mapping[str, str], **overrides: Any) -> Settings:
         field: environ[name] for name, field in names.items() if environ.get(name, "").strip()
     }
     values |= {field: value for field, value in overrides.items() if value is not None}
-    problems = _unknown_names(environ, known=names.keys() | _CLIENT_NAMES)
+    problems = _unknown_names(environ, known=names.keys() | _CLIENT_NAMES | _LATER_NAMES)
     try:
         settings = Settings.model_validate(values)
     except ValidationError as exc:
         raise ConfigError("\n".join([*_lines(exc), *problems])) from exc
     if problems:
         raise ConfigError("\n".join(problems))
+    for name in sorted(_LATER_NAMES & environ.keys()):
+        log.warning("%s: has no effect in this version", name)
     return settings
 
 
