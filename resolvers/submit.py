@@ -20,7 +20,7 @@ from resolvers.read import get_job
 from resolvers.services import Caller, Limits, Services
 
 URIS_PATH: Final = ("input", "source", "files", "uris")
-_WAIT_INTERVAL_MS: Final = 10
+_WAIT_INTERVAL_MS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
