@@ -17,14 +17,13 @@ from redis.asyncio import Redis
 from redis.asyncio.client import PubSub
 from redis.exceptions import RedisError
 
-from engine.bell import OnRing
+from engine.bell import ANY_JOB, OnRing
 from engine.cancellation import cancel_all
 from engine.job import JobId
 
 PING_EVERY_S: Final = 2.0
 PONG_WITHIN_S: Final = 4.0
 RECONNECT_AFTER_S: Final = (0.02, 0.1, 0.25, 0.5)
-ANY_JOB: Final = JobId("")
 IDLE_CHANNEL: Final = "fanfold:bell:none"
 
 log = logging.getLogger(__name__)

@@ -67,19 +67,28 @@ class RedisJobs:
     async def page(
         self, tenant: str, *, first: int, after: JobId | None, wanted: JobFilter
     ) -> JobPage:
-        """List jobs, newest first; see ``JobStore``. Cursors stay valid while jobs are added."""
+        """List jobs, newest first; see ``JobStore``.
+
+        Goes on below the last score seen: an offset would skip or repeat jobs while the list
+        changes between two round trips.
+        """
         jobs: list[Job] = []
-        newest, scanned = await self._before(tenant, after), 0
+        newest = await self._before(tenant, after)
         while len(jobs) <= first:
             with translated():
-                ids = await self._redis.zrevrangebyscore(
-                    _index(tenant, wanted), newest, "-inf", start=scanned, num=SCAN_STEP
+                scored = await self._redis.zrevrangebyscore(
+                    _index(tenant, wanted),
+                    newest,
+                    _oldest(wanted),
+                    start=0,
+                    num=SCAN_STEP,
+                    withscores=True,
                 )
-            found = await self.get(tenant, [JobId(job.decode()) for job in ids])
+            found = await self.get(tenant, [JobId(job.decode()) for job, _ in scored])
             jobs += [job for job in found if job is not None and wanted.admits(job)]
-            scanned += SCAN_STEP
-            if len(ids) < SCAN_STEP:
+            if len(scored) < SCAN_STEP:
                 break
+            newest = _below(scored[-1][1])
         return JobPage(jobs=tuple(jobs[:first]), has_next=len(jobs) > first)
 
     async def details(self, job: JobId) -> JobDetails:
@@ -142,7 +151,7 @@ class RedisJobs:
             score = await self._redis.zscore(_index(tenant, JobFilter()), after)
         if score is None:
             raise NotFoundError(f"no job {after} to continue after")
-        return f"({score:.0f}"
+        return _below(score)
 
     async def _read_tasks(
         self, job: JobId, slots: list[tuple[TaskKind, int]], *, is_over: bool
@@ -166,6 +175,17 @@ def _index(tenant: str, wanted: JobFilter) -> str:
     """Return the shortest list that holds every wanted job."""
     only_live = wanted.states is not None and not any(s.is_terminal for s in wanted.states)
     return f"fanfold:tenant:{tenant}:{'live' if only_live else 'jobs'}"
+
+
+def _below(score: float) -> str:
+    return f"({score:.0f}"
+
+
+def _oldest(wanted: JobFilter) -> str:
+    """Return the score above which every wanted job is: microseconds, noted after ``created``."""
+    if wanted.created_after is None:
+        return "-inf"
+    return _below(wanted.created_after.timestamp() * 1_000_000)
 
 
 def _fields(new: NewJob, spec: dict[str, Any]) -> dict[str, Any]:

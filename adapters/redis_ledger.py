@@ -14,7 +14,7 @@ from engine.batch import Batch
 from engine.errors import AttemptsExhaustedError
 from engine.job import JobError, JobId, TaskKind, parse_task_id
 from engine.jsonvalue import decode, encode
-from engine.ledger import Claim, Verdict
+from engine.ledger import Claim, EndedJob, Verdict
 
 LEASE_MS: Final = 3_000
 SWEEP_LIMIT: Final = 100
@@ -96,11 +96,18 @@ class RedisLedger:
         )
         return int(swept) + int(ended)
 
-    async def ended_jobs(self) -> list[JobId]:
+    async def ended_jobs(self) -> list[EndedJob]:
         """Return ended jobs whose temporary data may still be there; see ``Sweeper``."""
         with translated():
             found = await reply(self._redis.srandmember(ENDED_KEY, SWEEP_LIMIT))
-        return [JobId(name.decode()) for name in found or ()]
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for name in found or ():
+                    pipe.hget(f"fanfold:job:{name.decode()}", "manifest")
+                manifests = await pipe.execute()
+        return [
+            EndedJob(id=JobId(name.decode()), manifest=manifest.decode() if manifest else None)
+            for name, manifest in zip(found or (), manifests, strict=True)
+        ]
 
     async def cleaned(self, job: JobId) -> None:
         """Note that an ended job's temporary data is gone; see ``Sweeper``."""

@@ -90,7 +90,8 @@ async def api_at(settings: Settings, listener: socket.socket) -> AsyncIterator[s
         )
         serving = asyncio.create_task(server.serve(sockets=[listener]))
         try:
-            yield f"http://{settings.host}:{settings.port}"
+            host = f"[{settings.host}]" if ":" in settings.host else settings.host
+            yield f"http://{host}:{settings.port}"
         finally:
             server.should_exit = True
             await serving
@@ -116,7 +117,6 @@ async def _application(settings: Settings) -> AsyncIterator[Starlette]:
             jobs=jobs,
             control=jobs,
             blobs=blobs_of(settings),
-            bell=bell,
             roots=SourceRoots(settings.source_roots),
             limits=Limits(
                 inline_result_bytes=settings.inline_result_bytes,

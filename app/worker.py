@@ -8,6 +8,7 @@ import secrets
 import signal
 import socket
 from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack
 
 import uvloop
 
@@ -52,18 +53,19 @@ async def _work(settings: Settings, url: str) -> None:
         EventWorker(url, lane="process", slots=1, run=_runner(worker, processes["process"])),
         EventWorker(url, lane="loop", slots=LOOP_SLOTS, run=_runner(worker, processes["loop"])),
     ]
-    await processes["process"].start()
-    background = [
-        *(asyncio.create_task(lane.async_run()) for lane in lanes),
-        asyncio.create_task(worker.keep_leases()),
-        asyncio.create_task(take_care(ledger, blobs_of(settings))),
-    ]
-    await _until_told_to_stop(background)
-    for lane in lanes:
-        await lane.stop()
-    for process in processes.values():
-        await process.stop()
-    await redis.aclose()
+    async with AsyncExitStack() as at_end:  # last in, first out: the lanes hand back what runs
+        at_end.push_async_callback(redis.aclose)
+        for process in processes.values():
+            at_end.push_async_callback(process.stop)
+        for lane in lanes:
+            at_end.push_async_callback(lane.stop)
+        await processes["process"].start()
+        background = [
+            *(asyncio.create_task(lane.async_run()) for lane in lanes),
+            asyncio.create_task(worker.keep_leases()),
+            asyncio.create_task(take_care(ledger, blobs_of(settings))),
+        ]
+        await _until_told_to_stop(background)
 
 
 def _runner(worker: Worker, process: TaskProcess) -> Callable[[str, str, int], Awaitable[None]]:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol
+from typing import Final, Protocol
 
 from engine.job import JobId
 
 OnRing = Callable[[JobId], None]
+
+ANY_JOB: Final = JobId("")
+"""Rung after a reconnect: any job of the topic may have changed, or come and ended."""
 
 
 class Bell(Protocol):
@@ -28,8 +31,8 @@ class Bell(Protocol):
 
         Args:
             topic: ``job:<id>`` for one job, ``tenant:<name>`` for all jobs of a tenant.
-            on_ring: Gets the job's id; must not block. After a reconnect it is called with an
-                empty id, which stands for any job of the topic.
+            on_ring: Gets the job's id; must not block. After a reconnect it is called with
+                ``ANY_JOB``.
         """
         ...
 

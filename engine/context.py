@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import reprlib
 from collections import deque
 from collections.abc import Callable
 from copy import copy
@@ -11,6 +12,7 @@ from engine.batch import Place
 from engine.errors import OutputError
 
 MAX_COUNTERS: Final = 100
+MAX_COUNT: Final = 2**53
 MAX_LOG_LINES: Final = 100
 MAX_LOG_LINE_LENGTH: Final = 1_000
 
@@ -51,8 +53,13 @@ class Context:
         """Add *n* to the job's counter *name*.
 
         Raises:
-            OutputError: There would be more than 100 counters.
+            OutputError: There would be more than 100 counters, or *n* is not a finite number of
+                2**53 at most, up to which a double, and so JSON, counts exactly.
         """
+        if not _counts_exactly(n):
+            raise OutputError(
+                f"counter {name!r}: {reprlib.repr(n)} is not a number from -2**53 to 2**53"
+            )
         if name not in self.counters and len(self.counters) >= MAX_COUNTERS:
             raise OutputError(f"counter {name!r} is one too many: a job has {MAX_COUNTERS} at most")
         self.counters[name] = self.counters.get(name, 0) + n
@@ -75,3 +82,7 @@ class Context:
         own = copy(self)
         own.position = position
         return own
+
+
+def _counts_exactly(n: object) -> bool:
+    return isinstance(n, int | float) and abs(n) <= MAX_COUNT

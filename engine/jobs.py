@@ -109,7 +109,7 @@ class JobStore(Protocol):
     async def page(
         self, tenant: str, *, first: int, after: JobId | None, wanted: JobFilter
     ) -> JobPage:
-        """List jobs, newest first."""
+        """List jobs, newest first; what comes or ends meanwhile hides and repeats no other."""
         ...
 
     async def details(self, job: JobId) -> JobDetails:

@@ -138,26 +138,31 @@ def _mapped(program: Program, items: Sequence[Any], ctx: Context) -> Iterator[It
 async def _mapped_async(
     program: Program, items: Sequence[Any], ctx: Context
 ) -> AsyncIterator[Iterable[Any] | None]:
-    """Yield what each item mapped to, in the order of the items, while later ones still wait."""
+    """Yield what each item mapped to, in the order of the items, once all have been mapped.
+
+    An item waits for others only while 1,000 of them are on their way.
+    """
     if program.map_batch is not None:
         yield await _gathered("map_batch", program.map_batch, items, program, ctx)
         return
     function = program.map
     assert function is not None  # noqa: S101 - Program has exactly one of the two
-    for start in range(0, len(items), ASYNC_ITEMS_AT_ONCE):
-        chunk = items[start : start + ASYNC_ITEMS_AT_ONCE]
-        contexts = [ctx.at(start + offset) for offset in range(len(chunk))]
-        try:
-            async with asyncio.TaskGroup() as group:
-                waiting = [
-                    group.create_task(_gathered("map", function, item, program, own))
-                    for item, own in zip(chunk, contexts, strict=True)
-                ]
-        except* FanfoldError as failures:
-            raise failures.exceptions[0] from None
-        for own, done in zip(contexts, waiting, strict=True):
-            ctx.position = own.position
-            yield done.result()
+    produced: list[Iterable[Any]] = [()] * len(items)
+    room = asyncio.Semaphore(ASYNC_ITEMS_AT_ONCE)
+
+    async def map_one(position: int, item: Any) -> None:
+        produced[position] = await _gathered("map", function, item, program, ctx.at(position))
+        room.release()
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for position, item in enumerate(items):
+                await room.acquire()
+                group.create_task(map_one(position, item))
+    except* FanfoldError as failures:
+        raise failures.exceptions[0] from None
+    for ctx.position, pairs in enumerate(produced):
+        yield pairs
 
 
 async def _gathered(
@@ -180,13 +185,14 @@ def _collect(program: Program, pairs: Iterable[Any] | None, groups: Groups, ctx:
     if isinstance(pairs, Mapping):
         groups.add_all(pairs)
         return
+    add, combines = groups.add, program.combine is not None
     for pair in pairs or ():
         try:
             key, value = pair
         except (TypeError, ValueError):
             raise OutputError(f"{str(pair)[:80]!r} is not a (key, value) pair") from None
-        groups.add(key, value)
-        if program.combine is not None and groups.is_crowded:
+        add(key, value)
+        if combines and groups.pairs >= groups.crowded_at:
             _combined(program, groups, ctx)
 
 

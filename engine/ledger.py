@@ -24,6 +24,14 @@ class Claim:
     number: int
 
 
+@dataclass(frozen=True, slots=True)
+class EndedJob:
+    """A job that has ended, with the blob name of its result's manifest if it has one."""
+
+    id: JobId
+    manifest: str | None
+
+
 class Verdict(StrEnum):
     """What the ledger said to a commit or failure."""
 
@@ -75,7 +83,7 @@ class Sweeper(Protocol):
         """
         ...
 
-    async def ended_jobs(self) -> Sequence[JobId]:
+    async def ended_jobs(self) -> Sequence[EndedJob]:
         """Return some ended jobs whose temporary data may still be there."""
         ...
 

@@ -23,32 +23,39 @@ from engine.jsonvalue import decode, encode, encode_key
 from engine.partition import partitions_of
 
 COMBINE_EVERY_PAIRS: Final = 250_000
+_SCALARS: Final = frozenset({int, str, float, bool, type(None)})
 
 
 class Groups:
     """Values by key, as a map task collects them.
 
     Strings and integers stand for themselves; any other key is kept as its canonical JSON, so that
-    ``1``, ``1.0`` and ``True``, which Python takes for equal, stay apart.
+    ``1``, ``1.0`` and ``True``, which Python takes for equal, stay apart. Likewise scalar values
+    stand for themselves, and any other is kept as its JSON: what a program does to a list or dict
+    after it has yielded it changes nothing.
+
+    Attributes:
+        pairs: How many there are.
+        crowded_at: With how many pairs combining would save memory at little cost for each.
     """
 
     def __init__(self) -> None:
         self._values: dict[Any, list[Any]] = {}
+        self._has_json = False
         self.pairs = 0
-        self._crowded_at = COMBINE_EVERY_PAIRS
-
-    @property
-    def is_crowded(self) -> bool:
-        """Whether combining now would save memory at little cost for each pair."""
-        return self.pairs >= self._crowded_at
+        self.crowded_at = COMBINE_EVERY_PAIRS
 
     def add_all(self, pairs: Mapping[Any, Any]) -> None:
         """Add all pairs of a mapping; the first one of a task at little cost.
 
         Raises:
-            OutputError: JSON cannot hold a key.
+            OutputError: JSON cannot hold a key, or a value that is not a scalar.
         """
-        if not self._values and {str, int}.issuperset(map(type, pairs)):
+        if (
+            not self._values
+            and {str, int}.issuperset(map(type, pairs))
+            and _SCALARS.issuperset(map(type, pairs.values()))
+        ):
             self._values = dict(zip(pairs, map(_alone, pairs.values()), strict=True))
             self.pairs = len(pairs)
             return
@@ -59,11 +66,13 @@ class Groups:
         """Add one pair.
 
         Raises:
-            OutputError: JSON cannot hold the key.
+            OutputError: JSON cannot hold the key, or a value that is not a scalar.
         """
         kind = type(key)
         if kind is not str and kind is not int:
             key = _kept(key)
+        if type(value) not in _SCALARS:
+            value = self._kept_value(key, value)
         values = self._values.get(key)
         if values is None:
             self._values[key] = [value]
@@ -77,9 +86,14 @@ class Groups:
             for key, values in self._values.items():
                 if len(values) > 1:
                     plain = decode(key) if type(key) is bytes else key
-                    values[:] = [merge(plain, values)]
+                    if self._has_json:
+                        values[:] = [decode(v) if type(v) is bytes else v for v in values]
+                    merged = merge(plain, values)
+                    values[:] = [
+                        merged if type(merged) in _SCALARS else self._kept_value(key, merged)
+                    ]
         self.pairs = len(self._values)
-        self._crowded_at = 2 * self.pairs + COMBINE_EVERY_PAIRS
+        self.crowded_at = 2 * self.pairs + COMBINE_EVERY_PAIRS
 
     def to_piece(self, partitions: int) -> tuple[bytes, tuple[int, ...]]:
         """Cut the pairs into partitions by their keys.
@@ -123,11 +137,17 @@ class Groups:
         """
         for key, values in self._values.items():
             for value in values:
-                try:
-                    encode(value)
-                except OutputError as exc:
-                    shown = key.decode() if type(key) is bytes else repr(key)
-                    raise OutputError(f"the value of key {shown[:80]}: {exc}") from exc
+                if type(value) is not bytes:
+                    self._kept_value(key, value)
+
+    def _kept_value(self, key: Any, value: Any) -> bytes:
+        """Return a value as it is kept when it is no scalar."""
+        self._has_json = True
+        try:
+            return encode(value)
+        except OutputError as exc:
+            shown = key.decode() if type(key) is bytes else repr(key)
+            raise OutputError(f"the value of key {shown[:80]}: {exc}") from exc
 
 
 def read_groups(parts: Iterable[bytes]) -> Iterator[tuple[Any, list[Any]]]:
@@ -175,7 +195,9 @@ def _key_column(keys: Sequence[Any]) -> pa.Array:
 
 def _value_column(values: Sequence[Any]) -> pa.Array:
     typed = _typed(values, {str: pa.utf8(), int: pa.int64(), float: pa.float64()})
-    return pa.array(map(encode, values), pa.binary()) if typed is None else typed
+    if typed is not None:
+        return typed
+    return pa.array([v if type(v) is bytes else encode(v) for v in values], pa.binary())
 
 
 def _typed(items: Sequence[Any], types: dict[type, pa.DataType]) -> pa.Array | None:

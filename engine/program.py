@@ -9,9 +9,11 @@ import inspect
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
+from pydantic.errors import PydanticUserError
 
 from engine.errors import InputError, Issue
 from engine.spec import issues_of
@@ -71,6 +73,7 @@ class Program:
         for function in ("combine", "reduce", "finish"):
             if _is_async(getattr(self, function)):
                 raise ValueError(f"program {self.name}: only a map may be async, not {function}")
+        _ = self.params_schema, self._known_params
 
     @property
     def is_map_only(self) -> bool:
@@ -82,10 +85,24 @@ class Program:
         """Whether the map waits on others, so that many batches share one process."""
         return _is_async(self.map or self.map_batch)
 
-    @property
+    @cached_property
     def params_schema(self) -> dict[str, Any]:
         """JSON Schema of the parameters."""
-        return self.params.model_json_schema() if self.params else dict(_NO_PARAMS)
+        if self.params is None:
+            return dict(_NO_PARAMS)
+        try:
+            return self.params.model_json_schema()
+        except PydanticUserError as exc:
+            raise ValueError(f"program {self.name}: params has no JSON Schema: {exc}") from exc
+
+    @cached_property
+    def _known_params(self) -> tuple[str, ...]:
+        schema = self.params_schema
+        if "$ref" in schema:  # a model that contains itself
+            schema = schema["$defs"][schema["$ref"].rpartition("/")[2]]
+        if schema.get("type") != "object" or "properties" not in schema:
+            raise ValueError(f"program {self.name}: params must be a model with named fields")
+        return tuple(schema["properties"])
 
     def parse_params(self, params: dict[str, Any], *path: str) -> Any:
         """Check *params* and return an instance of the program's model.
@@ -113,8 +130,8 @@ class Program:
         if self.params is None:
             yield from ((name, f"{self.name} takes no parameters") for name in params)
         elif "extra" not in self.params.model_config:
-            known = self.params.model_json_schema()["properties"]
-            for name in params.keys() - known.keys() - self.params.model_fields.keys():
+            known = self._known_params
+            for name in params.keys() - set(known) - self.params.model_fields.keys():
                 yield name, f"no such parameter; {self.name} takes {', '.join(known)}"
 
 

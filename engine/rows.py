@@ -9,7 +9,6 @@ from typing import Final
 from engine.jsonvalue import encode
 from engine.kernel import Row
 
-CONTENT_TYPE: Final = "application/jsonl"
 _TYPE_NAMES: Final[dict[type, str]] = {
     str: "string",
     bool: "boolean",

@@ -7,10 +7,21 @@ the path in the caller's input.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetPydanticSchema,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic.alias_generators import to_camel
+from pydantic_core import CoreSchema
+from pydantic_core.core_schema import custom_error_schema
 
 from engine.errors import InputError, Issue
 
@@ -72,12 +83,19 @@ class FilesSpec(_Part):
     csv: CsvSpec = CsvSpec()
 
 
+def _one_problem_an_item(item: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+    return custom_error_schema(
+        handler(item), "item", custom_error_message="must be a string or an object"
+    )
+
+
+_Item = Annotated[str | dict[str, Any], GetPydanticSchema(_one_problem_an_item)]
+
+
 class SourceSpec(_Part):
     """Exactly one kind of source."""
 
-    inline: tuple[str | dict[str, Any], ...] | None = Field(
-        default=None, max_length=MAX_INLINE_ITEMS
-    )
+    inline: tuple[_Item, ...] | None = Field(default=None, max_length=MAX_INLINE_ITEMS)
     files: FilesSpec | None = None
 
     @model_validator(mode="after")

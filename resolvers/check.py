@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from engine.catalog import Catalog
-from engine.errors import InputError, Issue, OutputError
+from engine.errors import InputError, Issue, OutputError, SourceError
 from engine.jsonvalue import encode
 from engine.program import Program
 from engine.spec import JobSpec, parse_spec
@@ -15,6 +15,7 @@ from engine.spec import JobSpec, parse_spec
 MAX_INLINE_BYTES: Final = 1024 * 1024
 MAX_ISSUES: Final = 100
 """More would make the answer larger than the input."""
+URIS_PATH: Final = ("input", "source", "files", "uris")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,11 @@ def check_input(catalog: Catalog, data: Mapping[str, Any], *also: Issue) -> Chec
     if issues or spec is None or program is None:
         raise InputError(*dict.fromkeys(issues[:MAX_ISSUES]))
     return CheckedInput(spec=spec, program=program)
+
+
+def located(error: SourceError) -> SourceError:
+    """Return *error* with the place in the input that it is about."""
+    return SourceError(error.message, location=error.location, path=error.path or URIS_PATH)
 
 
 def _spec(data: Mapping[str, Any], issues: list[Issue]) -> JobSpec | None:

@@ -4,27 +4,36 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from engine.bell import Bell, tenant_topic
+from engine.bell import ANY_JOB, Bell, tenant_topic
 from engine.job import Job, JobId, JobState
 from engine.jobs import JobFilter, JobStore
-from resolvers.inbox import Inbox
-from resolvers.lookout import ANY_JOB, Lookout, Timing
+from resolvers.inbox import MAX_BEHIND, Inbox
+from resolvers.lookout import Lookout, Timing
 
 LIVE: Final = frozenset(state for state in JobState if not state.is_terminal)
 _PAGE: Final = 200
 _ENDED_REMEMBERED: Final = 2_000
+_MARGIN: Final = timedelta(seconds=1)
+"""Jobs may share a millisecond, and the store's clock may be set back a little."""
+_LONG_AGO: Final = datetime(1970, 1, 2, tzinfo=UTC)
 
 
 class TenantFeed:
-    """Reads the jobs that rang, in one round trip, and puts what is newer into every inbox."""
+    """Reads the jobs that rang, in one round trip, and puts what is newer into every inbox.
+
+    Where any job may have rung it reads every live one, those that were live when last seen, and
+    those accepted since the newest it knows: they may have come and ended unheard.
+    """
 
     def __init__(self, *, jobs: JobStore, bell: Bell, tenant: str, timing: Timing) -> None:
         self._jobs = jobs
         self._tenant = tenant
         self._live: dict[JobId, Job] = {}
         self._ended: OrderedDict[JobId, int] = OrderedDict()
+        self._newest: datetime | None = None
         self._inboxes: set[Inbox] = set()
         self._newcomers: set[Inbox] = set()
         self.lookout = Lookout(
@@ -57,19 +66,40 @@ class TenantFeed:
             self._welcome(inbox)
 
     async def _read_everything(self) -> list[Job]:
-        """Read the live jobs, and those that were live when last seen."""
+        """Read the live jobs, those that were live when last seen, and the recent ones."""
         known = set(self._live)
-        live = {job.id: job async for job in self._read_live()}
+        newest = self._newest or await self._read_newest()
+        live = {job.id: job async for job in self._read_jobs(JobFilter(states=LIVE))}
         gone = sorted(known - live.keys())
         again = await self._jobs.get(self._tenant, gone) if gone else []
+        recent = await self._read_recent(since=newest - _MARGIN)
         for job, found in zip(gone, again, strict=True):
             if found is None:
                 del self._live[job]
-        return [*live.values(), *(job for job in again if job)]
+        self._newest = newest
+        return [*live.values(), *(job for job in again if job), *recent]
 
-    async def _read_live(self) -> AsyncIterator[Job]:
+    async def _read_newest(self) -> datetime:
+        """Return when the tenant's newest job was accepted."""
+        page = await self._jobs.page(self._tenant, first=1, after=None, wanted=JobFilter())
+        return page.jobs[0].created_at if page.jobs else _LONG_AGO
+
+    async def _read_recent(self, *, since: datetime) -> list[Job]:
+        """Return the jobs accepted after *since*, ended ones too, the newest last.
+
+        Stops where so many have ended that every inbox without a tag refuses them.
+        """
+        recent: list[Job] = []
+        ended = 0
+        async for job in self._read_jobs(JobFilter(created_after=since)):
+            recent.append(job)
+            ended += job.status.state.is_terminal
+            if ended > MAX_BEHIND:
+                break
+        return recent[::-1]
+
+    async def _read_jobs(self, wanted: JobFilter) -> AsyncIterator[Job]:
         after: JobId | None = None
-        wanted = JobFilter(states=LIVE)
         while True:
             page = await self._jobs.page(self._tenant, first=_PAGE, after=after, wanted=wanted)
             for job in page.jobs:
@@ -79,6 +109,8 @@ class TenantFeed:
                 return
 
     def _take(self, job: Job) -> None:
+        if self._newest is None or job.created_at > self._newest:
+            self._newest = job.created_at
         if job.status.version <= self._version_of(job.id):
             return
         if job.status.state.is_terminal:

@@ -1,8 +1,8 @@
 """The hub: one per API process; lets any number of callers follow jobs.
 
 A subscription is a level, not a log: it gives the present state, then newer ones. A slow follower
-skips versions and never holds more than the newest; nobody misses the end. See DESIGN.md,
-decisions 1 to 3.
+skips versions and never holds more than the newest; nobody misses the end. See
+ARCHITECTURE.md, "Level-triggered status".
 """
 
 from __future__ import annotations

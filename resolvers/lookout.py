@@ -12,13 +12,11 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Final
 
-from engine.bell import Bell
+from engine.bell import ANY_JOB, Bell
 from engine.errors import FanfoldError, UnavailableError
 from engine.job import JobId
 
-ANY_JOB: Final = JobId("")
 _log = logging.getLogger(__name__)
 
 

@@ -11,9 +11,8 @@ from engine.errors import RecordError, SourceError
 from engine.plan import Plan, plan_files, plan_inline
 from engine.program import Program
 from engine.source.roots import SourceRoots
-from resolvers.check import CheckedInput, check_input
+from resolvers.check import URIS_PATH, CheckedInput, check_input, located
 from resolvers.services import Services
-from resolvers.submit import URIS_PATH, located
 
 _COMPRESSED: Final = (".gz", ".bz2", ".xz", ".zst", ".zip", ".lz4")
 _MANY_TASKS: Final = 10_000

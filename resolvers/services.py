@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from engine.bell import Bell
 from engine.blobs import BlobStore
 from engine.catalog import Catalog
 from engine.jobs import JobControl, JobStore
@@ -35,7 +34,6 @@ class Services:
     jobs: JobStore
     control: JobControl
     blobs: BlobStore
-    bell: Bell
     roots: SourceRoots
     limits: Limits
 

@@ -13,13 +13,12 @@ from engine.job import Job, JobId, new_job_id
 from engine.jobs import NewJob
 from engine.plan import Plan, plan_inline
 from engine.source.roots import SourceRoots
-from resolvers.check import CheckedInput, check_input
+from resolvers.check import CheckedInput, check_input, located
 from resolvers.hub import StatusHub
 from resolvers.ids import no_such_job
 from resolvers.read import get_job
 from resolvers.services import Caller, Limits, Services
 
-URIS_PATH: Final = ("input", "source", "files", "uris")
 _WAIT_INTERVAL_MS: Final = 2
 
 
@@ -79,11 +78,6 @@ async def _probe(roots: SourceRoots, checked: CheckedInput) -> None:
         await asyncio.to_thread(roots.probe, files.uris)
     except SourceError as exc:
         raise located(exc) from exc
-
-
-def located(error: SourceError) -> SourceError:
-    """Return *error* with the place in the input that it is about."""
-    return SourceError(error.message, location=error.location, path=error.path or URIS_PATH)
 
 
 def _new_job(caller: Caller, checked: CheckedInput) -> NewJob:

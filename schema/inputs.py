@@ -33,10 +33,7 @@ class FilesInput:
     """GraphQL ``FilesInput``."""
 
     uris: list[str] = strawberry.field(
-        description=(
-            "s3://bucket/key, s3://bucket/prefix/, s3://bucket/a/*.csv, https://host/file, or a"
-            " path below\none of the server's source roots; * and ** are wildcards."
-        )
+        description="Paths below one of the server's source roots; * and ** are wildcards."
     )
     format: DataFormat | None = DataFormat.AUTO
     csv: CsvInput | None = UNSET
@@ -78,7 +75,7 @@ class FailurePolicyInput:
     task_timeout_seconds: float | None = UNSET
 
 
-@strawberry.input(description="Give exactly one of program and sql.")
+@strawberry.input(description="A registered program, what it maps, and how.")
 class SubmitJobInput:
     """GraphQL ``SubmitJobInput``."""
 
@@ -87,9 +84,7 @@ class SubmitJobInput:
     )
     params: JSON | None = strawberry.field(
         default=UNSET,
-        description=(
-            "Checked against the program's paramsSchema, or bound to $name parameters of sql."
-        ),
+        description="Checked against the program's paramsSchema.",
     )
     source: SourceInput
     batching: BatchingInput | None = UNSET

@@ -12,7 +12,8 @@ from typing import Final
 
 from engine.blobs import BlobStore
 from engine.errors import UnavailableError
-from engine.ledger import Sweeper
+from engine.ledger import EndedJob, Sweeper
+from engine.result import Manifest
 
 SWEEP_EVERY_S: Final = 0.5
 
@@ -20,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 async def take_care(sweeper: Sweeper, blobs: BlobStore) -> None:
-    """Sweep about twice a second until cancelled."""
+    """Sweep about twice a second until cancelled; a pass that fails is logged, the next comes."""
     while True:
         await asyncio.sleep(SWEEP_EVERY_S * random.uniform(0.75, 1.25))  # noqa: S311 - spreads load
         try:
@@ -29,14 +30,21 @@ async def take_care(sweeper: Sweeper, blobs: BlobStore) -> None:
             await _tidy(sweeper, blobs)
         except UnavailableError as exc:
             log.warning("caretaker: %s", exc)
+        except Exception:
+            log.exception("caretaker: one pass failed")
 
 
 async def _tidy(sweeper: Sweeper, blobs: BlobStore) -> None:
-    """Remove the shuffle of ended jobs. Repeatable: a job is ticked off when its blobs are gone."""
-    for job in await sweeper.ended_jobs():
-        await asyncio.to_thread(_remove, blobs, f"jobs/{job}/shuffle")
-        await sweeper.cleaned(job)
+    """Remove what ended jobs no longer need; a job is ticked off when that is gone."""
+    for ended in await sweeper.ended_jobs():
+        await asyncio.to_thread(_remove_leftovers, blobs, ended)
+        await sweeper.cleaned(ended.id)
 
 
-def _remove(blobs: BlobStore, prefix: str) -> None:
-    blobs.delete(list(blobs.list(prefix)))
+def _remove_leftovers(blobs: BlobStore, ended: EndedJob) -> None:
+    """Remove every blob of a job that its manifest does not name: shuffle, and lost attempts'."""
+    kept: set[str] = set()
+    if ended.manifest is not None:
+        manifest = Manifest.from_bytes(blobs.read(ended.manifest))
+        kept = {ended.manifest, *(file.name for file in manifest.files)}
+    blobs.delete([name for name in blobs.list(f"jobs/{ended.id}") if name not in kept])

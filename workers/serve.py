@@ -1,13 +1,16 @@
 """The inside of a task process: take attempts, run them, answer. Knows no queue and no ledger.
 
 ``serve_in_turn`` runs one attempt at a time and may be killed in the middle of any;
-``serve_at_once`` runs ``async def`` maps side by side and cancels single ones.
+``serve_at_once`` runs ``async def`` maps side by side and cancels single ones. It answers every
+attempt and every cancel, so that its worker can tell a process that hangs, which it then ends with
+all attempts in it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import socket
+from functools import partial
 from typing import Any
 
 from engine.attempt import Attempt, Outcome
@@ -31,27 +34,28 @@ async def serve_at_once(connection: socket.socket, steps: Steps) -> None:
     """Run attempts side by side until the worker hangs up."""
     reader, writer = await asyncio.open_connection(sock=connection)
     writer.write(frame({"id": READY}))
-    running: dict[int, asyncio.Task[None]] = {}
+    running: dict[int, asyncio.Task[bytes]] = {}
 
-    async def run(message: dict[str, Any]) -> None:
-        try:
-            writer.write(await _answer_async(message["id"], steps, message["attempt"]))
-            await writer.drain()
-        except asyncio.CancelledError:
-            writer.write(_error(message["id"], TaskError("was told to stop")))
-        finally:
-            del running[message["id"]]
+    def send_answer(id_: int, task: asyncio.Task[bytes]) -> None:
+        # Not a part of the task: one that is cancelled before its first turn never runs.
+        del running[id_]
+        writer.write(_stopped(id_) if task.cancelled() else task.result())
 
     while True:
         try:
             message = await read_frame(reader)
         except (EOFError, ConnectionError):
+            writer.close()
             return
         if "cancel" in message:
             if task := running.get(message["cancel"]):
                 task.cancel()
+            else:
+                writer.write(_stopped(message["cancel"]))
             continue
-        running[message["id"]] = asyncio.create_task(run(message))
+        id_ = message["id"]
+        running[id_] = asyncio.create_task(_answer_async(id_, steps, message["attempt"]))
+        running[id_].add_done_callback(partial(send_answer, id_))
 
 
 def _answer(id_: int, steps: Steps, attempt: dict[str, Any]) -> bytes:
@@ -75,6 +79,10 @@ async def _answer_async(id_: int, steps: Steps, attempt: dict[str, Any]) -> byte
 def _outcome(id_: int, outcome: Outcome) -> bytes:
     # Raises OutputError for what JSON cannot hold, such as a counter that is NaN.
     return frame({"id": id_, "outcome": outcome.to_json()})
+
+
+def _stopped(id_: int) -> bytes:
+    return _error(id_, TaskError("was told to stop"))
 
 
 def _error(id_: int, exc: FanfoldError) -> bytes:

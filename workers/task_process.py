@@ -4,6 +4,10 @@ Programs run in a process of their own, so that a time limit, a cancellation and
 that never yields, and the worker's heartbeats go on whatever a program does. The process ends with
 its worker: it watches the connection, and the kernel kills it when the worker dies. What a program
 starts or forks is killed with its process, unless it leaves the process group.
+
+The ``async def`` maps of a worker share one process. When one of them does not stop although it
+was asked to, all of them are ended together; the others are lost, which is not their fault, and
+are to be handed back untried.
 """
 
 from __future__ import annotations
@@ -14,6 +18,7 @@ import logging
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Final
@@ -28,6 +33,9 @@ STREAM_LIMIT: Final = 2**20
 LAST_ANSWER_WITHIN_S: Final = 0.1
 EXIT_WITHIN_S: Final = 1.0
 STOPS_WITHIN_S: Final = 1.0
+LOADS_WITHIN_S: Final = 30.0
+
+Message = dict[str, Any]
 
 log = logging.getLogger(__name__)
 
@@ -41,8 +49,12 @@ class AttemptFailed(Exception):
         self.log = log
 
 
+class AttemptLost(Exception):
+    """The worker ended the attempt's process, for no fault of the attempt: charge no try."""
+
+
 class TaskProcess:
-    """One task process and the attempts it has been given.
+    """One task process at a time and the attempts it has been given.
 
     Args:
         command: Starts the process; the number of the file descriptor of its end of the connection
@@ -50,119 +62,183 @@ class TaskProcess:
         environment: The process' whole environment.
         one_at_a_time: Stop an attempt by killing the process; otherwise it is asked to stop, and
             the process with all its attempts is killed only when it does not answer.
+        loads_within_s: A process that loads its programs for longer is killed when an attempt that
+            waits for it is to stop; before that it is left alone.
     """
 
     def __init__(
-        self, command: Sequence[str], *, environment: Mapping[str, str], one_at_a_time: bool
+        self,
+        command: Sequence[str],
+        *,
+        environment: Mapping[str, str],
+        one_at_a_time: bool,
+        loads_within_s: float = LOADS_WITHIN_S,
     ) -> None:
         self._command = command
         self._environment = environment
         self._one_at_a_time = one_at_a_time
-        self._process: asyncio.subprocess.Process | None = None
-        self._writer: asyncio.StreamWriter | None = None
-        self._listener: asyncio.Task[None] | None = None
-        self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
-        self._ready: asyncio.Future[dict[str, Any]] | None = None
+        self._loads_within_s = loads_within_s
+        self._running: _Running | None = None
         self._ids = itertools.count()
         self._starting = asyncio.Lock()
 
     async def start(self) -> None:
         """Start the process unless it runs."""
-        async with self._starting:
-            if self._process is not None and self._process.returncode is None:
-                return
-            if self._listener is not None:
-                await self._listener  # those who waited for the old process are told, nobody else
-            ours, theirs = socket.socketpair()
-            with theirs, _closed_on_error(ours):
-                self._process = await asyncio.create_subprocess_exec(
-                    *self._command,
-                    str(theirs.fileno()),
-                    stdin=asyncio.subprocess.DEVNULL,
-                    pass_fds=[theirs.fileno()],
-                    env=self._environment,
-                    start_new_session=True,
-                )
-            self._ready = self._waiting[READY] = asyncio.get_running_loop().create_future()
-            reader, self._writer = await asyncio.open_connection(sock=ours, limit=STREAM_LIMIT)
-            self._listener = asyncio.create_task(self._listen(self._process, reader))
+        await self._started()
 
     async def run(self, attempt: Attempt) -> Outcome:
         """Run one attempt; cancelling this stops it.
 
         Raises:
             AttemptFailed: The attempt failed, ran out of time, or its process died.
+            AttemptLost: Its process was ended because of another attempt, or by ``stop``.
         """
-        await self.start()
+        running = await self._started()
         id_ = next(self._ids)
-        answer = self._waiting[id_] = asyncio.get_running_loop().create_future()
+        answer = running.expect(id_)
         try:
-            self._send({"id": id_, "attempt": attempt.to_json()})
-            if self._ready is not None:
-                await asyncio.wait([self._ready])  # loading the programs is not the attempt's time
-            async with asyncio.timeout(attempt.timeout_s):
-                message = await answer
-        except TimeoutError:
-            await self._stop_attempt(id_)
-            limit = f"{attempt.timeout_s:g} s"
-            raise _failed(TaskTimeoutError(f"{attempt.task} ran longer than {limit}")) from None
+            await asyncio.wait([running.ready])  # loading the programs is not the attempt's time
+            running.send({"id": id_, "attempt": attempt.to_json()})
+            await asyncio.wait([answer], timeout=attempt.timeout_s)
+            if not answer.done():
+                await self._stop_attempt(running, id_, answer)
+                limit = f"{attempt.timeout_s:g} s"
+                raise _failed(TaskTimeoutError(f"{attempt.task} ran longer than {limit}"))
         except asyncio.CancelledError:
-            await finish(self._stop_attempt(id_))
+            await finish(self._stop_attempt(running, id_, answer))
             raise
         finally:
-            self._waiting.pop(id_, None)
-        if "error" in message:
-            raise AttemptFailed(JobError(**message["error"]), message["log"])
-        return Outcome.from_json(message["outcome"])
+            running.forget(id_)
+        return _outcome(answer.result())
 
     async def stop(self) -> None:
         """Kill the process and wait until it is gone."""
-        process, self._process = self._process, None
-        if process is None:
+        async with self._starting:
+            if self._running is not None:
+                await self._running.end()
+
+    async def _started(self) -> _Running:
+        async with self._starting:
+            if self._running is not None and self._running.is_usable:
+                return self._running
+            if self._running is not None:
+                await self._running.end()
+            self._running = await self._start()
+            return self._running
+
+    async def _start(self) -> _Running:
+        ours, theirs = socket.socketpair()
+        with theirs, _closed_on_error(ours):
+            process = await asyncio.create_subprocess_exec(
+                *self._command,
+                str(theirs.fileno()),
+                stdin=asyncio.subprocess.DEVNULL,
+                pass_fds=[theirs.fileno()],
+                env=self._environment,
+                start_new_session=True,
+            )
+        try:
+            reader, writer = await asyncio.open_connection(sock=ours, limit=STREAM_LIMIT)
+        except BaseException:
+            _kill(process)
+            raise
+        return _Running(process, reader, writer)
+
+    async def _stop_attempt(
+        self, running: _Running, id_: int, answer: asyncio.Future[Message]
+    ) -> None:
+        """Stop an attempt in the process it was given to, which may be an old one by now."""
+        if answer.done():
             return
-        _kill(process)
-        await process.wait()
-        if self._listener is not None:
-            await self._listener
-
-    def _send(self, message: dict[str, Any]) -> None:
-        if self._writer is not None:
-            self._writer.write(frame(message))
-
-    async def _stop_attempt(self, id_: int) -> None:
-        if not self._one_at_a_time:
-            stopped = self._waiting[id_] = asyncio.get_running_loop().create_future()
-            self._send({"cancel": id_})
-            await asyncio.wait([stopped], timeout=STOPS_WITHIN_S)
-            if stopped.done():
+        if not running.ready.done():  # nothing has been sent
+            if running.age_s < self._loads_within_s:
+                return
+            log.warning("a task process does not load its programs: ending it")
+        elif not self._one_at_a_time:
+            running.send({"cancel": id_})
+            await asyncio.wait([answer], timeout=STOPS_WITHIN_S)
+            if answer.done():
                 return
             log.warning("an attempt did not stop when asked: ending its process and all in it")
-        await self.stop()
+        await running.end()
         await self.start()
 
-    async def _listen(
-        self, process: asyncio.subprocess.Process, reader: asyncio.StreamReader
+
+class _Running:
+    """One process from its start to its end, and those who wait for its answers.
+
+    An answer is what the process sent, ``{"crash": reason}`` when it died by itself, or
+    ``{"lost": True}`` when it was ended from here. Every expected answer comes.
+    """
+
+    def __init__(
+        self,
+        process: asyncio.subprocess.Process,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
     ) -> None:
+        self._process = process
+        self._writer = writer
+        self._waiting: dict[int, asyncio.Future[Message]] = {}
+        self._is_ending = False
+        self._is_ended_from_here = False
+        self._since = time.monotonic()
+        self.ready = self.expect(READY)
+        self._listener = asyncio.create_task(self._listen(reader))
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether it may be given attempts."""
+        return not self._is_ending and self._process.returncode is None
+
+    @property
+    def age_s(self) -> float:
+        """For how long it has been running."""
+        return time.monotonic() - self._since
+
+    def expect(self, id_: int) -> asyncio.Future[Message]:
+        """Return the answer to come; to be called while the process is usable."""
+        answer = self._waiting[id_] = asyncio.get_running_loop().create_future()
+        return answer
+
+    def forget(self, id_: int) -> None:
+        """Drop the answer if it still comes."""
+        self._waiting.pop(id_, None)
+
+    def send(self, message: Message) -> None:
+        """Send *message* unless the process has ended."""
+        if self.is_usable:
+            self._writer.write(frame(message))
+
+    async def end(self) -> None:
+        """Kill the process and wait until it is gone and everybody told; repeatable."""
+        if self.is_usable:
+            self._is_ending = self._is_ended_from_here = True
+            _kill(self._process)
+        # Not awaited itself: whoever waits here may be cancelled, the listener goes on.
+        await asyncio.wait([self._listener])
+
+    async def _listen(self, reader: asyncio.StreamReader) -> None:
         """Hand answers to those who wait; when the process dies, tell all of them.
 
         The end of the process counts, not that of the connection: what a program forked may hold
         the other end open.
         """
         reading = asyncio.create_task(self._hand_over_answers(reader))
-        ending = asyncio.create_task(process.wait())
+        ending = asyncio.create_task(self._process.wait())
         await asyncio.wait([reading, ending], return_when=asyncio.FIRST_COMPLETED)
+        self._is_ending = True
         grace_s = LAST_ANSWER_WITHIN_S if ending.done() else EXIT_WITHIN_S
         await asyncio.wait([reading, ending], timeout=grace_s)
         reading.cancel()
-        _kill(process)
+        _kill(self._process)
         status = await ending
-        if self._writer is not None and self._process in (process, None):
-            self._writer.close()
+        self._writer.close()
         reason = f"was killed by signal {-status}" if status < 0 else f"exited with {status}"
-        crash = _failed(TaskCrashedError(f"the task's process {reason}")).error
-        for answer in list(self._waiting.values()):
+        last = {"lost": True} if self._is_ended_from_here else {"crash": reason}
+        for answer in self._waiting.values():
             if not answer.done():
-                answer.set_result({"error": _plain(crash), "log": []})
+                answer.set_result(last)
 
     async def _hand_over_answers(self, reader: asyncio.StreamReader) -> None:
         with suppress(EOFError, ConnectionError):
@@ -188,9 +264,15 @@ def _kill(process: asyncio.subprocess.Process) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
+def _outcome(answer: Message) -> Outcome:
+    if "lost" in answer:
+        raise AttemptLost("the task's process was ended, for no fault of the task")
+    if "crash" in answer:
+        raise _failed(TaskCrashedError(f"the task's process {answer['crash']}"))
+    if "error" in answer:
+        raise AttemptFailed(JobError(**answer["error"]), answer["log"])
+    return Outcome.from_json(answer["outcome"])
+
+
 def _failed(exc: TaskTimeoutError | TaskCrashedError) -> AttemptFailed:
     return AttemptFailed(JobError(code=exc.code, message=exc.message, retryable=exc.retryable))
-
-
-def _plain(error: JobError) -> dict[str, Any]:
-    return {"code": error.code, "message": error.message, "retryable": error.retryable}

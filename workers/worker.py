@@ -1,14 +1,17 @@
 """A worker: claims dispatched tasks, has them run, reports to the ledger, keeps its leases alive.
 
 It runs no program itself. What it leaves undone, being killed at any moment, the sweepers of the
-other workers repair.
+other workers repair. Its ``async def`` maps share one task process and may be ended together; those
+that are not to blame are handed back untried.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import random
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import replace
@@ -19,10 +22,11 @@ from engine.blobs import BlobStore
 from engine.cancellation import cancel_all, finish
 from engine.errors import UnavailableError
 from engine.ledger import Claim, Ledger, Verdict
-from workers.task_process import AttemptFailed, TaskProcess
+from workers.task_process import AttemptFailed, AttemptLost, TaskProcess
 
 HEARTBEAT_EVERY_S: Final = 1.0
 HAND_BACK_WITHIN_S: Final = 3.0
+CLAIM_WITHIN_S: Final = 3.0
 RETRY_AFTER_S: Final = (0.05, 0.1, 0.2, 0.5, 1.0)
 
 T = TypeVar("T")
@@ -36,12 +40,21 @@ class Worker:
         name: Shown with the tasks it runs; unique among workers.
         ledger: Decides what is done.
         blobs: Where attempts leave what they made; what came too late is removed from it.
+        claim_within_s: For how long a claim is repeated when the ledger does not answer.
     """
 
-    def __init__(self, name: str, ledger: Ledger, blobs: BlobStore) -> None:
+    def __init__(
+        self,
+        name: str,
+        ledger: Ledger,
+        blobs: BlobStore,
+        *,
+        claim_within_s: float = CLAIM_WITHIN_S,
+    ) -> None:
         self.name = name
         self._ledger = ledger
         self._blobs = blobs
+        self._claim_within_s = claim_within_s
         self._running: dict[Claim, asyncio.Task[Outcome]] = {}
 
     async def run(self, claim: Claim, process: TaskProcess) -> None:
@@ -51,11 +64,17 @@ class Worker:
         the task back untried.
 
         Raises:
-            UnavailableError: The ledger did not answer the claim; the dispatch will come again.
+            UnavailableError: The ledger did not answer the claim, however often repeated. Either it
+                never heard of it, and the dispatch comes again; or only its answers were lost, and
+                the task is tried again when its lease runs out, which costs a try.
         """
         if claim in self._running:
             return
-        attempt = await _finish(self._ledger.claim(claim, worker=self.name))
+        attempt = await _finish(
+            _insist(
+                lambda: self._ledger.claim(claim, worker=self.name), within_s=self._claim_within_s
+            )
+        )
         if attempt is None:
             return
         if _is_told_to_stop():
@@ -82,6 +101,9 @@ class Worker:
             error, logged = replace(exc.error, task_id=claim.task), exc.log
             log.info("%s of %s failed: %s", claim.task, claim.job, error.message)
             await _finish(_insist(lambda: self._ledger.fail(claim, error, log=logged)))
+        except AttemptLost as exc:
+            log.info("%s of %s is handed back: %s", claim.task, claim.job, exc)
+            await _finish(_insist(lambda: self._ledger.release(claim)))
         except asyncio.CancelledError:
             await finish(self._hand_back(claim, execution))
             if _is_told_to_stop():
@@ -123,13 +145,20 @@ async def _finish(step: Coroutine[Any, Any, T]) -> T:
     return await finish(step, within_s=HAND_BACK_WITHIN_S)
 
 
-async def _insist(step: Callable[[], Awaitable[T]]) -> T:
-    """Repeat a step of the ledger until it answers; every step is safe to repeat."""
+async def _insist(step: Callable[[], Awaitable[T]], *, within_s: float = math.inf) -> T:
+    """Repeat a step of the ledger until it answers; every step is safe to repeat.
+
+    Raises:
+        UnavailableError: It failed again after *within_s*.
+    """
+    give_up_at = time.monotonic() + within_s
     failures = 0
     while True:
         try:
             return await step()
         except UnavailableError as exc:
+            if time.monotonic() >= give_up_at:
+                raise
             log.warning("ledger: trying again: %s", exc)
             pause_s = RETRY_AFTER_S[min(failures, len(RETRY_AFTER_S) - 1)]
             await asyncio.sleep(pause_s * random.uniform(0.5, 1))  # noqa: S311 - spreads retries

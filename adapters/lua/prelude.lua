@@ -140,6 +140,7 @@ end
 local function try_again(job, task, attempt, delay_ms)
   local kind = parse_task(task)
   redis.call('HSET', task_key(job, task), 'state', 'PENDING', 'attempt', attempt + 1)
+  redis.call('HDEL', task_key(job, task), 'worker', 'started')
   add(job, kind .. '_retried', 1)
   dispatch(job, task, attempt + 1, lane_of(job, kind), delay_ms)
 end

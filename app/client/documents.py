@@ -66,7 +66,7 @@ query Rows($id: ID!, $first: Int!, $after: String) {
 }
 """
 
-# Everybody who follows a job with this document is served the same bytes; see DESIGN.md, 3.
+# The same document for everybody who follows a job, so that a server can serve them as one.
 STATUS: Final = f"""
 subscription Status($id: ID!, $minIntervalMs: Int) {{
   jobStatus(id: $id, minIntervalMs: $minIntervalMs) {{ {_STATUS} result }}

@@ -430,32 +430,41 @@ async def test_tasks_can_be_looked_at_one_by_one(house: House) -> None:
 @given(
     steps=st.lists(
         st.tuples(
-            st.sampled_from(["claim", "commit", "fail", "release", "die", "sweep"]),
+            st.sampled_from(
+                ["claim"] * 3
+                + ["commit", "fail", "release", "renew", "die", "sweep", "sweep", "cancel"]
+            ),
+            st.integers(0, 2),
             st.integers(0, 2),
         ),
         max_size=40,
     )
 )
 async def test_whatever_happens_counts_add_up_and_every_task_is_committed_once(
-    house: House, steps: list[tuple[str, int]]
+    house: House, steps: list[tuple[str, int, int]]
 ) -> None:
     new = inline_job(batches=3, failurePolicy={"maxAttempts": 100, "backoffMs": 0})
     await house.jobs.accept(new)
     numbers, commits = [1, 1, 1], [0, 0, 0]
-    for action, index in steps:
+    for action, index, lag in steps:
         claim = claim_of(new.id, f"map-{index}", numbers[index])
+        late = claim_of(new.id, f"map-{index}", max(1, numbers[index] - lag))
         match action:
             case "claim":
                 await house.ledger.claim(claim, worker="w1")
             case "die":
                 await house.dying.claim(claim, worker="w2")
             case "commit":
-                verdict = await house.ledger.commit(claim, outcome_of(claim))
+                verdict = await house.ledger.commit(late, outcome_of(late))
                 commits[index] += verdict is Verdict.ACCEPTED
             case "fail":
-                await house.ledger.fail(claim, BROKEN)
+                await house.ledger.fail(late, BROKEN)
             case "release":
-                await house.ledger.release(claim)
+                await house.ledger.release(late)
+            case "renew":
+                await house.ledger.renew([late])
+            case "cancel":
+                await house.jobs.cancel(TENANT, new.id, reason=None)
             case "sweep":
                 await house.ledger.sweep()
         page = await house.jobs.tasks(

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from redis import Redis
 
+from engine.result import Manifest
 from tests.support.client import Api, pairs_of
 from tests.support.killing import kill, workers_of
 from tests.support.running import RunningService, free_port, running_service
@@ -116,8 +117,19 @@ async def nothing_is_left(service: RunningService) -> None:
                 *members("fanfold:tenant:local:live"),
                 *redis.sscan_iter("fanfold:ended"),
                 *redis.scan_iter("arq:*"),
-                *service.data_dir.glob("blobs/jobs/*/shuffle"),
+                *stray_blobs(redis, service.data_dir / "blobs"),
             ]
 
         await eventually_async(lambda: not left(), within_s=15)
         assert redis.zcard("fanfold:tenant:local:jobs") == JOBS
+
+
+def stray_blobs(redis: Redis, blobs: Path) -> list[str]:
+    """Return the files that no manifest names."""
+    kept: set[str] = set()
+    for job, _ in redis.zscan_iter("fanfold:tenant:local:jobs"):
+        name: Any = redis.hget(f"fanfold:job:{job.decode()}", "manifest")
+        manifest = Manifest.from_bytes((blobs / name.decode()).read_bytes())
+        kept |= {name.decode(), *(file.name for file in manifest.files)}
+    found = {str(path.relative_to(blobs)) for path in blobs.rglob("*") if path.is_file()}
+    return sorted(found - kept)

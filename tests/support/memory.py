@@ -239,7 +239,6 @@ def make_world(
         jobs=jobs,
         control=jobs,
         blobs=blobs,
-        bell=bell,
         roots=SourceRoots(tuple(roots)),
         limits=Limits(inline_result_bytes=65_536, max_wait_ms=max_wait_ms, version="0.1.0"),
     )

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.bell import job_topic, tenant_topic
+from engine.bell import ANY_JOB, job_topic, tenant_topic
 from engine.errors import FanfoldError, InputError, NotFoundError, UnavailableError
 from engine.job import JobState, JobStatus
 from resolvers.inbox import Inbox
@@ -450,12 +450,13 @@ class TestFeed:
         async with aclosing(world.hub.feed(ADA)) as states:
             for _ in range(9):
                 await anext(states)
+            pages = world.jobs.pages
             waiting = await is_waiting(states)
             world.jobs.change("j-3")
             await waiting
 
         assert world.jobs.reads == [("j-3",)]
-        assert world.jobs.pages == 1
+        assert world.jobs.pages == pages
 
     async def test_what_ended_while_the_bell_was_away_comes_when_it_is_back(
         self, world: World
@@ -465,10 +466,37 @@ class TestFeed:
             await anext(states)
             world.jobs.change("j-1", rings=False, state=DONE)
             world.jobs.put(job_of("j-2"), rings=False)
-            world.bell.ring(tenant_topic(ADA.tenant), "")
+            world.bell.ring(tenant_topic(ADA.tenant), ANY_JOB)
             seen = {((await anext(states)).id), ((await anext(states)).id)}
 
             assert seen == {"j-1", "j-2"}
+
+    async def test_what_came_and_ended_while_the_bell_was_away_is_told_once(
+        self, world: World
+    ) -> None:
+        world.jobs.put(job_of("j-1", state=DONE))
+        async with aclosing(world.hub.feed(ADA)) as states:
+            waiting = await is_waiting(states)
+            world.jobs.put(job_of("j-2", state=DONE), rings=False)
+            world.bell.ring(tenant_topic(ADA.tenant), ANY_JOB)
+            end = await waiting
+
+            assert (end.id, end.state) == ("j-2", DONE)
+            waiting = await is_waiting(states)
+            world.bell.ring(tenant_topic(ADA.tenant), ANY_JOB)
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert not waiting.done()
+            world.jobs.put(job_of("j-3"))
+            assert (await waiting).id == "j-3"
+
+    async def test_what_came_and_ended_unheard_is_found_by_the_timer(self) -> None:
+        world = make_world(timing=IMPATIENT)
+        async with asyncio.timeout(5), world.hub, aclosing(world.hub.feed(ADA)) as states:
+            waiting = await is_waiting(states)
+            world.jobs.put(job_of("j-1", state=DONE), rings=False)
+
+            assert (await waiting).id == "j-1"
 
     async def test_a_newcomer_gets_everything_and_the_others_only_what_is_new(
         self, world: World
@@ -507,8 +535,9 @@ class TestFeed:
             waiting = await is_waiting(states)
             world.bell.ring(tenant_topic(ADA.tenant), "j-1")
             await eventually_async(lambda: len(world.jobs.reads) == 2)
-            world.bell.ring(tenant_topic(ADA.tenant), "")
-            await eventually_async(lambda: world.jobs.pages == 2)
+            pages = world.jobs.pages
+            world.bell.ring(tenant_topic(ADA.tenant), ANY_JOB)
+            await eventually_async(lambda: world.jobs.pages > pages)
             world.jobs.put(job_of("j-2"))
 
             assert (await waiting).id == "j-2"

@@ -174,3 +174,53 @@ def test_integers_of_more_than_64_bits_are_refused(partitions: int) -> None:
         groups_of([(2**64, 1)]).to_piece(partitions)
     with pytest.raises(OutputError):
         groups_of([("k", -(2**64))]).to_piece(partitions)
+
+
+def test_a_value_is_kept_as_it_was_when_it_was_added() -> None:
+    groups = Groups()
+    seen: dict[str, Any] = {"n": [1]}
+    groups.add("k", seen)
+    groups.add("k", (seen["n"],))
+    groups.add_all({"m": seen})
+    seen["n"].append(2)
+    groups.add("k", seen)
+
+    piece, _ = groups.to_piece(1)
+
+    assert read(piece) == [("k", [{"n": [1]}, [[1]], {"n": [1, 2]}]), ("m", [{"n": [1]}])]
+
+
+def test_a_mapping_that_comes_first_is_kept_as_it_was_too() -> None:
+    seen = {"n": 1}
+    groups = Groups()
+    groups.add_all({"a": 1, "m": seen})
+    seen["n"] = 2
+
+    piece, _ = groups.to_piece(1)
+
+    assert read(piece) == [("a", [1]), ("m", [{"n": 1}])]
+
+
+def test_combine_sees_values_as_reduce_does_and_its_own_again() -> None:
+    groups = groups_of([("k", {"n": 1}), ("k", [2]), ("k", 3)])
+    merged: list[list[Any]] = []
+
+    def merge(key: Any, values: list[Any]) -> Any:
+        merged.append(list(values))
+        return {"all": values}
+
+    groups.combine(merge)
+    groups.add("k", 4)
+    groups.combine(merge)
+
+    assert merged == [[{"n": 1}, [2], 3], [{"all": [{"n": 1}, [2], 3]}, 4]]
+
+
+def test_a_value_that_json_cannot_hold_is_refused_with_its_key_when_it_is_added() -> None:
+    groups = Groups()
+
+    for bad in ({1}, b"1", {"a": float("nan")}):
+        with pytest.raises(OutputError, match="the value of key 'k'"):
+            groups.add("k", bad)
+        with pytest.raises(OutputError, match="the value of key 'k'"):
+            Groups().add_all({"k": bad})

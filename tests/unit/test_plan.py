@@ -9,16 +9,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.errors import InputError
 from engine.plan import (
     BYTES_PER_REDUCER,
     INLINE_ITEMS_PER_BATCH,
+    MAX_BATCHES,
     MAX_DEFAULT_REDUCERS,
     default_reducers,
     plan_files,
     plan_inline,
 )
 from engine.source.roots import SourceRoots
-from engine.spec import JobSpec, parse_spec
+from engine.spec import MAX_INLINE_ITEMS, JobSpec, parse_spec
 
 
 def inline(items: list[Any], **spec: Any) -> JobSpec:
@@ -97,3 +99,24 @@ def test_reducers_grow_with_the_source_within_limits(size_bytes: int) -> None:
 
     assert 1 <= reducers <= MAX_DEFAULT_REDUCERS
     assert reducers <= default_reducers(size_bytes + BYTES_PER_REDUCER)
+
+
+@pytest.mark.parametrize("name", ["maxItems", "maxBytes"])
+def test_more_batches_than_a_job_may_have_are_refused(tmp_path: Path, name: str) -> None:
+    path, roots = tmp_path / "a.txt", SourceRoots((tmp_path,))
+    path.write_text("\n" * MAX_BATCHES)
+    spec = files(batching={name: 1})
+    assert len(plan_files(spec, roots, is_map_only=True).batches) == MAX_BATCHES
+
+    path.write_text("\n" * (MAX_BATCHES + 1))
+    with pytest.raises(InputError, match="more than 100000 batches, the limit; raise") as caught:
+        plan_files(spec, roots, is_map_only=True)
+
+    assert [issue.path for issue in caught.value.issues] == [("input", "batching", name)]
+    assert not caught.value.retryable
+
+
+def test_inline_items_are_never_too_many_batches() -> None:
+    spec = inline(["a"] * MAX_INLINE_ITEMS, batching={"maxItems": 1})
+
+    assert len(plan_inline(spec, is_map_only=True).batches) == MAX_INLINE_ITEMS <= MAX_BATCHES

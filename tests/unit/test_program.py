@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, RootModel
 
 from engine.context import MAX_COUNTERS, MAX_LOG_LINES, Context
 from engine.errors import InputError, OutputError
 from engine.program import Program
+
+
+class Tree(BaseModel):
+    name: str = ""
+    branches: list[Tree] = []
+
+
+class Calling(BaseModel):
+    call: Callable[[], None]
 
 
 class Params(BaseModel):
@@ -120,3 +129,37 @@ def test_the_last_lines_are_kept_and_cut() -> None:
     assert len(ctx.log_lines) == MAX_LOG_LINES
     assert ctx.log_lines[0].startswith("1 ")
     assert max(map(len, ctx.log_lines)) == 1_000
+
+
+@pytest.mark.parametrize("n", [float("nan"), float("inf"), -float("inf"), 2**53 + 1, 1e300, "1"])
+def test_a_counter_counts_in_numbers_that_stay_exact(n: Any) -> None:
+    ctx = Context(params={})
+    ctx.count("fine", 2**53)
+
+    with pytest.raises(OutputError, match="counter 'bad'"):
+        ctx.count("bad", n)
+
+    assert ctx.counters == {"fine": 2**53}
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        (Calling, "program p: params has no JSON Schema"),
+        (RootModel[list[int]], "program p: params must be a model with named fields"),
+        (RootModel[dict[str, int]], "program p: params must be a model with named fields"),
+    ],
+)
+def test_parameters_that_cannot_be_described_are_refused_at_once(
+    params: type[BaseModel], message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        Program(name="p", map=nothing, params=params)
+
+
+def test_parameters_may_contain_themselves() -> None:
+    program = Program(name="p", map=nothing, params=Tree)
+
+    assert program.parse_params({"branches": [{"name": "a"}]}).branches == [Tree(name="a")]
+    with pytest.raises(InputError, match="no such parameter; p takes name, branches"):
+        program.parse_params({"nam": ""})

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from engine.errors import InputError
+from engine.errors import InputError, Issue
 from engine.spec import MAX_TAGS, DataFormat, parse_spec
 
 SMALLEST: dict[str, Any] = {"program": "p", "source": {"inline": ["a"]}}
@@ -151,3 +151,12 @@ def test_no_items_are_a_source() -> None:
 def test_tags_are_kept_once_in_order() -> None:
     assert parse_spec({**SMALLEST, "tags": ["b", "a", "b"]}).tags == ("b", "a")
     assert problems({**SMALLEST, "tags": ["a"] * (MAX_TAGS + 1)}) == {"input.tags"}
+
+
+@pytest.mark.parametrize("item", [1, None, ["a"], True])
+def test_an_inline_item_of_the_wrong_type_is_one_problem(item: Any) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_spec({"program": "p", "source": {"inline": ["a", item]}})
+
+    [issue] = caught.value.issues
+    assert issue == Issue(("input", "source", "inline", "1"), "must be a string or an object")

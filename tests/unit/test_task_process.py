@@ -27,9 +27,9 @@ from engine.source.roots import SourceRoots
 from engine.spec import parse_spec
 from engine.steps import Steps
 from tests.support.waiting import eventually_async
-from workers.frames import READY, frame, receive
-from workers.serve import serve_in_turn
-from workers.task_process import AttemptFailed, TaskProcess
+from workers.frames import READY, frame, read_frame, receive
+from workers.serve import serve_at_once, serve_in_turn
+from workers.task_process import LOADS_WITHIN_S, AttemptFailed, AttemptLost, TaskProcess
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,6 +39,11 @@ from engine.attempt import Outcome
 from workers.frames import READY, frame, receive
 
 connection = socket.socket(fileno=int(sys.argv[1]))
+if os.path.exists(f"{sys.argv[0]}.gate"):
+    with open(f"{sys.argv[0]}.loading", "a") as log:
+        log.write(f"{os.getpid()}\\n")
+    with open(f"{sys.argv[0]}.gate") as gate:
+        gate.read()
 connection.sendall(frame({"id": READY}))
 
 def answer(message, **more):
@@ -95,12 +100,15 @@ class House:
         self.script.write_text(CHILD)
         self._processes: list[TaskProcess] = []
 
-    def process(self, *, one_at_a_time: bool = True) -> TaskProcess:
+    def process(
+        self, *, one_at_a_time: bool = True, loads_within_s: float = LOADS_WITHIN_S
+    ) -> TaskProcess:
         # -c would hide the script's name, beside which the child leaves its notes.
         process = TaskProcess(
             [sys.executable, str(self.script)],
             environment={"PYTHONPATH": str(ROOT)},
             one_at_a_time=one_at_a_time,
+            loads_within_s=loads_within_s,
         )
         self._processes.append(process)
         return process
@@ -108,6 +116,12 @@ class House:
     def notes(self, kind: str) -> list[str]:
         path = self.script.with_name(f"child.py.{kind}")
         return path.read_text().split() if path.exists() else []
+
+    def shut_gate(self) -> Path:
+        """Have processes load until somebody has opened the gate for writing."""
+        gate = self.script.with_name("child.py.gate")
+        os.mkfifo(gate)
+        return gate
 
     async def stop(self) -> None:
         for process in self._processes:
@@ -278,7 +292,9 @@ async def test_in_a_shared_process_an_attempt_out_of_time_is_cancelled(house: Ho
 
 
 @pytest.mark.anyio
-async def test_a_shared_process_that_does_not_answer_is_ended_with_all_in_it(house: House) -> None:
+async def test_a_shared_process_that_does_not_answer_is_ended_and_the_others_in_it_are_lost(
+    house: House,
+) -> None:
     process = house.process(one_at_a_time=False)
     before = pid_of(await process.run(attempt("answer")))
     neighbour = asyncio.create_task(process.run(attempt("hold")))
@@ -290,10 +306,62 @@ async def test_a_shared_process_that_does_not_answer_is_ended_with_all_in_it(hou
     await asyncio.wait([running, neighbour])
 
     assert running.cancelled()
-    error = neighbour.exception()
-    assert isinstance(error, AttemptFailed)
-    assert error.error.code == "TASK_CRASHED"
+    assert isinstance(neighbour.exception(), AttemptLost)
     assert pid_of(await process.run(attempt("answer"))) != before
+
+
+@pytest.mark.parametrize("one_at_a_time", [True, False])
+@pytest.mark.anyio
+async def test_an_attempt_cancelled_while_programs_load_leaves_the_process_alone(
+    house: House, one_at_a_time: bool
+) -> None:
+    gate = house.shut_gate()
+    process = house.process(one_at_a_time=one_at_a_time)
+    neighbour = asyncio.create_task(process.run(attempt("answer")))
+    running = asyncio.create_task(process.run(attempt("hold")))
+    await eventually_async(lambda: house.notes("loading"))
+
+    running.cancel()
+    await asyncio.wait([running])
+    gate.write_text("")
+
+    assert running.cancelled()
+    assert [str(pid_of(await neighbour))] == house.notes("loading")
+
+
+@pytest.mark.anyio
+async def test_a_process_that_loads_for_too_long_is_replaced_when_an_attempt_is_cancelled(
+    house: House,
+) -> None:
+    house.shut_gate()
+    process = house.process(loads_within_s=0)
+    running = asyncio.create_task(process.run(attempt("hold")))
+    await eventually_async(lambda: house.notes("loading"))
+
+    running.cancel()
+    await asyncio.wait([running])
+
+    assert is_gone(int(house.notes("loading")[0]))
+
+
+@pytest.mark.anyio
+async def test_cancelling_who_waits_for_a_new_process_does_not_silence_the_old_one(
+    house: House,
+) -> None:
+    process = house.process(one_at_a_time=False)
+    pid = pid_of(await process.run(attempt("answer")))
+    # What was forked keeps the connection open, so that the old process is let go a moment later.
+    dying = asyncio.create_task(process.run(attempt("fork and exit")))
+    await eventually_async(lambda: not psutil.pid_exists(pid))
+    waiting = asyncio.create_task(process.run(attempt("answer")))
+    await asyncio.wait([waiting], timeout=0.01)
+
+    waiting.cancel()
+    await asyncio.wait([waiting])
+
+    async with asyncio.timeout(5):
+        with pytest.raises(AttemptFailed, match="exited with 3"):
+            await dying
 
 
 @pytest.mark.anyio
@@ -340,6 +408,20 @@ async def test_a_command_that_ends_at_once_fails_the_attempt(house: House) -> No
             await process.run(attempt("answer"))
 
 
+def steps_with(program: Program, folder: Path) -> Steps:
+    return Steps(
+        catalog=Catalog({program.name: program}),
+        blobs=ObstoreBlobs(folder),
+        roots=SourceRoots(()),
+        inline_result_bytes=0,
+    )
+
+
+def attempt_of(program: str) -> Attempt:
+    spec = parse_spec({"program": program, "source": {"inline": []}}).to_json()
+    return replace(attempt("answer", text="a"), spec=spec)
+
+
 @pytest.mark.parametrize("counter", [math.nan, math.inf, 2**80, object()], ids=repr)
 def test_a_counter_that_json_cannot_hold_fails_the_attempt_and_not_the_process(
     tmp_path: Path, counter: Any
@@ -348,14 +430,8 @@ def test_a_counter_that_json_cannot_hold_fails_the_attempt_and_not_the_process(
         ctx.counters["odd"] = counter
         return []
 
-    steps = Steps(
-        catalog=Catalog({"odd": Program(name="odd", map=count)}),
-        blobs=ObstoreBlobs(tmp_path),
-        roots=SourceRoots(()),
-        inline_result_bytes=0,
-    )
-    spec = parse_spec({"program": "odd", "source": {"inline": []}}).to_json()
-    odd = replace(attempt("answer", text="a"), spec=spec)
+    steps = steps_with(Program(name="odd", map=count), tmp_path)
+    odd = attempt_of("odd")
     ours, theirs = socket.socketpair()
     with ours, theirs:
         serving = threading.Thread(target=serve_in_turn, args=(theirs, steps))
@@ -369,3 +445,35 @@ def test_a_counter_that_json_cannot_hold_fails_the_attempt_and_not_the_process(
         serving.join()
     assert (answer["id"], answer["error"]["code"]) == (1, "INVALID_OUTPUT")
     assert not answer["error"]["retryable"]
+
+
+async def hold(item: Any, ctx: Context) -> list[Any]:
+    await asyncio.Event().wait()
+    return []
+
+
+@pytest.mark.anyio
+async def test_every_cancel_is_answered_and_the_process_lives(tmp_path: Path) -> None:
+    ours, theirs = socket.socketpair()
+    steps = steps_with(Program(name="hold", map=hold), tmp_path)
+    serving = asyncio.create_task(serve_at_once(theirs, steps))
+    reader, writer = await asyncio.open_connection(sock=ours)
+    assert await read_frame(reader) == {"id": READY}
+    start = frame({"id": 1, "attempt": attempt_of("hold").to_json()})
+
+    async with asyncio.timeout(5):
+        writer.write(start + frame({"cancel": 1}))  # read in one turn: the task has not begun
+        unbegun = await read_frame(reader)
+        writer.write(frame({"cancel": 1}))
+        ended = await read_frame(reader)
+        writer.write(start)
+        writer.write(frame({"cancel": 7}))
+        unknown = await read_frame(reader)
+        writer.write(frame({"cancel": 1}))
+        begun = await read_frame(reader)
+        writer.close()
+        await serving
+
+    answers = [unbegun, ended, unknown, begun]
+    assert [answer["id"] for answer in answers] == [1, 1, 7, 1]
+    assert {answer["error"]["message"] for answer in answers} == {"was told to stop"}
