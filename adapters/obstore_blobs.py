@@ -1,33 +1,137 @@
-"""Blobs through obstore: a folder on local disk."""
+"""Blobs through obstore: a folder on local disk, or a prefix of an S3 bucket."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import errno
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import timedelta
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Literal, cast
 
 import obstore
 from obstore.exceptions import BaseError
-from obstore.store import LocalStore
+from obstore.store import LocalStore, S3Store
 
-from engine.errors import NotFoundError, UnavailableError
+from engine.errors import ConfigError, NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
     from obstore import GetOptions
+    from obstore.store import ClientConfig, RetryConfig, S3Config
+
+LIST_CHUNK: Final = 1_000
+DELETE_CHUNK: Final = 1_000
+PART_BYTES: Final = 16 * 1024 * 1024
+PARTS_AT_ONCE: Final = 4
+RENAME_TRIES: Final = 10
+
+_S3_URL: Final = re.compile(r"s3://([^/]+)/?(.*)")
+_RETRIES: Final[RetryConfig] = {
+    "max_retries": 5,
+    "retry_timeout": timedelta(seconds=30),
+    "backoff": {
+        "init_backoff": timedelta(milliseconds=50),
+        "max_backoff": timedelta(seconds=2),
+        "base": 2,
+    },
+}
+
+
+def s3_store(
+    url: str, *, endpoint: str | None = None, environ: Mapping[str, str] = os.environ
+) -> S3Store:
+    """Open a prefix of a bucket.
+
+    Args:
+        url: ``s3://bucket`` or ``s3://bucket/prefix``.
+        endpoint: Address of an S3-compatible store, which is then called in path style.
+        environ: Where the standard AWS variables for keys and region are; obstore finds roles of
+            the machine by itself.
+
+    Raises:
+        ConfigError: *url* is none of S3.
+    """
+    found = _S3_URL.fullmatch(url)
+    if found is None:
+        raise ConfigError(f"{url}: must be s3://bucket or s3://bucket/prefix")
+    client: ClientConfig = {
+        "connect_timeout": timedelta(seconds=5),
+        "timeout": timedelta(seconds=60),
+    }
+    region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1"
+    config: S3Config = {"region": region}
+    if environ.get("AWS_ACCESS_KEY_ID"):
+        config["access_key_id"] = environ["AWS_ACCESS_KEY_ID"]
+        config["secret_access_key"] = environ.get("AWS_SECRET_ACCESS_KEY", "")
+        if environ.get("AWS_SESSION_TOKEN"):
+            config["session_token"] = environ["AWS_SESSION_TOKEN"]
+    if endpoint is not None:
+        client["allow_http"] = endpoint.startswith("http://")
+        config["endpoint"] = endpoint.rstrip("/")
+        config["virtual_hosted_style_request"] = False
+    return S3Store(
+        found[1],
+        prefix=found[2].strip("/") or None,
+        config=config,
+        client_options=client,
+        retry_config=_RETRIES,
+    )
 
 
 class ObstoreBlobs:
-    """Implements ``engine.blobs.BlobStore``. A put is written beside its name, then renamed."""
+    """Implements ``engine.blobs.BlobStore``. A put is seen whole or not at all.
+
+    In a folder, a blob is written beside its name and then renamed.
+    """
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._store = LocalStore(folder, automatic_cleanup=True)
+        self._folder: Path | None = folder.resolve()
+        self._store: LocalStore | S3Store = LocalStore(folder, automatic_cleanup=True)
+
+    @classmethod
+    def local(cls, folder: Path) -> ObstoreBlobs:
+        """Open a folder; created if missing."""
+        return cls(folder)
+
+    @classmethod
+    def s3(
+        cls,
+        url: str,
+        endpoint: str | None = None,
+        *,
+        environ: Mapping[str, str] = os.environ,
+    ) -> ObstoreBlobs:
+        """Open a prefix of a bucket; see ``s3_store``.
+
+        Raises:
+            ConfigError: *url* is none of S3.
+        """
+        blobs = cls.__new__(cls)
+        blobs._folder = None
+        blobs._store = s3_store(url, endpoint=endpoint, environ=environ)
+        return blobs
 
     def put(self, name: str, data: bytes) -> None:
         """Write a blob; see ``BlobStore``."""
         with _translated(name):
-            obstore.put(self._store, name, data)
+            obstore.put(self._store, name, data, chunk_size=PART_BYTES)
+
+    def put_file(self, name: str, path: Path) -> None:
+        """Take over a file; see ``BlobStore``. Renamed where that is possible, else copied."""
+        with _translated(name):
+            if self._folder is None or not _is_renamed(path, self._folder / _checked(name)):
+                obstore.put(
+                    self._store,
+                    name,
+                    path,
+                    chunk_size=PART_BYTES,
+                    max_concurrency=PARTS_AT_ONCE,
+                )
+                path.unlink()
 
     def read(self, name: str, *, start: int = 0, end: int | None = None) -> bytes:
         """Return bytes of a blob; see ``BlobStore``."""
@@ -44,20 +148,81 @@ class ObstoreBlobs:
                     raise
                 return b""
 
-    def list(self, prefix: str) -> Iterable[str]:
+    def size(self, name: str) -> int:
+        """Return a blob's length; see ``BlobStore``."""
+        with _translated(name):
+            return obstore.head(self._store, name)["size"]
+
+    def local_path(self, name: str) -> Path | None:
+        """Return where a blob lies on this disk; see ``BlobStore``."""
+        return None if self._folder is None else self._folder / _checked(name)
+
+    def presigned_url(self, name: str, *, method: str, expires_s: int) -> str | None:
+        """Return a URL signed with the store's own credentials; None for a folder."""
+        if not isinstance(self._store, S3Store):
+            return None
+        with _translated(name):
+            return obstore.sign(
+                self._store,
+                cast(Literal["GET", "HEAD", "PUT"], method),
+                name,
+                timedelta(seconds=expires_s),
+            )
+
+    def list(self, prefix: str) -> Iterator[str]:
         """Yield names below a folder; see ``BlobStore``."""
         with _translated(prefix):
-            for page in obstore.list(self._store, prefix):
+            for page in obstore.list(self._store, prefix, chunk_size=LIST_CHUNK):
                 yield from (entry["path"] for entry in page)
 
     def delete(self, names: Iterable[str]) -> None:
         """Remove blobs; see ``BlobStore``."""
+        remaining = iter(names)
+        while some := list(islice(remaining, DELETE_CHUNK)):
+            try:
+                with _translated(some[0]):
+                    obstore.delete(self._store, some)
+            except NotFoundError:
+                # A folder names no culprit, and may have left the others.
+                self._delete_one_by_one(some)
+
+    def _delete_one_by_one(self, names: Iterable[str]) -> None:
         for name in names:
             try:
                 with _translated(name):
                     obstore.delete(self._store, name)
             except NotFoundError:
                 continue
+
+
+def _is_renamed(path: Path, target: Path) -> bool:
+    """Rename *path*; False when the two are on different file systems."""
+    for _ in range(RENAME_TRIES):
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.replace(path, target)
+        except FileNotFoundError:
+            # Somebody deleted the folder's last blob, and the folder with it, just now.
+            if not path.exists():
+                raise
+        except OSError as exc:
+            if exc.errno != errno.EXDEV:
+                raise
+            return False
+        else:
+            return True
+    return False
+
+
+def _checked(name: str) -> str:
+    """Return *name* if it stays below the store's folder, as obstore checks it elsewhere.
+
+    Raises:
+        ValueError: It does not.
+    """
+    if any(part in ("", ".", "..") for part in name.split("/")) or "\0" in name:
+        raise ValueError(f"illegal blob name {name!r}")
+    return name
 
 
 @contextmanager

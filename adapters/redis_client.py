@@ -96,6 +96,9 @@ async def reply(pending: Any) -> Any:
     return await pending
 
 
+_SHARED: Final = ("arq_dispatch", "prelude", "partial", "attempts", "retention")
+
+
 class LedgerScripts:
     """The ledger's scripts on one client, each called by its name."""
 
@@ -111,7 +114,7 @@ class LedgerScripts:
         """
         script = self._scripts.get(name)
         if script is None:
-            text = source_of("arq_dispatch", "prelude", name)
+            text = source_of(*_SHARED, name)
             script = self._scripts[name] = self._redis.register_script(text)
         with translated():
             return await script(args=args)

@@ -9,28 +9,33 @@ from typing import Any, Final
 from redis.asyncio import Redis
 
 from adapters.redis_client import LedgerScripts, reply, translated
-from adapters.redis_ledger import stored_batch
+from adapters.redis_ledger import FORGOTTEN_AFTER_MS, erase_job, stored_batch
 from adapters.redis_snapshot import read_job, read_task
-from engine.errors import IdempotencyConflictError, NotFoundError
+from engine.errors import IdempotencyConflictError, InvalidStateError, NotFoundError
 from engine.job import Job, JobId, JobState, Task, TaskKind, task_id
 from engine.jobs import Accepted, JobDetails, JobFilter, JobPage, NewJob, TaskFilter, TaskPage
 from engine.jsonvalue import encode, encode_key
 
 DEFAULT_WINDOW: Final = {"process": 256, "loop": 4_096}
 SCAN_STEP: Final = 200
+RETENTION_S: Final = 604_800
+WORKERS_KEY: Final = "fanfold:workers"
 
 
 class RedisJobs:
     """Implements ``engine.jobs.JobStore`` and ``JobControl``."""
 
-    def __init__(self, redis: Redis) -> None:
+    def __init__(self, redis: Redis, *, retention_s: int = RETENTION_S) -> None:
         self._redis = redis
         self._scripts = LedgerScripts(redis)
+        self._retention_s = retention_s
 
     async def accept(self, new: NewJob) -> Accepted:
         """Store a job and dispatch its first tasks; see ``JobStore``."""
         spec = new.spec.to_json()
-        fields = [part for pair in _fields(new, spec).items() for part in pair]
+        stored = _fields(new, spec)
+        stored["retention_ms"] = 1000 * (new.spec.retention_seconds or self._retention_s)
+        fields = [part for pair in stored.items() for part in pair]
         batches = [stored_batch(batch) for batch in new.plan.batches] if new.plan else []
         job, created = await self._scripts.call(
             "accept",
@@ -143,6 +148,25 @@ class RedisJobs:
         if not await self._scripts.call("cancel", tenant, job, reason or ""):
             raise NotFoundError(f"no job {job!r}")
 
+    async def delete(self, tenant: str, job: JobId) -> None:
+        """Make an ended job unknown to everybody; see ``JobControl``."""
+        state = await self._scripts.call("delete", tenant, job)
+        if state is None:
+            raise NotFoundError(f"no job {job!r}")
+        if state:
+            raise InvalidStateError(f"job {job} is {state.decode()}; cancel it first")
+
+    async def erase(self, job: JobId) -> None:
+        """Remove all data of a deleted job; see ``JobControl``."""
+        await erase_job(self._scripts, job)
+
+    async def workers(self) -> int:
+        """Return how many workers are alive; see ``JobStore``."""
+        with translated():
+            seconds, _ = await reply(self._redis.time())
+            oldest = 1000 * int(seconds) - FORGOTTEN_AFTER_MS
+            return int(await reply(self._redis.zcount(WORKERS_KEY, oldest, "+inf")))
+
     async def _before(self, tenant: str, after: JobId | None) -> str:
         """Return the highest score of jobs that are older than *after*."""
         if after is None:
@@ -201,6 +225,12 @@ def _fields(new: NewJob, spec: dict[str, Any]) -> dict[str, Any]:
         "max_attempts": policy.max_attempts,
         "backoff_ms": policy.backoff_ms,
     }
+    if new.sql is not None:
+        fields["sql"] = encode(new.sql)
+    if new.resolved_source is not None:
+        fields["resolved_source"] = new.resolved_source
+    if new.supports_partial and new.spec.partial_every_ms:
+        fields["partial_every_ms"] = new.spec.partial_every_ms
     if policy.task_timeout_seconds:
         fields["task_timeout_s"] = policy.task_timeout_seconds
     if new.plan:

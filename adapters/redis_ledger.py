@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import random
+import struct
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Final
 
 from redis.asyncio import Redis
@@ -12,13 +14,16 @@ from adapters.redis_client import LedgerScripts, reply, translated
 from engine.attempt import Attempt, Outcome, Piece
 from engine.batch import Batch
 from engine.errors import AttemptsExhaustedError
-from engine.job import JobError, JobId, TaskKind, parse_task_id
+from engine.job import JobError, JobId
 from engine.jsonvalue import decode, encode
 from engine.ledger import Claim, EndedJob, Verdict
 
 LEASE_MS: Final = 3_000
 SWEEP_LIMIT: Final = 100
-BATCHES_PER_CALL: Final = 500
+TASKS_PER_ERASE: Final = 1_000
+FORGOTTEN_AFTER_MS: Final = 5_000
+KEPT_BYTES_OF_A_JOB: Final = 16 * 1024 * 1024
+KEPT_BYTES_IN_ALL: Final = 128 * 1024 * 1024
 ENDED_KEY: Final = "fanfold:ended"
 
 _VERDICTS: Final = {0: Verdict.FENCED, 1: Verdict.ACCEPTED, 2: Verdict.REPEATED}
@@ -40,10 +45,19 @@ class RedisLedger:
 
     async def claim(self, claim: Claim, *, worker: str) -> Attempt | None:
         """Take a task for *worker*; see ``Ledger``."""
-        found = await self._scripts.call("claim", *_names(claim), worker, self._lease_ms)
+        found = await self._scripts.call(
+            "claim",
+            *_names(claim),
+            worker,
+            self._lease_ms,
+            FORGOTTEN_AFTER_MS,
+            KEPT_BYTES_OF_A_JOB,
+            KEPT_BYTES_IN_ALL,
+        )
         if found is None:
             return None
-        spec, reducers, batch, timeout_s, summary, pieces = found
+        spec, reducers, batch, timeout_s, summary, pieces, *rest = found
+        sql, resolved_source, workers, may_inline, coverage = rest
         return Attempt(
             job=claim.job,
             task=claim.task,
@@ -51,24 +65,33 @@ class RedisLedger:
             spec=decode(spec),
             reducers=int(reducers),
             batch=Batch.from_json(decode(batch)) if batch else None,
-            inputs=tuple(Piece.from_json(decode(piece)) for piece in pieces),
+            inputs=tuple(_piece(*piece) for piece in pieces),
             timeout_s=float(timeout_s) if timeout_s else None,
             job_summary=decode(summary) if summary else {},
+            sql=decode(sql) if sql else None,
+            resolved_source=resolved_source.decode() if resolved_source else None,
+            workers=max(1, workers),
+            may_inline=bool(may_inline),
+            coverage=float(coverage) if coverage else 1.0,
         )
 
-    async def renew(self, claims: Sequence[Claim]) -> Iterable[Claim]:
+    async def renew(self, claims: Sequence[Claim], *, worker: str) -> Iterable[Claim]:
         """Extend leases; see ``Ledger``."""
         args = [name for claim in claims for name in _names(claim)]
-        lost = await self._scripts.call("renew", self._lease_ms, *args)
+        lost = await self._scripts.call("renew", worker, FORGOTTEN_AFTER_MS, self._lease_ms, *args)
         return [claims[position] for position in lost]
 
     async def commit(self, claim: Claim, outcome: Outcome) -> Verdict:
         """Make an outcome the task's; see ``Ledger``."""
-        if parse_task_id(claim.task)[0] is TaskKind.PLAN:
-            await self._extend(claim, outcome.plan)
-        inline = outcome.result.inline if outcome.result else None
+        rows = outcome.result.inline if outcome.result else outcome.partial
+        piece = outcome.piece
         answer = await self._scripts.call(
-            "commit", *_names(claim), encode(_outcome(outcome)), inline or ""
+            "commit",
+            *_names(claim),
+            encode(_outcome(outcome)),
+            rows or "",
+            _packed(piece.cuts) if piece else b"",
+            piece.data or b"" if piece else b"",
         )
         return _VERDICTS[answer]
 
@@ -110,19 +133,56 @@ class RedisLedger:
         ]
 
     async def cleaned(self, job: JobId) -> None:
-        """Note that an ended job's temporary data is gone; see ``Sweeper``."""
-        with translated():
-            await reply(self._redis.srem(ENDED_KEY, job))
+        """Remove what is kept for an ended job's tasks; see ``Sweeper``."""
+        await self._scripts.call("clean", job)
 
-    async def _extend(self, claim: Claim, batches: Sequence[Batch]) -> None:
-        for first in range(0, len(batches), BATCHES_PER_CALL):
-            chunk = batches[first : first + BATCHES_PER_CALL]
-            await self._scripts.call("extend", *_names(claim), first, *map(stored_batch, chunk))
+    async def expired_jobs(self) -> list[JobId]:
+        """Hide jobs that are due, and return some that are still there; see ``Sweeper``."""
+        found = await self._scripts.call("expire", SWEEP_LIMIT)
+        return [JobId(job.decode()) for job in found]
+
+    async def erase(self, job: JobId) -> None:
+        """Remove all data of a hidden job; see ``Sweeper``."""
+        await erase_job(self._scripts, job)
+
+    async def extend(self, claim: Claim, first: int, batches: Sequence[Batch]) -> Verdict:
+        """Store batches of a plan; see ``PlanLedger``."""
+        answer = await self._scripts.call(
+            "extend", *_names(claim), first, *map(stored_batch, batches)
+        )
+        return _VERDICTS[answer]
+
+    async def enter(self, worker: str) -> None:
+        """Count *worker* among those who are alive; see ``Roster``."""
+        await self._scripts.call("enter", worker)
+
+    async def leave(self, worker: str) -> None:
+        """Count *worker* no longer; see ``Roster``."""
+        await self._scripts.call("leave", worker)
+
+
+async def erase_job(scripts: LedgerScripts, job: JobId) -> None:
+    """Remove all data of a hidden job, in steps that hold up nobody."""
+    while not await scripts.call("erase", job, TASKS_PER_ERASE):
+        pass
 
 
 def stored_batch(batch: Batch) -> bytes:
     """Return a batch as the scripts keep it: its known items, a bar, the batch as JSON."""
     return b"%d|%b" % (batch.known_items, encode(batch.to_json()))
+
+
+def _piece(stored: bytes, cuts: bytes, data: bytes | None = None) -> Piece:
+    """Read a piece of a claim; the bytes that come along begin at its first cut."""
+    return replace(Piece.from_json(decode(stored)), cuts=_unpacked(cuts), data=data)
+
+
+def _packed(cuts: tuple[int, ...]) -> bytes:
+    return struct.pack(f">{len(cuts)}Q", *cuts)
+
+
+def _unpacked(cuts: bytes) -> tuple[int, ...]:
+    return struct.unpack(f">{len(cuts) // 8}Q", cuts)
 
 
 def _names(claim: Claim) -> tuple[str, str, int]:
@@ -143,12 +203,18 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
     return {
         "items": outcome.items,
         "bytes_read": outcome.bytes_read,
-        "piece": encode(outcome.piece.to_json()).decode() if outcome.piece else False,
+        "piece": encode(_without_bytes(outcome.piece)).decode() if outcome.piece else False,
+        "has_data": outcome.piece is not None and outcome.piece.data is not None,
         "counters": list(outcome.counters.items()),
         "log": encode(list(outcome.log)).decode(),
-        "batches": len(outcome.plan),
-        "bytes_total": sum(batch.size_bytes for batch in outcome.plan),
+        "batches": outcome.plan_batches,
+        "bytes_total": outcome.plan_bytes,
         "reducers": outcome.reducers,
         "result": result
         and {"rows": result.rows, "bytes": result.size_bytes, "manifest": result.manifest},
     }
+
+
+def _without_bytes(piece: Piece) -> dict[str, Any]:
+    """Return what is kept of a piece as JSON; cuts and bytes are kept as they are."""
+    return replace(piece, cuts=(), data=None).to_json()

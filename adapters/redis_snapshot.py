@@ -33,7 +33,8 @@ def read_job(job: JobId, fields: Hash, inline: bytes | None) -> Job:
     Args:
         job: Its id.
         fields: The whole hash of an existing job.
-        inline: The result's rows as a JSON array, if they are kept inline.
+        inline: The result's rows as a JSON array, if they are kept inline; while the job runs,
+            those of the answer so far.
     """
     return Job(
         id=job,
@@ -43,6 +44,7 @@ def read_job(job: JobId, fields: Hash, inline: bytes | None) -> Job:
         created_at=_instant(fields, "created"),
         started_at=instant(_int(fields, "started")),
         finished_at=instant(_int(fields, "finished")),
+        expires_at=instant(_int(fields, "expires")),
         status=_status(job, fields, inline),
     )
 
@@ -92,7 +94,9 @@ def _status(job: JobId, fields: Hash, inline: bytes | None) -> JobStatus:
         reduce=progress.reduce,
         bytes_read=progress.bytes_read,
         bytes_total=progress.bytes_total,
-        result=decode(inline) if inline else None,
+        result=decode(inline) if inline and state.is_terminal else None,
+        partial=decode(inline) if inline and not state.is_terminal else None,
+        coverage=float(fields[b"coverage"]) if b"coverage" in fields else None,
         result_rows=_int(fields, "result_rows"),
         result_bytes=_int(fields, "result_bytes"),
         error=_error(fields.get(b"error")),

@@ -22,15 +22,18 @@ from starlette.routing import Route, WebSocketRoute
 from adapters.redis_bell import RedisBell
 from adapters.redis_client import connect, translated
 from adapters.redis_jobs import RedisJobs
+from app.files import download_route
 from app.graphql import FanfoldGraphQL
-from app.runtime import blobs_of
+from app.processes import sql_process
+from app.runtime import blobs_of, destinations_of, signer_of, sources_of
 from app.settings import Settings
+from app.uploads import upload_route
 from engine.catalog import load_catalog
 from engine.errors import ConfigError, UnavailableError
-from engine.source.roots import SourceRoots
 from resolvers.hub import StatusHub
 from resolvers.services import Limits, Services
 from schema.build import build_schema
+from workers.checker import ProcessChecker
 
 MAX_MESSAGE_BYTES: Final = 1024 * 1024
 SHUTDOWN_WITHIN_S: Final = 5
@@ -110,18 +113,27 @@ async def _application(settings: Settings) -> AsyncIterator[Starlette]:
     if settings.redis_url is None:
         raise ConfigError("FANFOLD_REDIS_URL: the API needs to know which Redis to work with")
     redis, subscriber = connect(settings.redis_url), connect(settings.redis_url)
-    jobs = RedisJobs(redis)
-    async with RedisBell(subscriber) as bell, StatusHub(jobs=jobs, bell=bell) as hub:
+    jobs = RedisJobs(redis, retention_s=settings.retention_seconds)
+    blobs, signer = blobs_of(settings), signer_of(settings)
+    async with (
+        RedisBell(subscriber) as bell,
+        StatusHub(jobs=jobs, bell=bell) as hub,
+        _sql_checker(settings) as checker,
+    ):
         services = Services(
             catalog=load_catalog(settings.programs),
             jobs=jobs,
             control=jobs,
-            blobs=blobs_of(settings),
-            roots=SourceRoots(settings.source_roots),
+            blobs=blobs,
+            sources=sources_of(settings, blobs),
+            destinations=destinations_of(settings),
+            signer=signer,
+            sql=checker,
             limits=Limits(
                 inline_result_bytes=settings.inline_result_bytes,
                 max_wait_ms=settings.max_wait_ms,
                 version=metadata.version("fanfold"),
+                sql_enabled=settings.sql,
             ),
         )
         graphql = FanfoldGraphQL(build_schema(), services, hub)
@@ -131,11 +143,22 @@ async def _application(settings: Settings) -> AsyncIterator[Starlette]:
                 Route("/readyz", _readiness(redis)),
                 Route("/graphql", graphql, methods=["GET", "POST"]),
                 WebSocketRoute("/graphql", graphql),
+                download_route(blobs, signer),
+                upload_route(blobs, signer, settings.data_dir / "uploads"),
             ],
             middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=_hosts(settings))],
         )
     await redis.aclose()
     await subscriber.aclose()
+
+
+@asynccontextmanager
+async def _sql_checker(settings: Settings) -> AsyncIterator[ProcessChecker]:
+    process = sql_process(settings)
+    try:
+        yield ProcessChecker(process)
+    finally:
+        await process.stop()
 
 
 def _hosts(settings: Settings) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from json import JSONDecodeError
 from typing import Any, Final
@@ -43,7 +44,8 @@ class FanfoldGraphQL(GraphQL[Context, None]):
         self, request: Request | WebSocket, response: Response | WebSocket
     ) -> Context:
         """Return the context of one operation."""
-        return self._context
+        scheme = {"ws": "http", "wss": "https"}.get(request.url.scheme, request.url.scheme)
+        return replace(self._context, base_url=f"{scheme}://{request.url.netloc}")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request, or serve one WebSocket; a refused request gets GraphQL errors."""

@@ -4,13 +4,26 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import sys
+import tempfile
+from contextlib import suppress
 from pathlib import Path
 
+from adapters.https_sources import HttpsSources
 from adapters.obstore_blobs import ObstoreBlobs
+from adapters.obstore_output import ObstoreOutput
+from adapters.obstore_sources import ObstoreSources
 from app.settings import Settings
+from engine.blobs import BlobStore
 from engine.catalog import load_catalog
+from engine.output.destination import FILE, Destinations, OutputStore
+from engine.output.folders import OutputFolders
+from engine.signing import Signer
+from engine.source.blob_files import BlobFiles
 from engine.source.roots import SourceRoots
+from engine.source.sources import BLOB, LOCAL, Sources
+from engine.source.store import SourceStore
 from engine.steps import Steps
 
 LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
@@ -18,33 +31,92 @@ LOG_FORMAT = "%(asctime)s %(levelname)-7s %(name)s: %(message)s"
 
 def blobs_of(settings: Settings) -> ObstoreBlobs:
     """Return the blob store of this deployment."""
-    return ObstoreBlobs(settings.data_dir / "blobs")
+    uri = settings.result_uri
+    if uri is None:
+        return ObstoreBlobs.local(settings.data_dir / "blobs")
+    if uri.startswith("s3://"):
+        return ObstoreBlobs.s3(uri, settings.s3_endpoint)
+    return ObstoreBlobs.local(Path(uri.removeprefix("file://")))
 
 
-def steps_of(settings: Settings) -> Steps:
-    """Return what a task process needs to run any task.
+def sources_of(settings: Settings, blobs: BlobStore) -> Sources:
+    """Return everything that jobs may read."""
+    stores: dict[str, SourceStore] = {
+        LOCAL: SourceRoots(settings.source_roots),
+        BLOB: BlobFiles(blobs),
+        "s3": ObstoreSources(endpoint=settings.s3_endpoint),
+    }
+    if settings.source_hosts:
+        stores["https"] = HttpsSources(settings.source_hosts)
+    return Sources(stores)
+
+
+def destinations_of(settings: Settings) -> Destinations:
+    """Return everything that jobs may have results written to."""
+    stores: dict[str, OutputStore] = {"s3": ObstoreOutput(endpoint=settings.s3_endpoint)}
+    if settings.output_roots:
+        stores[FILE] = OutputFolders(settings.output_roots)
+    return Destinations(stores)
+
+
+def signer_of(settings: Settings) -> Signer:
+    """Return what signs addresses of this deployment; every process of it has the same key."""
+    path = settings.data_dir / "signing.key"
+    with suppress(FileExistsError):
+        key = secrets.token_bytes(32)
+        with tempfile.NamedTemporaryFile(dir=settings.data_dir, delete=False) as file:
+            file.write(key)
+        try:
+            os.link(file.name, path)
+        finally:
+            os.unlink(file.name)
+    return Signer(path.read_bytes())
+
+
+def steps_of(settings: Settings, *, scratch: Path) -> Steps:
+    """Return what a task process needs to run any task in Python.
 
     Raises:
         ConfigError: A program cannot be loaded.
     """
+    blobs = blobs_of(settings)
     return Steps(
         catalog=load_catalog(settings.programs),
-        blobs=blobs_of(settings),
-        roots=SourceRoots(settings.source_roots),
+        blobs=blobs,
+        sources=sources_of(settings, blobs),
+        destinations=destinations_of(settings),
+        scratch=scratch,
         inline_result_bytes=settings.inline_result_bytes,
     )
 
 
-def environment_of(settings: Settings, *, redis_url: str) -> dict[str, str]:
-    """Return the environment of a process of the same deployment, such as a worker of ``up``."""
+def environment_of(settings: Settings, *, redis_url: str | None) -> dict[str, str]:
+    """Return the environment of a process of the same deployment, such as a worker of ``up``.
+
+    Args:
+        settings: Of the deployment.
+        redis_url: The Redis to work with; None for a process that has no business there.
+    """
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("FANFOLD_")}
-    return inherited | {
-        "FANFOLD_DATA_DIR": str(settings.data_dir),
+    optional = {
         "FANFOLD_REDIS_URL": redis_url,
-        "FANFOLD_PROGRAMS": ",".join(settings.programs),
-        "FANFOLD_SOURCE_ROOTS": os.pathsep.join(map(str, settings.source_roots)),
-        "FANFOLD_INLINE_RESULT_BYTES": str(settings.inline_result_bytes),
+        "FANFOLD_RESULT_URI": settings.result_uri,
+        "FANFOLD_S3_ENDPOINT": settings.s3_endpoint,
     }
+    return (
+        inherited
+        | {name: value for name, value in optional.items() if value}
+        | {
+            "FANFOLD_DATA_DIR": str(settings.data_dir),
+            "FANFOLD_PROGRAMS": ",".join(settings.programs),
+            "FANFOLD_SOURCE_ROOTS": os.pathsep.join(map(str, settings.source_roots)),
+            "FANFOLD_OUTPUT_ROOTS": os.pathsep.join(map(str, settings.output_roots)),
+            "FANFOLD_SOURCE_HOSTS": ",".join(settings.source_hosts),
+            "FANFOLD_SQL": "on" if settings.sql else "off",
+            "FANFOLD_RETENTION_SECONDS": str(settings.retention_seconds),
+            "FANFOLD_INLINE_RESULT_BYTES": str(settings.inline_result_bytes),
+        }
+    )
 
 
 def module_command(module: str, *args: str) -> list[str]:

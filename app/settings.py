@@ -11,6 +11,7 @@ import difflib
 import ipaddress
 import logging
 import os
+import re
 import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -33,16 +34,7 @@ PREFIX = "FANFOLD_"
 # Read by the command's clients, not by a service.
 _CLIENT_NAMES = frozenset({"FANFOLD_URL"})
 # Of the public interface, but without effect in this version.
-_LATER_NAMES = frozenset(
-    {
-        "FANFOLD_JWKS_URL",
-        "FANFOLD_OUTPUT_ROOTS",
-        "FANFOLD_RESULT_URI",
-        "FANFOLD_RETENTION_SECONDS",
-        "FANFOLD_S3_ENDPOINT",
-        "FANFOLD_SQL",
-    }
-)
+_LATER_NAMES = frozenset({"FANFOLD_JWKS_URL"})
 
 log = logging.getLogger(__name__)
 
@@ -67,6 +59,14 @@ def _listed(separator: str) -> Callable[[object], object]:
     return split
 
 
+def _switch(value: object) -> bool:
+    known = {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}
+    wanted = str(value).strip().lower()
+    if wanted not in known:
+        raise ValueError(f"must be on or off, got {value!r}")
+    return known[wanted]
+
+
 def _cores() -> int:
     return len(os.sched_getaffinity(0))
 
@@ -86,6 +86,14 @@ class Settings(BaseModel):
         source_roots: Folders that jobs may read; ``<data_dir>/files`` by default, created. Not
             the data folder itself: it holds Redis' log of every job, and other jobs' results,
             which no job may read.
+        output_roots: Folders that jobs may write results to; none by default.
+        result_uri: Folder or ``s3://bucket/prefix`` for all that the service keeps: shuffle, results
+            and uploads; ``<data_dir>/blobs`` by default.
+        s3_endpoint: Address of an S3-compatible store; AWS by default. Keys and region come from
+            the standard AWS variables.
+        source_hosts: Hosts that jobs may read ``https://`` sources from; none by default.
+        sql: Whether jobs may be given as SQL.
+        retention_seconds: For how long a finished job and its results are kept.
         inline_result_bytes: Largest result that travels inside an answer.
         max_wait_ms: Longest that one request may wait for a job.
     """
@@ -103,6 +111,12 @@ class Settings(BaseModel):
     workers: Annotated[int, _whole(1, 1024)] = Field(default_factory=_cores)
     programs: Annotated[tuple[str, ...], BeforeValidator(_listed(","))] = ()
     source_roots: Annotated[tuple[Path, ...], BeforeValidator(_listed(os.pathsep))] = ()
+    output_roots: Annotated[tuple[Path, ...], BeforeValidator(_listed(os.pathsep))] = ()
+    result_uri: str | None = None
+    s3_endpoint: str | None = None
+    source_hosts: Annotated[tuple[str, ...], BeforeValidator(_listed(","))] = ()
+    sql: Annotated[bool, BeforeValidator(_switch)] = True
+    retention_seconds: Annotated[int, _whole(1, 10 * 365 * 86_400)] = 604_800
     inline_result_bytes: Annotated[int, _whole(0, 16 * 1024 * 1024)] = 65536
     max_wait_ms: Annotated[int, _whole(0, 300_000)] = 25_000
 
@@ -150,6 +164,27 @@ class Settings(BaseModel):
             return tuple(_existing_folder(root) for root in value)
         data_dir: Path | None = info.data.get("data_dir")
         return () if data_dir is None else (_writable_folder(data_dir / "files"),)
+
+    @field_validator("result_uri")
+    @classmethod
+    def _result_uri_is_a_folder_or_bucket(cls, value: str | None) -> str | None:
+        if value is None or re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]+(/.*)?", value):
+            return value
+        if "://" in value and not value.startswith("file:///"):
+            raise ValueError(f"must be a folder, file:// or s3://bucket/prefix, got {value!r}")
+        return str(_writable_folder(Path(value.removeprefix("file://"))))
+
+    @field_validator("s3_endpoint")
+    @classmethod
+    def _s3_endpoint_is_an_address(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"https?://[^/@?#]+/?", value):
+            raise ValueError("must be an address such as http://127.0.0.1:9000")
+        return value
+
+    @field_validator("output_roots")
+    @classmethod
+    def _output_roots_can_be_written(cls, value: tuple[Path, ...]) -> tuple[Path, ...]:
+        return tuple(_writable_folder(_existing_folder(root)) for root in value)
 
 
 def load_settings(environ: Mapping[str, str], **overrides: Any) -> Settings:

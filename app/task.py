@@ -1,6 +1,8 @@
 """The main program of a task process: loads the programs, then serves its worker.
 
-Arguments: the lane, and the file descriptor of the connection to the worker.
+Arguments: the lane, a scratch folder of its own, and the file descriptor of the connection to the
+worker. A process of the lane ``sql`` gives up every right that queries have no business with before
+it opens a database.
 """
 
 from __future__ import annotations
@@ -10,26 +12,53 @@ import gc
 import os
 import socket
 import sys
+from dataclasses import replace
+from pathlib import Path
 from typing import Final
 
+from app.confinement import confine
 from app.runtime import log_to_stderr, steps_of
-from app.settings import load_settings
-from workers.serve import serve_at_once, serve_in_turn
+from app.settings import Settings, load_settings
+from engine.steps import Steps
+from workers.serve import Check, serve_at_once, serve_in_turn
 
 GC_AFTER_OBJECTS: Final = 200_000
 
 
 def main() -> None:
     """Serve attempts until the worker hangs up."""
-    lane, descriptor = sys.argv[1], int(sys.argv[2])
+    lane, scratch, descriptor = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
     log_to_stderr()
-    steps = steps_of(load_settings(os.environ))
-    _collect_garbage_seldom()
+    settings = load_settings(os.environ)
     connection = socket.socket(fileno=descriptor)
     if lane == "loop":
+        steps = steps_of(settings, scratch=scratch)
+        _collect_garbage_seldom()
         asyncio.run(serve_at_once(connection, steps))
+    elif lane == "sql":
+        steps, check = _sql(settings, scratch)
+        _collect_garbage_seldom()
+        serve_in_turn(connection, steps, check)
     else:
+        steps = steps_of(settings, scratch=scratch)
+        _collect_garbage_seldom()
         serve_in_turn(connection, steps)
+    sys.stderr.flush()
+    os._exit(0)  # nothing is left to do, and DuckDB complains about an interpreter that ends
+
+
+def _sql(settings: Settings, scratch: Path) -> tuple[Steps, Check]:
+    from engine.sql.runtime import SqlRuntime  # only here: DuckDB takes a while to load
+
+    steps = steps_of(settings, scratch=scratch)
+    confine(settings, scratch)
+    runtime = SqlRuntime(
+        catalog=steps.catalog,
+        sources=steps.sources,
+        folders=settings.source_roots,
+        scratch=scratch,
+    )
+    return replace(steps, sql=runtime.work), runtime.check
 
 
 def _collect_garbage_seldom() -> None:

@@ -8,19 +8,20 @@ import secrets
 import signal
 import socket
 from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 
 import uvloop
 
 from adapters.arq_worker import EventWorker
 from adapters.redis_client import connect
 from adapters.redis_ledger import RedisLedger
-from app.launcher import tied
-from app.runtime import blobs_of, environment_of, log_to_stderr, module_command
+from app.processes import program_process, remove_leftover_scratch, sql_process
+from app.runtime import blobs_of, log_to_stderr
 from app.settings import Settings
+from engine.attempt import Attempt
 from engine.cancellation import cancel_all
 from engine.catalog import load_catalog
-from engine.errors import ConfigError
+from engine.errors import ConfigError, UnavailableError
 from engine.job import JobId, TaskId
 from engine.ledger import Claim
 from workers.caretaker import take_care
@@ -48,39 +49,50 @@ async def _work(settings: Settings, url: str) -> None:
     ledger = RedisLedger(redis)
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     worker = Worker(name, ledger, blobs_of(settings))
-    processes = {lane: _task_process(settings, url, lane) for lane in ("process", "loop")}
+    remove_leftover_scratch(settings)
+    programs, loop = program_process(settings, "process"), program_process(settings, "loop")
+    sql = sql_process(settings)
     lanes = [
-        EventWorker(url, lane="process", slots=1, run=_runner(worker, processes["process"])),
-        EventWorker(url, lane="loop", slots=LOOP_SLOTS, run=_runner(worker, processes["loop"])),
+        EventWorker(
+            url,
+            lane="process",
+            slots=1,
+            run=_runner(worker, lambda attempt: programs if attempt.sql is None else sql),
+        ),
+        EventWorker(url, lane="loop", slots=LOOP_SLOTS, run=_runner(worker, lambda _: loop)),
     ]
     async with AsyncExitStack() as at_end:  # last in, first out: the lanes hand back what runs
         at_end.push_async_callback(redis.aclose)
-        for process in processes.values():
+        for process in (programs, loop, sql):
             at_end.push_async_callback(process.stop)
         for lane in lanes:
             at_end.push_async_callback(lane.stop)
-        await processes["process"].start()
+        at_end.push_async_callback(_leave, ledger, name)
+        await asyncio.gather(programs.start(), *([sql.start()] if settings.sql else []))
+        with suppress(UnavailableError):  # the first heartbeat does it as well
+            await ledger.enter(name)
         background = [
             *(asyncio.create_task(lane.async_run()) for lane in lanes),
             asyncio.create_task(worker.keep_leases()),
-            asyncio.create_task(take_care(ledger, blobs_of(settings))),
+            asyncio.create_task(
+                take_care(ledger, blobs_of(settings), keep_uploads_s=settings.retention_seconds)
+            ),
         ]
         await _until_told_to_stop(background)
 
 
-def _runner(worker: Worker, process: TaskProcess) -> Callable[[str, str, int], Awaitable[None]]:
+async def _leave(ledger: RedisLedger, name: str) -> None:
+    with suppress(UnavailableError):
+        await ledger.leave(name)
+
+
+def _runner(
+    worker: Worker, process_for: Callable[[Attempt], TaskProcess]
+) -> Callable[[str, str, int], Awaitable[None]]:
     async def run(job: str, task: str, number: int) -> None:
-        await worker.run(Claim(JobId(job), TaskId(task), number), process)
+        await worker.run(Claim(JobId(job), TaskId(task), number), process_for)
 
     return run
-
-
-def _task_process(settings: Settings, url: str, lane: str) -> TaskProcess:
-    return TaskProcess(
-        tied(module_command("app.task", lane), at_death=signal.SIGKILL),
-        environment=environment_of(settings, redis_url=url),
-        one_at_a_time=lane == "process",
-    )
 
 
 async def _until_told_to_stop(background: list[asyncio.Task[None]]) -> None:

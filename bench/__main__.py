@@ -1,12 +1,17 @@
-"""Run measurements by name, or all of them: ``python -m bench [pickup] [submit] [wordcount]``."""
+"""Run measurements by name, or all of them: ``python -m bench [NAME …]``."""
 
 from __future__ import annotations
 
 import sys
 
-from bench import pickup, submit, wordcount
+from bench import data_plane, pickup, submit, wordcount
 
-MEASUREMENTS = {"pickup": pickup.main, "submit": submit.main, "wordcount": wordcount.main}
+MEASUREMENTS = {
+    "pickup": pickup.main,
+    "submit": submit.main,
+    "wordcount": wordcount.main,
+    "data_plane": data_plane.main,
+}
 
 
 def main() -> None:
@@ -18,4 +23,5 @@ def main() -> None:
         MEASUREMENTS[name]()
 
 
-main()
+if __name__ == "__main__":  # a pool's processes import this module under another name
+    main()

@@ -14,16 +14,25 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 
 READY_WITHIN_S = 30.0
 
 
+@dataclass(frozen=True)
+class RunningService:
+    """A service that runs: its address, and its first process."""
+
+    url: str
+    pid: int
+
+
 @contextmanager
 def service(
     *, workers: int = 2, source_root: Path | None = None, extra: Mapping[str, str] | None = None
-) -> Iterator[str]:
-    """Run a service while the context is open; yield its address."""
+) -> Iterator[RunningService]:
+    """Run a service while the context is open."""
     with tempfile.TemporaryDirectory(prefix="fanfold-bench-") as folder:
         port = _free_port()
         environment = {
@@ -38,7 +47,7 @@ def service(
         with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
             try:
                 _wait_until_ready(f"http://127.0.0.1:{port}/readyz")
-                yield f"http://127.0.0.1:{port}"
+                yield RunningService(f"http://127.0.0.1:{port}", process.pid)
             finally:
                 process.send_signal(signal.SIGINT)
 

@@ -28,8 +28,8 @@ _INPUT = {
 
 def main() -> None:
     """Measure and print."""
-    with service(workers=2) as url:
-        times = asyncio.run(_submit(url))
+    with service(workers=2) as running:
+        times = asyncio.run(_submit(running.url))
     show(
         "a trivial inline job: submit to answer",
         ["", "p50 ms", "p99 ms"],

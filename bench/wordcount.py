@@ -33,14 +33,14 @@ def main() -> None:
         root = Path(folder)
         files = write_text(root)
         pool_s, fanfold_s = [], []
-        with service(workers=2, source_root=root) as url:
-            asyncio.run(_count(url))
+        with service(workers=2, source_root=root) as running:
+            asyncio.run(_count(running.url))
             for _ in range(RUNS):
                 started = time.perf_counter()
                 expected = count_with_pool(files)
                 pool_s.append(time.perf_counter() - started)
                 started = time.perf_counter()
-                rows = asyncio.run(_count(url))
+                rows = asyncio.run(_count(running.url))
                 fanfold_s.append(time.perf_counter() - started)
                 if rows != len(expected):
                     raise AssertionError(f"{rows} words instead of {len(expected)}")

@@ -1,7 +1,8 @@
-"""What a job is, and the map-reduce itself. Programs import their three names from here."""
+"""What a job is, and the map-reduce itself. Programs import their names from here."""
 
 from engine.context import Context
 from engine.errors import NonRetryable
 from engine.program import Program
+from engine.sql_program import SqlProgram
 
-__all__ = ["Context", "NonRetryable", "Program"]
+__all__ = ["Context", "NonRetryable", "Program", "SqlProgram"]

@@ -6,6 +6,7 @@ data, except for inline items.
 
 from __future__ import annotations
 
+from base64 import b64decode, b64encode
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -22,8 +23,12 @@ class Piece:
         rows: Key-value pairs of a map task, result rows otherwise.
         size_bytes: Length of the blob.
         sha256: Digest of the blob in hex; empty for shuffle pieces, which do not outlive the job.
-        cuts: Byte offsets of the partitions of a map task, one more than there are partitions.
+        cuts: Byte offsets of the partitions of a map task, one more than there are partitions. As
+            input of a reduce task only the two around its own partition; as input of a finish task
+            none.
         columns: Column names and types of result rows.
+        data: The bytes themselves instead of a blob, where they are few: all of them in a map
+            task's outcome, those of one partition as input of a reduce task. None: in the blob.
     """
 
     name: str
@@ -32,16 +37,38 @@ class Piece:
     sha256: str = ""
     cuts: tuple[int, ...] = ()
     columns: tuple[tuple[str, str], ...] = ()
+    data: bytes | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return a form that ``from_json`` reads."""
-        return asdict(self)
+        """Return a form that ``from_json`` reads; short, because a reduce task has thousands."""
+        found: dict[str, Any] = {
+            "name": self.name,
+            "rows": self.rows,
+            "size_bytes": self.size_bytes,
+        }
+        if self.sha256:
+            found["sha256"] = self.sha256
+        if self.cuts:
+            found["cuts"] = list(self.cuts)
+        if self.columns:
+            found["columns"] = [list(column) for column in self.columns]
+        if self.data is not None:
+            found["data"] = b64encode(self.data).decode()
+        return found
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Piece:
         """Read what ``to_json`` wrote."""
-        columns = tuple((name, kind) for name, kind in data["columns"])
-        return cls(**{**data, "cuts": tuple(data["cuts"]), "columns": columns})
+        inline = data.get("data")
+        return cls(
+            name=data["name"],
+            rows=data["rows"],
+            size_bytes=data["size_bytes"],
+            sha256=data.get("sha256", ""),
+            cuts=tuple(data.get("cuts", ())),
+            columns=tuple((name, kind) for name, kind in data.get("columns", ())),
+            data=None if inline is None else b64decode(inline),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +80,18 @@ class Attempt:
         spec: The job's spec as JSON, without inline items.
         reducers: Partitions of the shuffle; 0 for a map-only job.
         batch: Input of a map task.
-        inputs: Committed pieces of the phase before, in task order; of reduce and finish tasks.
+        inputs: Committed pieces of the phase before, in task order; of reduce and finish tasks. A
+            reduce task gets only those that hold something for it, a partial task all that map
+            tasks have committed so far, whole.
         timeout_s: How long the attempt may take; None for as long as it wants.
         job_summary: Facts for the manifest; of the finish task.
+        sql: The steps of a job in SQL, as ``SqlJob.to_json`` wrote them; None for a program in
+            Python.
+        resolved_source: Blob that names the source's files, where they were looked up before the
+            job was accepted.
+        workers: How many workers are alive; of the plan task.
+        may_inline: Whether a small piece may be kept in the ledger instead of a blob.
+        coverage: Share of the source that *inputs* hold, 0 to 1; of a partial task.
     """
 
     job: JobId
@@ -67,6 +103,11 @@ class Attempt:
     inputs: tuple[Piece, ...] = ()
     timeout_s: float | None = None
     job_summary: dict[str, Any] = field(default_factory=dict)
+    sql: dict[str, Any] | None = None
+    resolved_source: str | None = None
+    workers: int = 1
+    may_inline: bool = False
+    coverage: float = 1.0
 
     @property
     def kind(self) -> TaskKind:
@@ -94,6 +135,11 @@ class Attempt:
             "inputs": [piece.to_json() for piece in self.inputs],
             "timeout_s": self.timeout_s,
             "job_summary": self.job_summary,
+            "sql": self.sql,
+            "resolved_source": self.resolved_source,
+            "workers": self.workers,
+            "may_inline": self.may_inline,
+            "coverage": self.coverage,
         }
 
     @classmethod
@@ -118,9 +164,11 @@ class Outcome:
         piece: The output, if the task has one.
         counters: What the program counted.
         log: The last lines that the program logged.
-        plan: The batches, of a plan task.
+        plan_batches: How many batches a plan task found; it has handed them over by then.
+        plan_bytes: Bytes of all their files.
         reducers: Partitions that the plan chose.
         result: What the job's status shows at its end; of the finish task.
+        partial: Rows of the answer so far as one JSON array; of a partial task.
     """
 
     items: int = 0
@@ -128,9 +176,11 @@ class Outcome:
     piece: Piece | None = None
     counters: dict[str, float] = field(default_factory=dict)
     log: tuple[str, ...] = ()
-    plan: tuple[Batch, ...] = ()
+    plan_batches: int = 0
+    plan_bytes: int = 0
     reducers: int = 0
     result: ResultSummary | None = None
+    partial: str | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Return a form that ``from_json`` reads."""
@@ -140,9 +190,11 @@ class Outcome:
             "piece": self.piece.to_json() if self.piece else None,
             "counters": self.counters,
             "log": list(self.log),
-            "plan": [batch.to_json() for batch in self.plan],
+            "plan_batches": self.plan_batches,
+            "plan_bytes": self.plan_bytes,
             "reducers": self.reducers,
             "result": asdict(self.result) if self.result else None,
+            "partial": self.partial,
         }
 
     @classmethod
@@ -153,7 +205,6 @@ class Outcome:
                 **data,
                 "piece": Piece.from_json(data["piece"]) if data["piece"] else None,
                 "log": tuple(data["log"]),
-                "plan": tuple(map(Batch.from_json, data["plan"])),
                 "result": ResultSummary(**data["result"]) if data["result"] else None,
             }
         )

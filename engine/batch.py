@@ -1,39 +1,86 @@
-"""A batch: the input of one map task, as references or as inline items."""
+"""A batch: the input of one map task, as references or as items."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
+
+from engine.spec import DataFormat
+
+
+class Compression(StrEnum):
+    """How a file is compressed; told by its first bytes, never by its name."""
+
+    NONE = "none"
+    GZIP = "gzip"
+    ZSTD = "zstd"
+    BZIP2 = "bzip2"
 
 
 @dataclass(frozen=True, slots=True)
 class FileSlice:
-    """The bytes ``[start, end)`` of one file, which hold whole records only.
+    """A part of a file that holds whole records.
 
     Attributes:
-        path: Absolute path of a file below a source root.
+        path: As in ``SourceFile``.
         start: First byte, the start of a record.
         end: One past the last byte, the end of a record or of the file.
+        version: Of the file when it was planned.
+        format: Never AUTO: the planner has looked.
+        compression: A compressed file is always one slice.
+        groups: First and one past the last row group of a Parquet file, the bytes then being
+            those of the row groups; None for a whole file.
     """
 
     path: str
     start: int
     end: int
+    version: str = ""
+    format: DataFormat = DataFormat.TEXT
+    compression: Compression = Compression.NONE
+    groups: tuple[int, int] | None = None
 
     @property
     def size_bytes(self) -> int:
         """Length in bytes."""
         return self.end - self.start
 
+    def to_json(self) -> list[Any]:
+        """Return the compact form that ``from_json`` reads."""
+        return [
+            self.path,
+            self.start,
+            self.end,
+            self.version,
+            self.format,
+            self.compression,
+            *(self.groups or ()),
+        ]
+
+    @classmethod
+    def from_json(cls, data: list[Any]) -> FileSlice:
+        """Read what ``to_json`` wrote."""
+        path, start, end, version, format_, compression, *groups = data
+        return cls(
+            path,
+            start,
+            end,
+            version,
+            DataFormat(format_),
+            Compression(compression),
+            (groups[0], groups[1]) if groups else None,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Either slices of files, in order, or items that came with the request.
+    """Either slices of files, in order, or items: inline ones, or the entries of a listing.
 
     Attributes:
         slices: Parts of files; empty for inline items.
-        items: Inline items, strings or objects; None for files.
-        first_item: Position of the first inline item in the request.
+        items: Strings or objects; None for files.
+        first_item: Position of the first item in the request or the listing.
     """
 
     slices: tuple[FileSlice, ...] = ()
@@ -42,7 +89,7 @@ class Batch:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of the files; 0 for inline items."""
+        """Bytes of the slices; 0 for items."""
         return sum(part.size_bytes for part in self.slices)
 
     @property
@@ -54,14 +101,14 @@ class Batch:
         """Return the compact form that is stored and sent to task processes."""
         if self.items is not None:
             return {"items": list(self.items), "first": self.first_item}
-        return {"slices": [[part.path, part.start, part.end] for part in self.slices]}
+        return {"slices": [part.to_json() for part in self.slices]}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Batch:
         """Read what ``to_json`` wrote."""
         if "items" in data:
             return cls(items=tuple(data["items"]), first_item=data["first"])
-        return cls(slices=tuple(FileSlice(*part) for part in data["slices"]))
+        return cls(slices=tuple(map(FileSlice.from_json, data["slices"])))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +117,7 @@ class FilePlace:
 
     Attributes:
         name: The file as callers know it.
-        offset: Bytes from its start.
+        offset: Bytes from its start; of what it unpacks to, if it is compressed.
     """
 
     name: str
@@ -78,6 +125,22 @@ class FilePlace:
 
     def __str__(self) -> str:
         return f"{self.name}, byte {self.offset}"
+
+
+@dataclass(frozen=True, slots=True)
+class RowPlace:
+    """Which row of a file an item is, where rows have no bytes of their own.
+
+    Attributes:
+        name: The file as callers know it.
+        offset: Rows before it.
+    """
+
+    name: str
+    offset: int
+
+    def __str__(self) -> str:
+        return f"{self.name}, row {self.offset}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,4 +158,19 @@ class InlinePlace:
         return self.name
 
 
-Place = FilePlace | InlinePlace
+@dataclass(frozen=True, slots=True)
+class ObjectPlace:
+    """Which listed file an item is."""
+
+    name: str
+
+    @property
+    def offset(self) -> int:
+        """Always 0: the item is the whole file."""
+        return 0
+
+    def __str__(self) -> str:
+        return self.name
+
+
+Place = FilePlace | RowPlace | ObjectPlace | InlinePlace

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Protocol
 
 
@@ -24,6 +25,26 @@ class BlobStore(Protocol):
         Raises:
             NotFoundError: There is no such blob.
         """
+        ...
+
+    def put_file(self, name: str, path: Path) -> None:
+        """Take over a finished file of this machine as a blob; *path* is gone afterwards."""
+        ...
+
+    def size(self, name: str) -> int:
+        """Return a blob's length in bytes.
+
+        Raises:
+            NotFoundError: There is no such blob.
+        """
+        ...
+
+    def local_path(self, name: str) -> Path | None:
+        """Return where a blob lies on this machine's disk; None when it does not."""
+        ...
+
+    def presigned_url(self, name: str, *, method: str, expires_s: int) -> str | None:
+        """Return a URL that needs no credentials; None when the store has none to give."""
         ...
 
     def list(self, prefix: str) -> Iterable[str]:

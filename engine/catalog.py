@@ -11,7 +11,7 @@ from pathlib import Path
 from types import ModuleType
 
 from engine.errors import ConfigError, InputError, Issue
-from engine.program import Program
+from engine.program import Registered
 from engine.programs import grep, inverted_index, wordcount
 
 _BUILT_IN = (grep.PROGRAM, inverted_index.PROGRAM, wordcount.PROGRAM)
@@ -20,17 +20,17 @@ _BUILT_IN = (grep.PROGRAM, inverted_index.PROGRAM, wordcount.PROGRAM)
 class Catalog:
     """Programs by name. Immutable."""
 
-    def __init__(self, programs: Mapping[str, Program]) -> None:
+    def __init__(self, programs: Mapping[str, Registered]) -> None:
         self._programs = dict(sorted(programs.items()))
 
-    def __iter__(self) -> Iterator[Program]:
+    def __iter__(self) -> Iterator[Registered]:
         return iter(self._programs.values())
 
-    def get(self, name: str) -> Program | None:
+    def get(self, name: str) -> Registered | None:
         """Return the program, or None."""
         return self._programs.get(name)
 
-    def require(self, name: str) -> Program:
+    def require(self, name: str) -> Registered:
         """Return the program.
 
         Raises:
@@ -58,7 +58,7 @@ def load_catalog(sources: Iterable[str]) -> Catalog:
         ConfigError: A source cannot be loaded, has no program, or a name is taken; every problem
             is listed.
     """
-    programs = {program.name: program for program in _BUILT_IN}
+    programs: dict[str, Registered] = {program.name: program for program in _BUILT_IN}
     problems = []
     for source in sources:
         try:
@@ -89,7 +89,9 @@ def _load(source: str) -> ModuleType:
     return module
 
 
-def _programs_of(module: ModuleType) -> list[Program]:
+def _programs_of(module: ModuleType) -> list[Registered]:
     return list(
-        {id(value): value for value in vars(module).values() if isinstance(value, Program)}.values()
+        {
+            id(value): value for value in vars(module).values() if isinstance(value, Registered)
+        }.values()
     )

@@ -70,6 +70,10 @@ class Context:
         # A file name may hold what UTF-8, and so the store, does not.
         self.log_lines.append(line.encode("utf-8", "replace").decode())
 
+    def locate_by(self, locate: Callable[[int], Place]) -> None:
+        """Have *locate* say where the item at a position of the batch came from."""
+        self._locate = locate
+
     @property
     def place(self) -> Place | None:
         """Where the item being mapped came from; None outside of a per-item map."""

@@ -3,6 +3,7 @@
 FanfoldError
 ├── InputError              what the caller gave is wrong; lists every problem
 ├── SourceError             the source could not be listed or read
+│   └── SourceChangedError  a file is not the one that was planned
 ├── NotFoundError           no such thing, or not the caller's
 ├── InvalidStateError       the job's state does not allow it
 ├── IdempotencyConflictError  the key was used with another input
@@ -12,6 +13,8 @@ FanfoldError
 └── TaskError               an attempt failed
     ├── UserCodeError       the program raised
     ├── RecordError         the data cannot be read as records
+    ├── SqlError            the query fails on this data
+    ├── ResourceError       more memory or space is needed than there is
     ├── OutputError         the program returned what cannot be stored
     ├── TaskTimeoutError    the attempt ran longer than it may
     ├── TaskCrashedError    the attempt's process died
@@ -75,6 +78,12 @@ class SourceError(FanfoldError):
         self.path = path
 
 
+class SourceChangedError(SourceError):
+    """A file was deleted or changed after the job was planned; a new job would read it anew."""
+
+    code = "SOURCE_CHANGED"
+
+
 class NotFoundError(FanfoldError):
     """The thing does not exist, or the caller may not know of it."""
 
@@ -82,9 +91,17 @@ class NotFoundError(FanfoldError):
 
 
 class InvalidStateError(FanfoldError):
-    """The job is in a state that does not allow the action."""
+    """The job is in a state that does not allow the action.
+
+    Attributes:
+        state: The job's state.
+    """
 
     code = "INVALID_STATE"
+
+    def __init__(self, message: str, *, state: str) -> None:
+        super().__init__(message)
+        self.state = state
 
 
 class IdempotencyConflictError(FanfoldError):
@@ -140,6 +157,20 @@ class RecordError(TaskError):
     """The data cannot be cut into records: not UTF-8, not JSON, too long, badly quoted."""
 
     code = "INVALID_RECORD"
+    retryable = False
+
+
+class SqlError(TaskError):
+    """A query failed while it ran: it divides by zero, overflows, casts what cannot be cast."""
+
+    code = "SQL_FAILED"
+    retryable = False
+
+
+class ResourceError(TaskError):
+    """A task needs more memory or temporary space than it may have."""
+
+    code = "RESOURCE_EXHAUSTED"
     retryable = False
 
 

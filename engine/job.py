@@ -54,15 +54,22 @@ class JobAction(StrEnum):
     """What a caller may do to a job."""
 
     CANCEL = "CANCEL"
+    DELETE = "DELETE"
+
+
+def actions_in(state: JobState) -> tuple[JobAction, ...]:
+    """Return what may be done to a job in *state*."""
+    return (JobAction.DELETE if state.is_terminal else JobAction.CANCEL,)
 
 
 class TaskKind(StrEnum):
-    """The steps of a job. PLAN is ours alone; callers see the other three."""
+    """The steps of a job. PLAN and PARTIAL are ours alone; callers see the other three."""
 
     PLAN = "PLAN"
     MAP = "MAP"
     REDUCE = "REDUCE"
     FINISH = "FINISH"
+    PARTIAL = "PARTIAL"
 
 
 class TaskState(StrEnum):
@@ -132,6 +139,9 @@ class JobStatus:
         ratio: Share of the work done, 0 to 1; None while its amount is unknown.
         bytes_read: Bytes of the source in committed map tasks.
         result: All rows, when they fit inline and the job has ended well; else None.
+        partial: Rows of the answer so far, of a job that asked for them; None at first, and once
+            ended.
+        coverage: Share of the source that *partial* covers, 0 to 1.
     """
 
     id: JobId
@@ -152,11 +162,13 @@ class JobStatus:
     error: JobError | None
     message: str | None
     updated_at: datetime
+    partial: list[Any] | None = None
+    coverage: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job across all its runs."""
+    """One job across all its runs; ``expires_at`` is when it is erased, known once it has ended."""
 
     id: JobId
     tenant: str
@@ -166,11 +178,12 @@ class Job:
     started_at: datetime | None
     finished_at: datetime | None
     status: JobStatus
+    expires_at: datetime | None = None
 
     @property
     def allowed_actions(self) -> tuple[JobAction, ...]:
         """What may be done to the job in its present state."""
-        return () if self.status.state.is_terminal else (JobAction.CANCEL,)
+        return actions_in(self.status.state)
 
 
 @dataclass(frozen=True, slots=True)

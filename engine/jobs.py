@@ -1,11 +1,11 @@
-"""The port to stored jobs: accepted, read, listed, cancelled."""
+"""The port to stored jobs: accepted, read, listed, cancelled, erased."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from engine.job import Job, JobId, JobState, Task, TaskKind, TaskState
 from engine.plan import Plan
@@ -21,6 +21,10 @@ class NewJob:
             task finds them.
         is_async: Whether map tasks wait on others and share a process.
         is_map_only: Whether there is no reduce.
+        sql: The steps of a job in SQL as JSON, handed to every attempt; None for a program.
+        resolved_source: Blob that names the source's files, where they have been looked up; handed
+            to every attempt.
+        supports_partial: Whether there can be an answer so far, if the spec asks for it.
     """
 
     id: JobId
@@ -30,6 +34,9 @@ class NewJob:
     plan: Plan | None
     is_async: bool
     is_map_only: bool
+    sql: dict[str, Any] | None = None
+    resolved_source: str | None = None
+    supports_partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +119,10 @@ class JobStore(Protocol):
         """List jobs, newest first; what comes or ends meanwhile hides and repeats no other."""
         ...
 
+    async def workers(self) -> int:
+        """Return how many workers are alive."""
+        ...
+
     async def details(self, job: JobId) -> JobDetails:
         """Return what is kept beside a job's status."""
         ...
@@ -132,6 +143,21 @@ class JobControl(Protocol):
         Raises:
             NotFoundError: *tenant* has no such job.
         """
+        ...
+
+    async def delete(self, tenant: str, job: JobId) -> None:
+        """Make a job that has ended unknown to everybody; its blobs and its data are still there.
+
+        Whether or not somebody removes them at once, a caretaker does so later.
+
+        Raises:
+            NotFoundError: *tenant* has no such job.
+            InvalidStateError: The job has not ended.
+        """
+        ...
+
+    async def erase(self, job: JobId) -> None:
+        """Remove all data of a job that was deleted and has no blobs any more."""
         ...
 
 

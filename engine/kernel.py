@@ -12,7 +12,10 @@ import inspect
 import traceback
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Final
+
+import pyarrow as pa
 
 from engine.context import Context
 from engine.errors import FanfoldError, NonRetryable, OutputError, UserCodeError
@@ -26,7 +29,21 @@ MAX_MESSAGE_LENGTH: Final = 4_096
 _OURS: Final = (__file__, read_groups.__code__.co_filename)
 
 
-def map_batch(program: Program, items: Sequence[Any], ctx: Context) -> Groups:
+class ItemStream:
+    """The items of a batch, some at a time; counts those that have been taken."""
+
+    def __init__(self, chunks: Iterable[Sequence[Any]]) -> None:
+        self._chunks = chunks
+        self.count = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        """Yield every item once."""
+        for chunk in self._chunks:
+            self.count += len(chunk)
+            yield from chunk
+
+
+def map_batch(program: Program, items: Iterable[Any], ctx: Context) -> Groups:
     """Map a batch and combine what it yields.
 
     Args:
@@ -57,7 +74,7 @@ async def map_batch_async(program: Program, items: Sequence[Any], ctx: Context) 
     return _combined(program, groups, ctx)
 
 
-def map_rows(program: Program, items: Sequence[Any], ctx: Context) -> Iterator[Row]:
+def map_rows(program: Program, items: Iterable[Any], ctx: Context) -> Iterator[Row]:
     """Map a batch of a map-only program to result rows, in the order of the items.
 
     Raises:
@@ -81,13 +98,52 @@ async def map_rows_async(
             yield _as_row(row)
 
 
-def reduce_partition(program: Program, parts: Iterable[bytes], ctx: Context) -> Iterator[Row]:
+def map_table(program: Program, table: pa.Table, ctx: Context) -> Groups:
+    """Map a batch that is a table, for a columnar program with a reduce.
+
+    Raises:
+        TaskError: As for ``map_batch``; or it returned a table without ``key`` and ``value``.
+    """
+    groups = Groups()
+    with _blame("map_batch", program, ctx):
+        found = _called(program, table, ctx)
+        if isinstance(found, pa.Table):
+            if {"key", "value"} - set(found.column_names):
+                raise OutputError(f"the table has no columns key and value: {found.column_names}")
+            found = zip(
+                found.column("key").to_pylist(), found.column("value").to_pylist(), strict=True
+            )
+        _collect(program, found, groups, ctx)
+    return _combined(program, groups, ctx)
+
+
+def map_table_rows(program: Program, table: pa.Table, ctx: Context) -> pa.Table | Iterator[Row]:
+    """Map a batch that is a table, for a columnar program whose map gives the result.
+
+    Raises:
+        TaskError: The program raised; also while the rows are iterated.
+    """
+    with _blame("map_batch", program, ctx):
+        found = _called(program, table, ctx)
+    return found if isinstance(found, pa.Table) else _finished(program, found, ctx, "map_batch")
+
+
+def _called(program: Program, table: pa.Table, ctx: Context) -> Any:
+    function = program.map_batch
+    assert function is not None  # noqa: S101 - a columnar program has one
+    return function(table, ctx)
+
+
+def reduce_partition(
+    program: Program, parts: Iterable[Any], ctx: Context, *, scratch: Path | None = None
+) -> Iterator[Row]:
     """Reduce one partition to result rows, in key order.
 
     Args:
         program: A program with a reduce.
         parts: The partition's bytes from every map task, in task order.
         ctx: The attempt's context.
+        scratch: A folder for a partition that exceeds memory; without one it is kept whole.
 
     Raises:
         TaskError: The program raised.
@@ -96,7 +152,7 @@ def reduce_partition(program: Program, parts: Iterable[bytes], ctx: Context) -> 
     if reduce is None:
         raise ValueError(f"program {program.name} has no reduce")
     with _blame("reduce", program, ctx):
-        for key, values in read_groups(parts):
+        for key, values in read_groups(parts, scratch=scratch):
             value = reduce(key, values, ctx)
             yield value if isinstance(value, Mapping) else {"key": key, "value": value}
 
@@ -118,8 +174,10 @@ def finish_rows(program: Program, rows: Iterator[Row], ctx: Context) -> Iterator
     return None if finished is rows else _finished(program, finished, ctx)
 
 
-def _finished(program: Program, rows: Iterable[Any] | None, ctx: Context) -> Iterator[Row]:
-    with _blame("finish", program, ctx):
+def _finished(
+    program: Program, rows: Iterable[Any] | None, ctx: Context, function: str = "finish"
+) -> Iterator[Row]:
+    with _blame(function, program, ctx):
         yield from map(_as_row, rows or ())
 
 
@@ -127,9 +185,9 @@ def _map_name(program: Program) -> str:
     return "map_batch" if program.map is None else "map"
 
 
-def _mapped(program: Program, items: Sequence[Any], ctx: Context) -> Iterator[Iterable[Any] | None]:
+def _mapped(program: Program, items: Iterable[Any], ctx: Context) -> Iterator[Iterable[Any] | None]:
     if program.map_batch is not None:
-        yield program.map_batch(items, ctx)
+        yield program.map_batch(list(items), ctx)
     elif program.map is not None:
         for ctx.position, item in enumerate(items):
             yield program.map(item, ctx)

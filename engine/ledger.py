@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Protocol
 
 from engine.attempt import Attempt, Outcome
+from engine.batch import Batch
 from engine.job import JobError, JobId, TaskId
 
 
@@ -42,7 +43,30 @@ class Verdict(StrEnum):
     """The attempt no longer holds its task: another took over, or the job has ended."""
 
 
-class Ledger(Protocol):
+class PlanLedger(Protocol):
+    """Batches on their way from a plan attempt to the map phase."""
+
+    async def extend(self, claim: Claim, first: int, batches: Sequence[Batch]) -> Verdict:
+        """Store the plan's batches number *first* and following.
+
+        Nobody sees them before the plan is committed; a later attempt writes over them.
+        """
+        ...
+
+
+class Roster(Protocol):
+    """Which workers are alive; ``Ledger.renew`` keeps a worker on it, for a few seconds."""
+
+    async def enter(self, worker: str) -> None:
+        """Count *worker* among those who are alive."""
+        ...
+
+    async def leave(self, worker: str) -> None:
+        """Count *worker* no longer, as when it is told to stop."""
+        ...
+
+
+class Ledger(PlanLedger, Roster, Protocol):
     """State of tasks, changed by the attempts that hold them.
 
     Promised: at most one attempt of a task is committed; ``version`` of the job rises by one with
@@ -56,8 +80,11 @@ class Ledger(Protocol):
         """Take a task for *worker* under a lease; None when the claim is out of date."""
         ...
 
-    async def renew(self, claims: Sequence[Claim]) -> Iterable[Claim]:
-        """Extend the leases of *claims* and return those that are lost and must stop."""
+    async def renew(self, claims: Sequence[Claim], *, worker: str) -> Iterable[Claim]:
+        """Extend the leases of *claims* and return those that are lost and must stop.
+
+        A worker calls it every second, also with no claims: it tells that *worker* is alive.
+        """
         ...
 
     async def commit(self, claim: Claim, outcome: Outcome) -> Verdict:
@@ -74,7 +101,7 @@ class Ledger(Protocol):
 
 
 class Sweeper(Protocol):
-    """Repair of what dead workers left behind."""
+    """Repair of what dead workers left behind, and removal of what nobody needs any more."""
 
     async def sweep(self) -> int:
         """Try again every task whose lease has run out, end every job that ran out of time.
@@ -88,5 +115,13 @@ class Sweeper(Protocol):
         ...
 
     async def cleaned(self, job: JobId) -> None:
-        """Note that an ended job's temporary data is gone."""
+        """Remove what the store itself keeps for an ended job's tasks, and tick the job off."""
+        ...
+
+    async def expired_jobs(self) -> Sequence[JobId]:
+        """Make jobs that are due unknown to everybody; return some whose data is still there."""
+        ...
+
+    async def erase(self, job: JobId) -> None:
+        """Remove all data of such a job, and tick it off; its blobs must be gone."""
         ...

@@ -8,9 +8,12 @@ decodes at the speed of C; anything else is canonical JSON.
 
 from __future__ import annotations
 
+import heapq
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from itertools import chain, pairwise
+from itertools import chain, groupby, pairwise
+from operator import itemgetter
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
@@ -23,6 +26,8 @@ from engine.jsonvalue import decode, encode, encode_key
 from engine.partition import partitions_of
 
 COMBINE_EVERY_PAIRS: Final = 250_000
+BUDGET_BYTES: Final = 128 * 1024 * 1024
+DECODED_PAIRS: Final = 65_536
 _SCALARS: Final = frozenset({int, str, float, bool, type(None)})
 
 
@@ -150,17 +155,52 @@ class Groups:
             raise OutputError(f"the value of key {shown[:80]}: {exc}") from exc
 
 
-def read_groups(parts: Iterable[bytes]) -> Iterator[tuple[Any, list[Any]]]:
+def read_groups(
+    parts: Iterable[Any], *, scratch: Path | None = None, budget_bytes: int = BUDGET_BYTES
+) -> Iterator[tuple[Any, list[Any]]]:
     """Group the pairs of one partition.
 
     Args:
-        parts: The partition's bytes from every map task, in task order; empty ones are skipped.
+        parts: The partition's bytes from every map task, in task order; each holds any number of
+            IPC streams.
+        scratch: A folder for sorted runs when the pairs exceed the budget; None keeps them all in
+            memory.
+        budget_bytes: How much to hold at a time.
 
     Yields:
         Each key once, in key order (strings by code point, integers by value, mixed keys by their
         JSON), with all its values in map task order and then in the order they were added.
     """
-    tables = [pa.ipc.open_stream(part).read_all() for part in parts if part]
+    parts = [part for part in parts if part]
+    if scratch is None or sum(map(len, parts)) <= budget_bytes:
+        yield from _grouped(list(_tables(parts)))
+        return
+    key_types = {_key_type(part) for part in parts}
+    key_type = key_types.pop() if len(key_types) == 1 else pa.binary()
+    runs: list[Path] = []
+    waiting: list[pa.Table] = []
+    for table in _tables(parts):
+        if waiting and sum(t.nbytes for t in waiting) + table.nbytes > budget_bytes:
+            runs.append(_write_run(waiting, key_type, scratch / f"run-{len(runs)}.arrow"))
+            waiting = []
+        waiting.append(table)
+    runs.append(_write_run(waiting, key_type, scratch / f"run-{len(runs)}.arrow"))
+    yield from _merged(runs)
+
+
+def _key_type(part: Any) -> pa.DataType:
+    return pa.ipc.open_stream(part).schema.field("key").type
+
+
+def _tables(parts: Iterable[Any]) -> Iterator[pa.Table]:
+    for part in parts:
+        stream = pa.BufferReader(part)
+        while stream.tell() < stream.size():
+            yield pa.ipc.open_stream(stream).read_all()
+
+
+def _grouped(tables: list[pa.Table]) -> Iterator[tuple[Any, list[Any]]]:
+    """Group pairs that fit in memory, decoding them some at a time."""
     if not tables:
         return
     keys = _joined([table.column("key") for table in tables]).dictionary_encode()
@@ -169,13 +209,47 @@ def read_groups(parts: Iterable[bytes]) -> Iterator[tuple[Any, list[Any]]]:
     ranks = np.empty(len(in_key_order), dtype=np.int64)
     ranks[in_key_order.to_numpy()] = np.arange(len(in_key_order))
     rank_of_pair = ranks[keys.indices.to_numpy()]
-    order = pa.array(np.argsort(rank_of_pair, kind="stable"))
-    values = _decoded(_joined([table.column("value") for table in tables]).take(order))
-    ends = np.cumsum(np.bincount(rank_of_pair)).tolist()
-    start = 0
-    for key, end in zip(_decoded(distinct.take(in_key_order)), ends, strict=True):
-        yield key, values[start:end]
-        start = end
+    values = _joined([table.column("value") for table in tables])
+    values = values.take(pa.array(np.argsort(rank_of_pair, kind="stable")))
+    ends = np.cumsum(np.bincount(rank_of_pair))
+    first = start = 0
+    while first < len(ends):
+        last = max(first + 1, int(np.searchsorted(ends, start + DECODED_PAIRS, side="right")))
+        decoded = _decoded(values.slice(start, int(ends[last - 1]) - start))
+        offset = start
+        for key, end in zip(
+            _decoded(distinct.take(in_key_order.slice(first, last - first))),
+            ends[first:last].tolist(),
+            strict=True,
+        ):
+            yield key, decoded[start - offset : end - offset]
+            start = end
+        first = last
+
+
+def _write_run(tables: list[pa.Table], key_type: pa.DataType, path: Path) -> Path:
+    """Write pairs sorted by their keys, in blocks that can be read one by one."""
+    columns = [table.column("key") for table in tables]
+    keys = _joined([c if c.type == key_type else _as_json(c) for c in columns])
+    values = _joined([table.column("value") for table in tables])
+    order = pc.call_function("sort_indices", [keys])
+    table = pa.table({"key": keys.take(order), "value": values.take(order)})
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
+        writer.write_table(table, max_chunksize=DECODED_PAIRS)
+    return path
+
+
+def _merged(runs: Sequence[Path]) -> Iterator[tuple[Any, list[Any]]]:
+    """Merge sorted runs; equal keys come in the order of the runs."""
+    pairs = heapq.merge(*map(_pairs_of_run, runs), key=itemgetter(0))
+    for key, group in groupby(pairs, key=itemgetter(0)):
+        yield decode(key) if type(key) is bytes else key, [value for _, value in group]
+
+
+def _pairs_of_run(path: Path) -> Iterator[tuple[bytes, Any]]:
+    with pa.OSFile(str(path), "rb") as source, pa.ipc.open_stream(source) as blocks:
+        for block in blocks:
+            yield from zip(block.column(0).to_pylist(), _decoded(block.column(1)), strict=True)
 
 
 def _kept(key: Any) -> Any:

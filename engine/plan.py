@@ -8,14 +8,26 @@ from typing import Any, Final
 
 from engine.batch import Batch
 from engine.errors import InputError, Issue
+from engine.source.basket import Basket, Shares
 from engine.source.cut import cut_files
-from engine.source.roots import SourceRoots
-from engine.spec import BatchingSpec, JobSpec
+from engine.source.listing import list_sources
+from engine.source.objects import object_batches
+from engine.source.sources import Sources
+from engine.source.store import SourceFile
+from engine.spec import BatchingSpec, FilesMode, JobSpec
 
 BYTES_PER_REDUCER: Final = 16 * 1024 * 1024
+SQL_BYTES_PER_REDUCER: Final = 256 * 1024 * 1024
+BYTES_PER_ENTRY: Final = 256  # of a listing, about
 MAX_DEFAULT_REDUCERS: Final = 64
 INLINE_ITEMS_PER_BATCH: Final = 1_000
 MAX_BATCHES: Final = 100_000
+MIN_TARGET_BYTES: Final = 1024 * 1024
+MAX_TARGET_BYTES: Final = 32 * 1024 * 1024
+MAX_LARGE_BYTES: Final = 512 * 1024 * 1024
+BATCHES_PER_JOB: Final = 8
+BATCHES_FOR_PARTIALS: Final = 16
+PARTIALS_FROM_BYTES: Final = 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,29 +47,68 @@ class Plan:
     size_bytes: int
 
 
-def plan_files(spec: JobSpec, roots: SourceRoots, *, is_map_only: bool) -> Plan:
+def plan_files(
+    spec: JobSpec,
+    sources: Sources,
+    *,
+    is_map_only: bool,
+    workers: int = 1,
+    wants_large: bool = False,
+    resolved: str | None = None,
+) -> Plan:
     """List the source's files and cut them into batches.
 
-    The plan depends on the source and the spec alone, never on how many workers there are, so that
-    the same job gives the same files wherever it runs.
+    The plan depends on the source and the spec alone, so that the same job gives the same files
+    wherever it runs; for large batches also on the number of workers.
+
+    Args:
+        spec: The job; its items are not inline.
+        sources: What may be read.
+        is_map_only: Whether there is nothing to reduce.
+        workers: Map tasks that run at once; counts for large batches alone.
+        wants_large: Whether few large batches are better than many small ones, as they are for
+            SQL: see ``large_batches``.
+        resolved: As in ``list_sources``.
 
     Raises:
         SourceError: A URI leads nowhere or where it must not.
-        RecordError: A record is larger than the limit.
+        RecordError: A record is larger than the limit, or a file is not of its format.
         InputError: There would be more than 100,000 batches.
     """
-    files_spec = spec.source.files
-    if files_spec is None:
-        raise ValueError("the source has no files")
-    files = roots.list_files(files_spec.uris)
-    batches = _limited(cut_files(files, files_spec, spec.batching, roots), spec.batching)
-    size_bytes = sum(file.size_bytes for file in files)
+    tally = _Tally()
+    batches = _limited(
+        _batches(spec, sources, tally, workers if wants_large else None, resolved), spec.batching
+    )
+    is_listing = _is_listing(spec)
+    items = sum(batch.known_items for batch in batches) if is_listing else None
+    size_bytes = 0 if is_listing else tally.size_bytes
+    weight_bytes = BYTES_PER_ENTRY * items if items is not None else size_bytes
     return Plan(
         batches=batches,
-        reducers=0 if is_map_only else spec.reducers or default_reducers(size_bytes),
-        items=None,
+        reducers=0 if is_map_only else spec.reducers or default_reducers(weight_bytes),
+        items=items,
         size_bytes=size_bytes,
     )
+
+
+def plan_batches(
+    spec: JobSpec,
+    sources: Sources,
+    *,
+    workers: int = 1,
+    wants_large: bool = False,
+    resolved: str | None = None,
+) -> Iterator[Batch]:
+    """Yield the batches of ``plan_files``, without limit, each as soon as it is full.
+
+    Where the size of a batch follows from that of the source, all files are listed before the
+    first batch; with ``maxItems`` or ``maxBytes``, and for a listing, none ahead of need.
+
+    Raises:
+        SourceError: As ``plan_files``.
+        RecordError: As ``plan_files``.
+    """
+    return _batches(spec, sources, _Tally(), workers if wants_large else None, resolved)
 
 
 def plan_inline(spec: JobSpec, *, is_map_only: bool) -> Plan:
@@ -76,24 +127,109 @@ def plan_inline(spec: JobSpec, *, is_map_only: bool) -> Plan:
     )
 
 
+def target_batch_bytes(total_bytes: int, *, batches: int = BATCHES_PER_JOB) -> int:
+    """Return the size of a batch where the caller leaves it open.
+
+    An eighth of the source, so that some workers have something to do even for a small one, yet
+    no more tasks than that, since each shuffles the keys that it shares with others anew. Between
+    1 MiB, below which a task costs more than its work, and 32 MiB, which fit in memory.
+    """
+    return max(MIN_TARGET_BYTES, min(MAX_TARGET_BYTES, -(-total_bytes // batches)))
+
+
+def large_batches(total_bytes: int, *, workers: int, at_least: int = 1) -> int:
+    """Return the number of equal batches for work that is faster the more it has at once.
+
+    The smallest multiple of the workers that gives at least *at_least* batches, none of more than
+    512 MiB; fewer if they would have less than 1 MiB.
+    """
+    wanted = max(at_least, -(-total_bytes // MAX_LARGE_BYTES), 1)
+    rounds = -(-wanted // workers)
+    return max(1, min(rounds * workers, total_bytes // MIN_TARGET_BYTES))
+
+
 def default_reducers(size_bytes: int) -> int:
     """Return one reducer for about every 16 MiB of source, 64 at most."""
     return max(1, min(MAX_DEFAULT_REDUCERS, round(size_bytes / BYTES_PER_REDUCER)))
+
+
+def check_number(batches: int, batching: BatchingSpec) -> None:
+    """Refuse more batches than a job may have.
+
+    Raises:
+        InputError: There are more than 100,000.
+    """
+    if batches > MAX_BATCHES:
+        name = "maxBytes" if batching.max_items is None else "maxItems"
+        message = f"gives more than {MAX_BATCHES} batches, the limit; raise maxItems or maxBytes"
+        raise InputError(Issue(("input", "batching", name), message))
+
+
+def sql_reducers(size_bytes: int, *, workers: int) -> int:
+    """Return the number of reduce tasks of a job in SQL.
+
+    As many for each worker as leave a task no more than 256 MiB of source, 64 at most in all.
+    """
+    rounds = max(1, -(-size_bytes // (SQL_BYTES_PER_REDUCER * workers)))
+    return max(1, min(MAX_DEFAULT_REDUCERS, workers * rounds))
+
+
+class _Tally:
+    """Counts the bytes of the files that pass."""
+
+    def __init__(self) -> None:
+        self.size_bytes = 0
+
+    def counted(self, files: Iterable[SourceFile]) -> Iterator[SourceFile]:
+        for file in files:
+            self.size_bytes += file.size_bytes
+            yield file
+
+
+def _batches(
+    spec: JobSpec, sources: Sources, tally: _Tally, workers: int | None, resolved: str | None
+) -> Iterator[Batch]:
+    """Yield the batches; large ones for that many *workers*, unless that is None."""
+    if spec.source.inline is not None:
+        raise ValueError("the source has no files")
+    files: Iterable[SourceFile] = tally.counted(list_sources(spec, sources, resolved=resolved))
+    if _is_listing(spec):
+        return object_batches(files, spec.batching, sources)
+    batching = spec.batching
+    if batching.max_bytes is None and batching.max_items is None:
+        files = list(files)
+    return cut_files(files, spec.source.layout, _basket(spec, tally, workers), sources)
+
+
+def _basket(spec: JobSpec, tally: _Tally, workers: int | None) -> Basket:
+    batching, total_bytes = spec.batching, tally.size_bytes
+    if batching.max_bytes is not None or batching.max_items is not None:
+        most_bytes = MAX_TARGET_BYTES if workers is None else MAX_LARGE_BYTES
+        return Basket(
+            max_bytes=batching.max_bytes or most_bytes,
+            max_items=batching.max_items,
+        )
+    is_followed = spec.partial_every_ms > 0 and total_bytes > PARTIALS_FROM_BYTES
+    if workers is None or not total_bytes:
+        batches = BATCHES_FOR_PARTIALS if is_followed else BATCHES_PER_JOB
+        return Basket(max_bytes=target_batch_bytes(total_bytes, batches=batches))
+    at_least = BATCHES_FOR_PARTIALS if is_followed else 1
+    return Shares(
+        total_bytes=total_bytes,
+        batches=large_batches(total_bytes, workers=workers, at_least=at_least),
+    )
+
+
+def _is_listing(spec: JobSpec) -> bool:
+    return spec.source.files is not None and spec.source.files.mode is FilesMode.OBJECTS
 
 
 def _limited(batches: Iterable[Batch], batching: BatchingSpec) -> tuple[Batch, ...]:
     """Collect *batches*, and stop cutting at the first that is one too many."""
     kept: list[Batch] = []
     for batch in batches:
-        if len(kept) == MAX_BATCHES:
-            name = "maxBytes" if batching.max_items is None else "maxItems"
-            raise InputError(
-                Issue(
-                    ("input", "batching", name),
-                    f"gives more than {MAX_BATCHES} batches, the limit; raise maxItems or maxBytes",
-                )
-            )
         kept.append(batch)
+        check_number(len(kept), batching)
     return tuple(kept)
 
 

@@ -30,60 +30,23 @@ _NO_PARAMS: Final = {"type": "object", "properties": {}, "additionalProperties":
 
 
 @dataclass(frozen=True, kw_only=True)
-class Program:
-    """A map-reduce in Python.
+class Registered:
+    """What every kind of program has.
 
     Attributes:
         name: What callers submit; lower-case letters, digits, ``_``, ``.`` and ``-``.
-        map: ``map(item, ctx)`` yields ``(key, value)`` pairs; rows when there is no ``reduce``.
-            May be ``async def`` for work that waits on others.
-        map_batch: Instead of ``map``: ``map_batch(items, ctx)`` gets a whole batch as a list; it
-            may return a mapping from keys to values, such as a ``Counter``, instead of pairs.
-        combine: ``combine(key, values, ctx)`` returns one value for several of a map task. May run
-            any number of times, so it must not matter in which groups values are combined.
-        reduce: ``reduce(key, values, ctx)`` returns the key's value; a mapping becomes the row's
-            columns, anything else the row ``{"key": …, "value": …}``. Rows are in key order within
-            each result file.
-        finish: ``finish(rows, ctx)`` sees every row once and yields the final rows: for ordering
-            and limiting. Returning *rows* itself leaves them as they are, at no cost.
         params: The pydantic model of the job's parameters.
         description: A sentence for people.
-
-    Keys and values are JSON values. Equal keys are those with the same canonical JSON.
     """
 
     name: str
-    map: Callable[..., Any] | None = None
-    map_batch: Callable[..., Any] | None = None
-    combine: Callable[..., Any] | None = None
-    reduce: Callable[..., Any] | None = None
-    finish: Callable[..., Any] | None = None
     params: type[BaseModel] | None = None
     description: str | None = None
 
     def __post_init__(self) -> None:
         if not NAME_PATTERN.fullmatch(self.name):
             raise ValueError(f"program name {self.name!r} does not match {NAME_PATTERN.pattern}")
-        if (self.map is None) == (self.map_batch is None):
-            raise ValueError(f"program {self.name}: give exactly one of map and map_batch")
-        if self.combine is not None and self.reduce is None:
-            raise ValueError(f"program {self.name}: combine needs a reduce")
-        for function, arguments in _SIGNATURES.items():
-            _check_takes(getattr(self, function), arguments, f"program {self.name}: {function}")
-        for function in ("combine", "reduce", "finish"):
-            if _is_async(getattr(self, function)):
-                raise ValueError(f"program {self.name}: only a map may be async, not {function}")
         _ = self.params_schema, self._known_params
-
-    @property
-    def is_map_only(self) -> bool:
-        """Whether map's output is the result."""
-        return self.reduce is None
-
-    @property
-    def is_async(self) -> bool:
-        """Whether the map waits on others, so that many batches share one process."""
-        return _is_async(self.map or self.map_batch)
 
     @cached_property
     def params_schema(self) -> dict[str, Any]:
@@ -133,6 +96,60 @@ class Program:
             known = self._known_params
             for name in params.keys() - set(known) - self.params.model_fields.keys():
                 yield name, f"no such parameter; {self.name} takes {', '.join(known)}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Program(Registered):
+    """A map-reduce in Python.
+
+    Attributes:
+        map: ``map(item, ctx)`` yields ``(key, value)`` pairs; rows when there is no ``reduce``.
+            May be ``async def`` for work that waits on others.
+        map_batch: Instead of ``map``: ``map_batch(items, ctx)`` gets a whole batch as a list; it
+            may return a mapping from keys to values, such as a ``Counter``, instead of pairs.
+        combine: ``combine(key, values, ctx)`` returns one value for several of a map task. May run
+            any number of times, so it must not matter in which groups values are combined.
+        reduce: ``reduce(key, values, ctx)`` returns the key's value; a mapping becomes the row's
+            columns, anything else the row ``{"key": …, "value": …}``. Rows are in key order within
+            each result file.
+        finish: ``finish(rows, ctx)`` sees every row once and yields the final rows: for ordering
+            and limiting. Returning *rows* itself leaves them as they are, at no cost.
+        columnar: ``map_batch`` gets a ``pyarrow.Table`` instead of a list; it may return one: rows
+            when there is no ``reduce``, else columns ``key`` and ``value``.
+
+    Keys and values are JSON values. Equal keys are those with the same canonical JSON.
+    """
+
+    map: Callable[..., Any] | None = None
+    map_batch: Callable[..., Any] | None = None
+    combine: Callable[..., Any] | None = None
+    reduce: Callable[..., Any] | None = None
+    finish: Callable[..., Any] | None = None
+    columnar: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if (self.map is None) == (self.map_batch is None):
+            raise ValueError(f"program {self.name}: give exactly one of map and map_batch")
+        if self.columnar and (self.map_batch is None or _is_async(self.map_batch)):
+            raise ValueError(f"program {self.name}: columnar needs a map_batch that is not async")
+        if self.combine is not None and self.reduce is None:
+            raise ValueError(f"program {self.name}: combine needs a reduce")
+        for function, arguments in _SIGNATURES.items():
+            _check_takes(getattr(self, function), arguments, f"program {self.name}: {function}")
+        for function in ("combine", "reduce", "finish"):
+            if _is_async(getattr(self, function)):
+                raise ValueError(f"program {self.name}: only a map may be async, not {function}")
+
+    @property
+    def is_map_only(self) -> bool:
+        """Whether map's output is the result."""
+        return self.reduce is None
+
+    @property
+    def is_async(self) -> bool:
+        """Whether the map waits on others, so that many batches share one process."""
+        return _is_async(self.map or self.map_batch)
 
 
 def _is_async(function: Callable[..., Any] | None) -> bool:

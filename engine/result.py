@@ -13,11 +13,14 @@ from typing import Any, Final
 
 from engine.attempt import Piece
 from engine.blobs import BlobStore
-from engine.errors import InputError, Issue, UnavailableError
+from engine.errors import InputError, Issue
 from engine.jsonvalue import decode, encode
-from engine.rows import Columns, decode_lines, merge_columns
+from engine.output.read import read_rows
+from engine.output.suffix import format_of
+from engine.rows import Columns, merge_columns
+from engine.spec import DataFormat
 
-READ_AHEAD_BYTES: Final = 256 * 1024
+PAGE_BYTES: Final = 4 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +32,14 @@ class Manifest:
         files: The result's files, in the order of their rows.
         exact: False when items are missing from it.
         facts: The job's spec, counts and counters, for people and other programs.
+        format: Of the files.
     """
 
     job: str
     files: tuple[Piece, ...]
     exact: bool
     facts: dict[str, Any]
+    format: DataFormat = DataFormat.JSONL
 
     @property
     def rows(self) -> int:
@@ -59,6 +64,7 @@ class Manifest:
                 "rows": self.rows,
                 "bytes": self.size_bytes,
                 "exact": self.exact,
+                "format": self.format,
                 "columns": [{"name": name, "type": kind} for name, kind in self.columns],
                 "files": [
                     {
@@ -76,13 +82,14 @@ class Manifest:
 
     @classmethod
     def from_bytes(cls, data: bytes) -> Manifest:
-        """Read what ``to_bytes`` wrote."""
+        """Read what ``to_bytes`` wrote, in this version or an older one."""
         stored = decode(data)
         for derived in ("rows", "bytes", "columns"):
             del stored[derived]
         return cls(
             job=stored.pop("job"),
             exact=stored.pop("exact"),
+            format=DataFormat(stored.pop("format", DataFormat.JSONL)),
             files=tuple(
                 Piece(
                     name=file["name"],
@@ -99,7 +106,10 @@ class Manifest:
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """The place after a row: a file and a byte offset in it. A page costs the same anywhere."""
+    """The place after a row: a file, and a place in it as its format counts.
+
+    A page costs the same anywhere.
+    """
 
     file: int
     offset: int
@@ -135,7 +145,12 @@ class RowPage:
 
 
 def read_page(
-    blobs: BlobStore, manifest: Manifest, *, first: int, after: Cursor = START
+    blobs: BlobStore,
+    manifest: Manifest,
+    *,
+    first: int,
+    after: Cursor = START,
+    limit_bytes: int = PAGE_BYTES,
 ) -> RowPage:
     """Read rows of a result, in the order of its files.
 
@@ -144,13 +159,17 @@ def read_page(
         manifest: The job's manifest.
         first: How many rows at most.
         after: Where to begin.
+        limit_bytes: How long all rows may be as JSON; the first one may be longer.
 
     Raises:
         InputError: *after* is no place between two rows.
+        NotFoundError: The result has been erased.
     """
     rows: list[tuple[Cursor, Any]] = []
+    size_bytes = 0
     for cursor, line in _lines_from(blobs, manifest, after):
-        if len(rows) == first:
+        size_bytes += len(line)
+        if len(rows) == first or (rows and size_bytes > limit_bytes):
             return RowPage(rows=tuple(rows), has_next=True)
         rows.append((cursor, decode(line)))
     return RowPage(rows=tuple(rows), has_next=False)
@@ -159,35 +178,33 @@ def read_page(
 def read_all(blobs: BlobStore, manifest: Manifest) -> Iterator[Any]:
     """Yield every row of a result."""
     for file in manifest.files:
-        yield from map(decode, _lines_of(blobs, file, 0))
+        for _, line in read_rows(blobs, file):
+            yield decode(line)
+
+
+def inline_rows(blobs: BlobStore, manifest: Manifest, *, limit_bytes: int) -> str | None:
+    """Return all rows as one JSON array; None when that is longer than *limit_bytes*."""
+    least_bytes = 2 * manifest.rows
+    if least_bytes > limit_bytes:
+        return None
+    is_text = all(format_of(file.name) is DataFormat.JSONL for file in manifest.files)
+    # A line feed becomes a comma, and brackets are about as long as the last one.
+    if is_text and manifest.size_bytes > limit_bytes:
+        return None
+    lines: list[bytes] = []
+    size_bytes = 0
+    for _, line in _lines_from(blobs, manifest, START):
+        size_bytes += len(line) + 1
+        if size_bytes > limit_bytes:
+            return None
+        lines.append(line)
+    return (b"[" + b",".join(lines) + b"]").decode()
 
 
 def _lines_from(
     blobs: BlobStore, manifest: Manifest, after: Cursor
 ) -> Iterator[tuple[Cursor, bytes]]:
     for index in range(after.file, len(manifest.files)):
-        offset = after.offset if index == after.file else 0
-        for line in _lines_of(blobs, manifest.files[index], offset):
-            offset += len(line) + 1
+        start = after.offset if index == after.file else 0
+        for offset, line in read_rows(blobs, manifest.files[index], start=start):
             yield Cursor(index, offset), line
-
-
-def _lines_of(blobs: BlobStore, file: Piece, offset: int) -> Iterator[bytes]:
-    """Yield the lines of one file from *offset*, reading ahead a block at a time.
-
-    Raises:
-        InputError: No line begins there.
-        UnavailableError: The file is shorter than the manifest says.
-    """
-    if offset and blobs.read(file.name, start=offset - 1, end=offset) != b"\n":
-        raise InputError(Issue(("after",), "is not a cursor of these rows"))
-    rest = b""
-    while offset < file.size_bytes:
-        block = blobs.read(file.name, start=offset, end=offset + READ_AHEAD_BYTES)
-        if not block:
-            raise UnavailableError(
-                f"blob {file.name}: ends at byte {offset}, not {file.size_bytes}"
-            )
-        offset += len(block)
-        whole, newline, rest = (rest + block).rpartition(b"\n")
-        yield from decode_lines(whole + newline)

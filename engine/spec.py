@@ -6,6 +6,7 @@ the path in the caller's input.
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import Annotated, Any, Final
 
@@ -29,15 +30,28 @@ MAX_INLINE_ITEMS: Final = 100_000
 MAX_URIS: Final = 10_000
 MAX_TAGS: Final = 50
 MAX_NAME_LENGTH: Final = 200
+MAX_URI_LENGTH: Final = 4_096
+MAX_SQL_LENGTH: Final = 65_536
+_POINTER: Final = re.compile(r"(/([^~/]|~[01])*)*")
 
 
 class DataFormat(StrEnum):
-    """How files are cut into records."""
+    """How files are cut into records, and how results are written."""
 
     AUTO = "AUTO"
     TEXT = "TEXT"
     CSV = "CSV"
+    JSON = "JSON"
     JSONL = "JSONL"
+    PARQUET = "PARQUET"
+
+
+class FilesMode(StrEnum):
+    """What an item is: a record of a file, a listed file, or a record of a file in a manifest."""
+
+    RECORDS = "RECORDS"
+    OBJECTS = "OBJECTS"
+    MANIFEST = "MANIFEST"
 
 
 class _Part(BaseModel):
@@ -75,12 +89,32 @@ class CsvSpec(_Part):
         return value
 
 
-class FilesSpec(_Part):
-    """Files below the source roots."""
+class LayoutSpec(_Part):
+    """How the records of a file are laid out."""
 
-    uris: tuple[str, ...] = Field(min_length=1, max_length=MAX_URIS)
     format: DataFormat = DataFormat.AUTO
     csv: CsvSpec = CsvSpec()
+    items_pointer: str | None = Field(default=None, max_length=1_000)
+
+    @field_validator("items_pointer")
+    @classmethod
+    def _pointer_is_one(cls, value: str | None) -> str | None:
+        if value and not _POINTER.fullmatch(value):
+            raise ValueError("must be a JSON Pointer such as /data/items")
+        return value
+
+
+class FilesSpec(LayoutSpec):
+    """Files and objects, by their URIs."""
+
+    uris: tuple[str, ...] = Field(min_length=1, max_length=MAX_URIS)
+    mode: FilesMode = FilesMode.RECORDS
+
+
+class UploadSpec(LayoutSpec):
+    """A file that was sent through ``createUpload``."""
+
+    id: str = Field(min_length=1, max_length=MAX_NAME_LENGTH)
 
 
 def _one_problem_an_item(item: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
@@ -97,12 +131,22 @@ class SourceSpec(_Part):
 
     inline: tuple[_Item, ...] | None = Field(default=None, max_length=MAX_INLINE_ITEMS)
     files: FilesSpec | None = None
+    upload: UploadSpec | None = None
+    job: str | None = Field(default=None, min_length=1, max_length=MAX_NAME_LENGTH)
 
     @model_validator(mode="after")
     def _exactly_one(self) -> SourceSpec:
-        if (self.inline is None) == (self.files is None):
-            raise ValueError("give exactly one of inline and files")
+        given = [
+            part for part in (self.inline, self.files, self.upload, self.job) if part is not None
+        ]
+        if len(given) != 1:
+            raise ValueError("give exactly one of inline, files, upload and job")
         return self
+
+    @property
+    def layout(self) -> LayoutSpec:
+        """How the source's records are laid out."""
+        return self.files or self.upload or LayoutSpec()
 
 
 class BatchingSpec(_Part):
@@ -120,20 +164,46 @@ class FailurePolicy(_Part):
     task_timeout_seconds: float | None = Field(default=None, gt=0, le=7 * 86_400)
 
 
+class OutputSpec(_Part):
+    """How the result is written, and where; left out, to storage that the service owns."""
+
+    format: DataFormat = DataFormat.JSONL
+    uri: str | None = Field(default=None, min_length=1, max_length=MAX_URI_LENGTH)
+
+    @field_validator("format")
+    @classmethod
+    def _format_can_be_written(cls, value: DataFormat) -> DataFormat:
+        if value is DataFormat.AUTO:
+            return DataFormat.JSONL
+        if value not in (DataFormat.JSONL, DataFormat.CSV, DataFormat.PARQUET):
+            raise ValueError("must be JSONL, CSV or PARQUET")
+        return value
+
+
 class JobSpec(_Part):
     """A submitted job. The GraphQL input and the REST body are both read by ``parse_spec``."""
 
-    program: str = Field(min_length=1, max_length=MAX_NAME_LENGTH)
+    program: str | None = Field(default=None, min_length=1, max_length=MAX_NAME_LENGTH)
+    sql: str | None = Field(default=None, min_length=1, max_length=MAX_SQL_LENGTH)
     params: dict[str, Any] = {}
     source: SourceSpec
     batching: BatchingSpec = BatchingSpec()
     max_concurrency: int | None = Field(default=None, ge=1, le=10_000)
     reducers: int | None = Field(default=None, ge=1, le=1_000)
     failure_policy: FailurePolicy = FailurePolicy()
+    output: OutputSpec = OutputSpec()
+    partial_every_ms: int = Field(default=0, ge=0, le=86_400_000)
+    retention_seconds: int | None = Field(default=None, ge=1, le=10 * 365 * 86_400)
     name: str | None = Field(default=None, max_length=MAX_NAME_LENGTH)
     tags: tuple[str, ...] = Field(default=(), max_length=MAX_TAGS)
     idempotency_key: str | None = Field(default=None, min_length=1, max_length=MAX_NAME_LENGTH)
     timeout_seconds: float | None = Field(default=None, gt=0, le=30 * 86_400)
+
+    @model_validator(mode="after")
+    def _is_program_or_sql(self) -> JobSpec:
+        if (self.program is None) == (self.sql is None):
+            raise ValueError("give exactly one of program and sql")
+        return self
 
     @field_validator("tags")
     @classmethod

@@ -1,4 +1,4 @@
-"""The steps of a job, each from stored input to stored output: plan, map, reduce, finish.
+"""The steps of a job, each from stored input to stored output: plan, map, reduce, finish, partial.
 
 One implementation for every runtime: an arq worker's task process, a Lambda and a Spark executor
 are thin shells around ``Steps``. A step writes under names that only its attempt uses; what it
@@ -7,37 +7,33 @@ returns becomes real when the ledger commits it.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Iterable, Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from hashlib import sha256
-from typing import Any
+from pathlib import Path
 
-from engine.attempt import Attempt, Outcome, Piece, ResultSummary
+from engine.attempt import Attempt, Outcome, ResultSummary
 from engine.batch import Batch
 from engine.blobs import BlobStore
 from engine.catalog import Catalog
 from engine.context import Context
 from engine.errors import OutputError, TaskError
 from engine.job import TaskKind
-from engine.kernel import (
-    Row,
-    finish_rows,
-    map_batch,
-    map_batch_async,
-    map_rows,
-    map_rows_async,
-    reduce_partition,
-)
-from engine.pairs import Groups
-from engine.plan import plan_files
+from engine.output.destination import Destinations
+from engine.plan import BYTES_PER_ENTRY, check_number, plan_batches
 from engine.program import Program
-from engine.result import Manifest, read_all
-from engine.rows import as_json_array, encode_rows
+from engine.python_work import PythonWork
+from engine.result import Manifest, inline_rows
 from engine.source.read import BatchReader
-from engine.source.roots import SourceRoots
+from engine.source.sources import Sources
 from engine.spec import JobSpec
+from engine.task import EmitBatches, Mapped, Task
+from engine.work import Work
+
+BATCHES_AT_ONCE = 500
+
+SqlWorks = Callable[[Task, Context], Work]
 
 
 @dataclass(frozen=True)
@@ -47,31 +43,48 @@ class Steps:
     Attributes:
         catalog: The programs.
         blobs: Where pieces and results rest.
-        roots: The folders that jobs may read.
+        sources: Where jobs may read.
+        destinations: Where jobs may have results written.
+        scratch: A folder for temporary data of this process alone.
         inline_result_bytes: Largest result that is shown whole in the job's status.
+        sql: Makes the work of a job in SQL; None where this process runs no SQL.
     """
 
     catalog: Catalog
     blobs: BlobStore
-    roots: SourceRoots
+    sources: Sources
+    destinations: Destinations
+    scratch: Path
     inline_result_bytes: int
+    sql: SqlWorks | None = None
 
-    def run(self, attempt: Attempt) -> Outcome:
+    def run(self, attempt: Attempt, emit: EmitBatches | None = None) -> Outcome:
         """Run one attempt to its end.
+
+        Args:
+            attempt: What to do.
+            emit: Takes the batches that a plan task finds, some at a time.
 
         Raises:
             TaskError: The program or the data is at fault.
             SourceError: The source cannot be read.
         """
-        task = _Task(self, attempt)
-        steps = {
-            TaskKind.PLAN: self._plan,
-            TaskKind.MAP: self._map,
-            TaskKind.REDUCE: self._reduce,
-            TaskKind.FINISH: self._finish,
-        }
-        with task.keeping_log():
-            return task.reported(steps[attempt.kind](task))
+        with self._task(attempt) as (task, context):
+            work = self._work(task, context)
+            match attempt.kind:
+                case TaskKind.PLAN:
+                    outcome = _plan(task, work, emit or _refuse)
+                case TaskKind.MAP:
+                    outcome = _mapped(task, work.map(task))
+                case TaskKind.REDUCE:
+                    outcome = Outcome(piece=work.reduce(task))
+                case TaskKind.FINISH:
+                    outcome = self._finish(task, work)
+                case TaskKind.PARTIAL:
+                    outcome = Outcome(
+                        partial=work.partial(task, limit_bytes=self.inline_result_bytes)
+                    )
+            return _reported(outcome, context)
 
     async def run_async(self, attempt: Attempt) -> Outcome:
         """Run a map attempt whose program is ``async def``.
@@ -80,127 +93,110 @@ class Steps:
             TaskError: The program or the data is at fault.
             SourceError: The source cannot be read.
         """
-        task = _Task(self, attempt)
-        with task.keeping_log():
-            return task.reported(await self._map_async(task))
+        with self._task(attempt) as (task, context):
+            mapped = await self._python_work(task, context).map_async(task)
+            return _reported(_mapped(task, mapped), context)
 
-    def _plan(self, task: _Task) -> Outcome:
-        plan = plan_files(task.spec, self.roots, is_map_only=task.program.is_map_only)
-        return Outcome(plan=plan.batches, reducers=plan.reducers)
-
-    def _map(self, task: _Task) -> Outcome:
-        items = task.read_items()
-        if task.program.is_map_only:
-            return task.mapped(items, task.write_rows(map_rows(task.program, items, task.ctx)))
-        return task.mapped(items, task.write_pairs(map_batch(task.program, items, task.ctx)))
-
-    async def _map_async(self, task: _Task) -> Outcome:
-        items = await asyncio.to_thread(task.read_items)
-        if task.program.is_map_only:
-            rows = [row async for row in map_rows_async(task.program, items, task.ctx)]
-            piece = await asyncio.to_thread(task.write_rows, rows)
-        else:
-            groups = await map_batch_async(task.program, items, task.ctx)
-            piece = await asyncio.to_thread(task.write_pairs, groups)
-        return task.mapped(items, piece)
-
-    def _reduce(self, task: _Task) -> Outcome:
-        rows = reduce_partition(task.program, task.read_partition(), task.ctx)
-        return Outcome(piece=task.write_rows(rows))
-
-    def _finish(self, task: _Task) -> Outcome:
+    def _finish(self, task: Task, work: Work) -> Outcome:
         attempt = task.attempt
-        facts = {"spec": attempt.spec, **attempt.job_summary}
-        manifest = Manifest(job=attempt.job, files=attempt.inputs, exact=True, facts=facts)
-        rows = finish_rows(task.program, read_all(self.blobs, manifest), task.ctx)
-        if rows is not None:
-            manifest = Manifest(
-                job=attempt.job, files=(task.write_rows(rows),), exact=True, facts=facts
-            )
+        manifest = Manifest(
+            job=attempt.job,
+            files=work.finish(task),
+            exact=True,
+            facts={"spec": attempt.spec, **attempt.job_summary},
+            format=task.spec.output.format,
+        )
+        if task.spec.output.uri is not None:
+            self.destinations.deliver(task.spec.output.uri, manifest, self.blobs)
         name = attempt.blob_name("result", "manifest.json")
         self.blobs.put(name, manifest.to_bytes())
         summary = ResultSummary(
             rows=manifest.rows,
             size_bytes=manifest.size_bytes,
-            inline=self._inline(manifest),
+            inline=inline_rows(self.blobs, manifest, limit_bytes=self.inline_result_bytes),
             manifest=name,
         )
         return Outcome(result=summary)
 
-    def _inline(self, manifest: Manifest) -> str | None:
-        if manifest.size_bytes > self.inline_result_bytes:
-            return None
-        return as_json_array(self.blobs.read(file.name) for file in manifest.files)
+    def _work(self, task: Task, context: Context) -> Work:
+        if task.attempt.sql is None:
+            return self._python_work(task, context)
+        if self.sql is None:
+            raise TaskError("this process runs no SQL")
+        return self.sql(task, context)
 
+    def _python_work(self, task: Task, context: Context) -> PythonWork:
+        program = self.catalog.require(task.spec.program or "")
+        if not isinstance(program, Program):
+            raise TaskError(f"{program.name} is not a program in Python")
+        context.params = program.parse_params(task.spec.params, "input", "params")
+        reader = BatchReader(task.sources, task.spec.source.layout)
+        context.locate_by(lambda position: reader.place_of(task.batch, position))
+        return PythonWork(program, reader, context)
 
-class _Task:
-    """One attempt with everything looked up, and the ways it reads and writes."""
-
-    def __init__(self, steps: Steps, attempt: Attempt) -> None:
-        self.attempt = attempt
-        self.spec = JobSpec.model_validate(attempt.spec)
-        self.program: Program = steps.catalog.require(self.spec.program)
-        self._blobs = steps.blobs
-        self._reader = BatchReader(steps.roots, self.spec.source.files)
-        self.ctx = Context(
-            params=self.program.parse_params(self.spec.params, "input", "params"),
+    @contextmanager
+    def _task(self, attempt: Attempt) -> Iterator[tuple[Task, Context]]:
+        spec = JobSpec.model_validate(attempt.spec)
+        context = Context(
+            params=spec.params,
             job_id=attempt.job,
             task_id=attempt.task,
             attempt=attempt.number,
-            locate=lambda position: self._reader.place_of(self._batch, position),
         )
+        with (
+            tempfile.TemporaryDirectory(dir=self.scratch, prefix="attempt-") as scratch,
+            _keeping_log(attempt, spec, context),
+        ):
+            yield Task(attempt, spec, self.sources, self.blobs, Path(scratch)), context
 
-    @property
-    def _batch(self) -> Batch:
-        return self.attempt.batch or Batch()
 
-    def read_items(self) -> list[Any]:
-        return self._reader.read(self._batch)
+def _plan(task: Task, work: Work, emit: EmitBatches) -> Outcome:
+    batches = plan_batches(
+        task.spec,
+        task.sources,
+        resolved=task.attempt.resolved_source,
+        workers=task.attempt.workers,
+        wants_large=work.wants_large_batches,
+    )
+    count = size_bytes = 0
+    waiting: list[Batch] = []
+    for batch in batches:
+        waiting.append(batch)
+        count += 1
+        size_bytes += batch.size_bytes or BYTES_PER_ENTRY * batch.known_items
+        check_number(count, task.spec.batching)
+        if len(waiting) == BATCHES_AT_ONCE:
+            emit(waiting)
+            waiting = []
+    if waiting:
+        emit(waiting)
+    reducers = work.reducers(
+        wanted=task.spec.reducers, size_bytes=size_bytes, workers=task.attempt.workers
+    )
+    return Outcome(plan_batches=count, plan_bytes=size_bytes, reducers=reducers)
 
-    def read_partition(self) -> Iterator[bytes]:
-        index = self.attempt.index
-        for piece in self.attempt.inputs:
-            start, end = piece.cuts[index], piece.cuts[index + 1]
-            if end > start:
-                yield self._blobs.read(piece.name, start=start, end=end)
 
-    def write_pairs(self, groups: Groups) -> Piece:
-        data, cuts = groups.to_piece(self.attempt.reducers)
-        name = self.attempt.blob_name("shuffle", "arrows")
-        self._blobs.put(name, data)
-        return Piece(name=name, rows=groups.pairs, size_bytes=len(data), cuts=cuts)
+def _mapped(task: Task, mapped: Mapped) -> Outcome:
+    return Outcome(items=mapped.items, bytes_read=task.batch.size_bytes, piece=mapped.piece)
 
-    def write_rows(self, rows: Iterable[Row]) -> Piece:
-        encoded = encode_rows(rows)
-        name = self.attempt.blob_name("result", "jsonl")
-        self._blobs.put(name, encoded.data)
-        return Piece(
-            name=name,
-            rows=encoded.rows,
-            size_bytes=len(encoded.data),
-            sha256=sha256(encoded.data).hexdigest(),
-            columns=encoded.columns,
-        )
 
-    def mapped(self, items: list[Any], piece: Piece) -> Outcome:
-        return Outcome(
-            items=len(items),
-            bytes_read=self._batch.size_bytes,
-            piece=piece,
-        )
+def _reported(outcome: Outcome, context: Context) -> Outcome:
+    return replace(outcome, counters=context.counters, log=tuple(context.log_lines))
 
-    def reported(self, outcome: Outcome) -> Outcome:
-        return replace(outcome, counters=self.ctx.counters, log=tuple(self.ctx.log_lines))
 
-    @contextmanager
-    def keeping_log(self) -> Iterator[None]:
-        try:
-            yield
-        except OutputError as exc:
-            kind = self.attempt.kind.value.lower()
-            named = OutputError(f"{kind} of {self.program.name}: {exc}")
-            named.log = tuple(self.ctx.log_lines)
-            raise named from exc
-        except TaskError as exc:
-            exc.log = tuple(self.ctx.log_lines)
-            raise
+def _refuse(batches: Sequence[Batch]) -> None:
+    raise TaskError("nobody takes the batches of this plan")
+
+
+@contextmanager
+def _keeping_log(attempt: Attempt, spec: JobSpec, context: Context) -> Iterator[None]:
+    try:
+        yield
+    except OutputError as exc:
+        step = attempt.kind.value.lower()
+        named = OutputError(f"{step} of {spec.program or 'the query'}: {exc}")
+        named.log = tuple(context.log_lines)
+        raise named from exc
+    except TaskError as exc:
+        exc.log = tuple(context.log_lines)
+        raise

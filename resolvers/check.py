@@ -9,7 +9,7 @@ from typing import Any, Final
 from engine.catalog import Catalog
 from engine.errors import InputError, Issue, OutputError, SourceError
 from engine.jsonvalue import encode
-from engine.program import Program
+from engine.program import Program, Registered
 from engine.spec import JobSpec, parse_spec
 
 MAX_INLINE_BYTES: Final = 1024 * 1024
@@ -20,13 +20,20 @@ URIS_PATH: Final = ("input", "source", "files", "uris")
 
 @dataclass(frozen=True, slots=True)
 class CheckedInput:
-    """An input without a problem, and the program that it names."""
+    """An input without a problem, and the program that it names; None for a job given as SQL."""
 
     spec: JobSpec
-    program: Program
+    program: Registered | None
+
+    @property
+    def is_sql(self) -> bool:
+        """Whether the job runs SQL, be it the caller's or a program's."""
+        return not isinstance(self.program, Program)
 
 
-def check_input(catalog: Catalog, data: Mapping[str, Any], *also: Issue) -> CheckedInput:
+def check_input(
+    catalog: Catalog, data: Mapping[str, Any], *also: Issue, sql_enabled: bool = True
+) -> CheckedInput:
     """Check an input whose names are the contract's; null means left out.
 
     What can be checked apart is: a wrong tag does not hide a wrong parameter.
@@ -35,6 +42,7 @@ def check_input(catalog: Catalog, data: Mapping[str, Any], *also: Issue) -> Chec
         catalog: The programs that may be named.
         data: The input.
         also: Problems found elsewhere, to be told together.
+        sql_enabled: Whether callers may give SQL.
 
     Raises:
         InputError: Something is wrong; every problem is listed with its path, 100 at most.
@@ -43,7 +51,9 @@ def check_input(catalog: Catalog, data: Mapping[str, Any], *also: Issue) -> Chec
     spec = _spec(data, issues)
     program = _program(catalog, data, issues)
     _check_size(data, issues)
-    if issues or spec is None or program is None:
+    if data.get("sql") is not None and not sql_enabled:
+        issues.append(Issue(("input", "sql"), "SQL is off in this deployment; name a program"))
+    if issues or spec is None:
         raise InputError(*dict.fromkeys(issues[:MAX_ISSUES]))
     return CheckedInput(spec=spec, program=program)
 
@@ -61,7 +71,7 @@ def _spec(data: Mapping[str, Any], issues: list[Issue]) -> JobSpec | None:
         return None
 
 
-def _program(catalog: Catalog, data: Mapping[str, Any], issues: list[Issue]) -> Program | None:
+def _program(catalog: Catalog, data: Mapping[str, Any], issues: list[Issue]) -> Registered | None:
     name, params = data.get("program"), data.get("params")
     if not isinstance(name, str) or not name:
         return None

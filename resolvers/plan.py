@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from engine.errors import RecordError, SourceError
-from engine.plan import Plan, plan_files, plan_inline
+from engine.plan import Plan, plan_files, plan_inline, sql_reducers
 from engine.program import Program
-from engine.source.roots import SourceRoots
-from resolvers.check import URIS_PATH, CheckedInput, check_input, located
-from resolvers.services import Services
+from engine.source.sources import Sources
+from resolvers.check import URIS_PATH, check_input, located
+from resolvers.prepare import Prepared, prepare
+from resolvers.services import Caller, Services
 
-_COMPRESSED: Final = (".gz", ".bz2", ".xz", ".zst", ".zip", ".lz4")
 _MANY_TASKS: Final = 10_000
 
 
@@ -40,47 +40,77 @@ class JobPlan:
     warnings: tuple[str, ...]
 
 
-async def plan_job(services: Services, *, data: Mapping[str, Any]) -> JobPlan:
+async def plan_job(services: Services, *, caller: Caller, data: Mapping[str, Any]) -> JobPlan:
     """Check a job and cut its source into batches, as submitting it would.
 
     Raises:
         InputError: Something in the input is wrong; every problem is listed.
         SourceError: A URI leads nowhere or where it must not, or a record is too large.
     """
-    checked = check_input(services.catalog, data)
-    plan = await asyncio.to_thread(_cut, checked, services.roots)
-    program = checked.program
+    checked = check_input(services.catalog, data, sql_enabled=services.limits.sql_enabled)
+    prepared = await prepare(services, caller=caller, checked=checked)
+    workers = await services.jobs.workers() if prepared.wants_large_batches else 1
+    plan = await asyncio.to_thread(_cut, prepared, services.sources, max(1, workers))
+    steps = _steps_of(prepared)
     return JobPlan(
         items=plan.items,
         size_bytes=plan.size_bytes,
         map_tasks=len(plan.batches),
         reduce_tasks=plan.reducers,
-        map_step=_map_step(program),
-        reduce_step=_step("reduce", program.reduce),
-        finish_step=_step("finish", program.finish),
-        warnings=tuple(_warnings(plan, services.roots)),
+        map_step=steps["map"] or "",
+        reduce_step=steps["reduce"],
+        finish_step=steps["finish"],
+        warnings=tuple(_warnings(plan, prepared)),
     )
 
 
-def _cut(checked: CheckedInput, roots: SourceRoots) -> Plan:
-    is_map_only = checked.program.is_map_only
-    if checked.spec.source.inline is not None:
-        return plan_inline(checked.spec, is_map_only=is_map_only)
+def plan_of_inline(prepared: Prepared) -> Plan | None:
+    """Return the plan of a job whose items came with the request; None for any other."""
+    spec = prepared.checked.spec
+    if spec.source.inline is None:
+        return None
+    plan = plan_inline(spec, is_map_only=prepared.is_map_only)
+    return replace(plan, reducers=prepared.reducers_of(plan.reducers))
+
+
+def _cut(prepared: Prepared, sources: Sources, workers: int) -> Plan:
+    inline = plan_of_inline(prepared)
+    if inline is not None:
+        return inline
     try:
-        return plan_files(checked.spec, roots, is_map_only=is_map_only)
+        plan = plan_files(
+            prepared.checked.spec,
+            sources,
+            is_map_only=prepared.is_map_only,
+            workers=workers,
+            wants_large=prepared.wants_large_batches,
+            resolved=prepared.resolved_source,
+        )
     except SourceError as exc:
         raise located(exc) from exc
     except RecordError as exc:
         raise SourceError(exc.message, path=URIS_PATH) from exc
+    if prepared.checked.spec.reducers is None and prepared.sql is not None:
+        reducers = sql_reducers(plan.size_bytes, workers=workers)
+        return replace(plan, reducers=prepared.reducers_of(reducers))
+    return replace(plan, reducers=prepared.reducers_of(plan.reducers))
 
 
-def _map_step(program: Program) -> str:
-    steps = (
+def _steps_of(prepared: Prepared) -> Mapping[str, str | None]:
+    program = prepared.checked.program
+    if not isinstance(program, Program):
+        steps: Mapping[str, str | None] = prepared.sql.job["steps"] if prepared.sql else {}
+        return steps
+    mapping = (
         _step("map", program.map),
         _step("map_batch", program.map_batch),
         _step("combine", program.combine),
     )
-    return ", ".join(step for step in steps if step)
+    return {
+        "map": ", ".join(step for step in mapping if step),
+        "reduce": _step("reduce", program.reduce),
+        "finish": _step("finish", program.finish),
+    }
 
 
 def _step(verb: str, function: Callable[..., Any] | None) -> str | None:
@@ -89,15 +119,12 @@ def _step(verb: str, function: Callable[..., Any] | None) -> str | None:
     return f"{verb} {getattr(function, '__name__', type(function).__name__)}"
 
 
-def _warnings(plan: Plan, roots: SourceRoots) -> Iterator[str]:
+def _warnings(plan: Plan, prepared: Prepared) -> Iterator[str]:
     if not plan.batches:
         yield "the source is empty; the result will have no rows"
     if len(plan.batches) > _MANY_TASKS:
         yield f"{len(plan.batches)} map tasks are many; larger batches would cost less"
-    paths = dict.fromkeys(part.path for batch in plan.batches for part in batch.slices)
-    compressed = [path for path in paths if path.lower().endswith(_COMPRESSED)]
-    if compressed:
-        yield (
-            f"{roots.name_of(compressed[0])} looks compressed, one of {len(compressed)}; "
-            "files are read as they are"
-        )
+    if prepared.sql is not None and prepared.sql.has_one_reducer and len(plan.batches) > 1:
+        yield "the query cannot be reduced in parts: one task gets the rows of all map tasks"
+    if prepared.checked.spec.partial_every_ms and not prepared.supports_partial:
+        yield "there is no answer before the end: partialEveryMs has no effect"

@@ -3,16 +3,56 @@
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
 from typing import Any, Final
 
 from engine.errors import NotFoundError
 from engine.job import Job
+from engine.output.destination import MANIFEST, file_name
+from engine.output.suffix import content_type_of
 from engine.result import START, Cursor, Manifest, read_page
 from engine.rows import Columns
+from engine.signing import Grant
 from resolvers.pages import Edge, Page, page_size
 from resolvers.services import Services
 
 MAX_ROWS: Final = 1_000
+URL_LIFE_S: Final = 15 * 60
+PATH: Final = "/files/"
+
+
+@dataclass(frozen=True, slots=True)
+class ResultFile:
+    """A file that can be fetched without any other right, for a while.
+
+    Attributes:
+        name: What callers know it by.
+        size_bytes: Its length.
+        sha256: Its digest in hex.
+        content_type: Its media type.
+        url: Where to get it.
+        url_expires_at: Until when.
+    """
+
+    name: str
+    size_bytes: int
+    sha256: str
+    content_type: str
+    url: str
+    url_expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _StoredManifest:
+    """A manifest as it lies in the blob store."""
+
+    name: str
+    data: bytes
+    manifest: Manifest
 
 
 class ResultReader:
@@ -21,7 +61,7 @@ class ResultReader:
     def __init__(self, services: Services, job: Job) -> None:
         self._services = services
         self._job = job
-        self._manifest: Manifest | None = None
+        self._stored: _StoredManifest | None = None
         self._reading = asyncio.Lock()
 
     async def columns(self) -> Columns:
@@ -30,10 +70,44 @@ class ResultReader:
         Raises:
             NotFoundError: The result has been erased.
         """
-        return (await self._read_manifest()).columns
+        return (await self._read_manifest()).manifest.columns
+
+    async def files(self, base_url: str) -> Sequence[ResultFile]:
+        """Return the result's files in the order of their rows, each with a fresh URL.
+
+        Args:
+            base_url: Address of this service, for stores that give no URLs themselves.
+
+        Raises:
+            NotFoundError: The result has been erased.
+        """
+        stored = await self._read_manifest()
+        return await asyncio.to_thread(
+            lambda: [
+                self._file(
+                    file_name(index, file.name), file.name, file.size_bytes, file.sha256, base_url
+                )
+                for index, file in enumerate(stored.manifest.files)
+            ]
+        )
+
+    async def manifest(self, base_url: str) -> ResultFile:
+        """Return the manifest as a file with a fresh URL.
+
+        Args:
+            base_url: As in ``files``.
+
+        Raises:
+            NotFoundError: The result has been erased.
+        """
+        stored = await self._read_manifest()
+        digest = sha256(stored.data).hexdigest()
+        return await asyncio.to_thread(
+            self._file, MANIFEST, stored.name, len(stored.data), digest, base_url
+        )
 
     async def rows(self, *, first: int, after: str | None = None) -> Page[Any]:
-        """Return some rows in the order of the result's files, 1,000 at most.
+        """Return some rows in the order of the result's files, 1,000 or 4 MiB at most.
 
         Raises:
             InputError: *first* is negative, or *after* is no cursor of these rows.
@@ -41,7 +115,7 @@ class ResultReader:
         """
         size = page_size(first, limit=MAX_ROWS)
         start = START if after is None else Cursor.parse(after, "after")
-        manifest = await self._read_manifest()
+        manifest = (await self._read_manifest()).manifest
         found = await asyncio.to_thread(
             read_page, self._services.blobs, manifest, first=size, after=start
         )
@@ -52,12 +126,30 @@ class ResultReader:
             total=manifest.rows,
         )
 
-    async def _read_manifest(self) -> Manifest:
+    async def _read_manifest(self) -> _StoredManifest:
         async with self._reading:
-            if self._manifest is None:
+            if self._stored is None:
                 details = await self._services.jobs.details(self._job.id)
                 if details.manifest is None:
                     raise NotFoundError(f"job {self._job.id} has no result")
                 data = await asyncio.to_thread(self._services.blobs.read, details.manifest)
-                self._manifest = Manifest.from_bytes(data)
-            return self._manifest
+                manifest = await asyncio.to_thread(Manifest.from_bytes, data)
+                self._stored = _StoredManifest(details.manifest, data, manifest)
+            return self._stored
+
+    def _file(
+        self, name: str, blob: str, size_bytes: int, digest: str, base_url: str
+    ) -> ResultFile:
+        expires_s = int(time.time()) + URL_LIFE_S
+        url = self._services.blobs.presigned_url(blob, method="GET", expires_s=URL_LIFE_S)
+        if url is None:
+            grant = Grant("GET", self._job.tenant, blob, expires_s)
+            url = base_url.rstrip("/") + PATH + self._services.signer.sign(grant)
+        return ResultFile(
+            name=name,
+            size_bytes=size_bytes,
+            sha256=digest,
+            content_type=content_type_of(blob),
+            url=url,
+            url_expires_at=datetime.fromtimestamp(expires_s, UTC),
+        )

@@ -8,7 +8,10 @@ from typing import Final
 from engine.blobs import BlobStore
 from engine.catalog import Catalog
 from engine.jobs import JobControl, JobStore
-from engine.source.roots import SourceRoots
+from engine.output.destination import Destinations
+from engine.signing import Signer
+from engine.source.sources import Sources
+from engine.sql.checker import SqlChecker
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +22,13 @@ class Limits:
         inline_result_bytes: Largest result that is shown whole in a job's status.
         max_wait_ms: Longest time that a submit may wait for its job to end.
         version: Version of the service.
+        sql_enabled: Whether jobs may be given as SQL.
     """
 
     inline_result_bytes: int
     max_wait_ms: int
     version: str
+    sql_enabled: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +39,10 @@ class Services:
     jobs: JobStore
     control: JobControl
     blobs: BlobStore
-    roots: SourceRoots
+    sources: Sources
+    destinations: Destinations
+    signer: Signer
+    sql: SqlChecker
     limits: Limits
 
 

@@ -8,14 +8,14 @@ from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
-from engine.errors import Issue, NotFoundError, SourceError
+from engine.errors import Issue, NotFoundError
 from engine.job import Job, JobId, new_job_id
 from engine.jobs import NewJob
-from engine.plan import Plan, plan_inline
-from engine.source.roots import SourceRoots
-from resolvers.check import CheckedInput, check_input, located
+from resolvers.check import check_input
 from resolvers.hub import StatusHub
 from resolvers.ids import no_such_job
+from resolvers.plan import plan_of_inline
+from resolvers.prepare import Prepared, prepare
 from resolvers.read import get_job
 from resolvers.services import Caller, Limits, Services
 
@@ -52,9 +52,15 @@ async def submit_job(
         SourceError: A URI leads nowhere or where it must not.
         IdempotencyConflictError: The key was used with another input.
     """
-    checked = check_input(services.catalog, data, *_wait_issues(wait_up_to_ms, services.limits))
-    await _probe(services.roots, checked)
-    accepted = await services.jobs.accept(_new_job(caller, checked))
+    limits = services.limits
+    checked = check_input(
+        services.catalog,
+        data,
+        *_wait_issues(wait_up_to_ms, limits),
+        sql_enabled=limits.sql_enabled,
+    )
+    prepared = await prepare(services, caller=caller, checked=checked)
+    accepted = await services.jobs.accept(_new_job(caller, prepared))
     if wait_up_to_ms:
         await _wait_for_end(hub, caller, accepted.id, wait_s=wait_up_to_ms / 1000)
     job = await get_job(services, caller=caller, job_id=accepted.id)
@@ -70,32 +76,19 @@ def _wait_issues(wait_up_to_ms: int, limits: Limits) -> list[Issue]:
     return [Issue(("input", "waitUpToMs"), message)]
 
 
-async def _probe(roots: SourceRoots, checked: CheckedInput) -> None:
-    files = checked.spec.source.files
-    if files is None:
-        return
-    try:
-        await asyncio.to_thread(roots.probe, files.uris)
-    except SourceError as exc:
-        raise located(exc) from exc
-
-
-def _new_job(caller: Caller, checked: CheckedInput) -> NewJob:
+def _new_job(caller: Caller, prepared: Prepared) -> NewJob:
     return NewJob(
         id=new_job_id(),
         tenant=caller.tenant,
         submitted_by=caller.subject,
-        spec=checked.spec,
-        plan=_plan_of_inline(checked),
-        is_async=checked.program.is_async,
-        is_map_only=checked.program.is_map_only,
+        spec=prepared.checked.spec,
+        plan=plan_of_inline(prepared),
+        is_async=prepared.is_async,
+        is_map_only=prepared.is_map_only,
+        sql=None if prepared.sql is None else prepared.sql.job,
+        resolved_source=prepared.resolved_source,
+        supports_partial=prepared.supports_partial,
     )
-
-
-def _plan_of_inline(checked: CheckedInput) -> Plan | None:
-    if checked.spec.source.inline is None:
-        return None
-    return plan_inline(checked.spec, is_map_only=checked.program.is_map_only)
 
 
 async def _wait_for_end(hub: StatusHub, caller: Caller, job: JobId, *, wait_s: float) -> None:

@@ -19,11 +19,13 @@ class Context:
         services: What this process works with.
         hub: Lets callers follow jobs.
         caller: On whose behalf the operation runs.
+        base_url: By which address the service was called, for addresses in answers.
     """
 
     services: Services
     hub: StatusHub
     caller: Caller
+    base_url: str = ""
 
 
 Info: TypeAlias = strawberry.Info[Context, None]

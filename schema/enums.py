@@ -8,7 +8,7 @@ import strawberry
 from strawberry.types.enum import StrawberryEnumDefinition
 
 from engine.job import JobAction, JobPhase, JobState, TaskState
-from engine.spec import DataFormat
+from engine.spec import DataFormat, FilesMode
 
 
 def _serve(enum: type[Enum], **descriptions: str) -> None:
@@ -33,6 +33,7 @@ _serve(
 _serve(JobAction)
 _serve(TaskState)
 _serve(DataFormat, AUTO="Read from the file name and its first bytes.")
+_serve(FilesMode)
 
 
 @strawberry.enum
@@ -44,4 +45,4 @@ class TaskKind(StrEnum):
     FINISH = "FINISH"
 
 
-__all__ = ["DataFormat", "JobAction", "JobPhase", "JobState", "TaskKind", "TaskState"]
+__all__ = ["DataFormat", "FilesMode", "JobAction", "JobPhase", "JobState", "TaskKind", "TaskState"]

@@ -12,6 +12,7 @@ from typing import Self
 import strawberry
 
 from engine import errors as engine_errors
+from engine.job import Job
 from schema.enums import JobAction, JobState
 
 
@@ -104,7 +105,7 @@ class SourceError(UserError):
     def of(cls, error: engine_errors.SourceError) -> Self:
         """Translate the engine's error."""
         return cls(
-            code=ErrorCode(error.code),
+            code=ErrorCode.SOURCE_UNREADABLE,
             message=error.message,
             path=None if error.path is None else list(error.path),
             retryable=error.retryable,
@@ -140,6 +141,18 @@ class InvalidStateError(UserError):
 
     state: JobState
     allowed_actions: list[JobAction]
+
+    @classmethod
+    def of(cls, error: engine_errors.InvalidStateError, job: Job) -> Self:
+        """Translate the engine's error about *job*."""
+        return cls(
+            code=ErrorCode.INVALID_STATE,
+            message=error.message,
+            path=["id"],
+            retryable=False,
+            state=job.status.state,
+            allowed_actions=list(job.allowed_actions),
+        )
 
 
 @strawberry.type

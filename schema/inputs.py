@@ -9,7 +9,7 @@ from typing import Any
 import strawberry
 from strawberry.utils.str_converters import to_camel_case
 
-from schema.enums import DataFormat
+from schema.enums import DataFormat, FilesMode
 from schema.scalars import JSON
 
 UNSET = strawberry.UNSET
@@ -33,10 +33,33 @@ class FilesInput:
     """GraphQL ``FilesInput``."""
 
     uris: list[str] = strawberry.field(
-        description="Paths below one of the server's source roots; * and ** are wildcards."
+        description=(
+            "s3://bucket/key, s3://bucket/prefix/, s3://bucket/a/*.csv, https://host/file, or a path"
+            " below\none of the server's source roots; * and ** are wildcards."
+        )
     )
     format: DataFormat | None = DataFormat.AUTO
     csv: CsvInput | None = UNSET
+    items_pointer: str | None = strawberry.field(
+        default=UNSET, description="JSON Pointer to the array of items inside a JSON document."
+    )
+    mode: FilesMode | None = strawberry.field(
+        default=FilesMode.RECORDS,
+        description=(
+            "RECORDS maps what is in the files; OBJECTS maps the listing, an item for each file;"
+            " MANIFEST maps the files that the given manifests list."
+        ),
+    )
+
+
+@strawberry.input
+class UploadInput:
+    """GraphQL ``UploadInput``."""
+
+    id: strawberry.ID
+    format: DataFormat | None = DataFormat.AUTO
+    csv: CsvInput | None = UNSET
+    items_pointer: str | None = UNSET
 
 
 @strawberry.input(description="Exactly one kind of source.", one_of=True)
@@ -48,6 +71,12 @@ class SourceInput:
         description="Items sent with the request: strings, or objects as rows.",
     )
     files: FilesInput | None = UNSET
+    upload: UploadInput | None = strawberry.field(
+        default=UNSET, description="A file sent through createUpload."
+    )
+    job: strawberry.ID | None = strawberry.field(
+        default=UNSET, description="The result of another job of the caller."
+    )
 
 
 @strawberry.input(
@@ -75,16 +104,38 @@ class FailurePolicyInput:
     task_timeout_seconds: float | None = UNSET
 
 
-@strawberry.input(description="A registered program, what it maps, and how.")
+@strawberry.input
+class OutputInput:
+    """GraphQL ``OutputInput``."""
+
+    format: DataFormat | None = DataFormat.JSONL
+    uri: str | None = strawberry.field(
+        default=UNSET,
+        description=(
+            "s3://bucket/prefix/ or a folder below an output root; left out, storage that the"
+            " service owns."
+        ),
+    )
+
+
+@strawberry.input(description="Give exactly one of program and sql.")
 class SubmitJobInput:
     """GraphQL ``SubmitJobInput``."""
 
     program: str | None = strawberry.field(
         default=UNSET, description="A registered program, such as wordcount."
     )
+    sql: str | None = strawberry.field(
+        default=UNSET,
+        description=(
+            "One DuckDB SELECT over the table `input`; Fanfold splits it into map and reduce."
+        ),
+    )
     params: JSON | None = strawberry.field(
         default=UNSET,
-        description="Checked against the program's paramsSchema.",
+        description=(
+            "Checked against the program's paramsSchema, or bound to $name parameters of sql."
+        ),
     )
     source: SourceInput
     batching: BatchingInput | None = UNSET
@@ -95,6 +146,13 @@ class SubmitJobInput:
         default=UNSET, description="Reduce tasks; left out, Fanfold chooses."
     )
     failure_policy: FailurePolicyInput | None = UNSET
+    output: OutputInput | None = UNSET
+    partial_every_ms: int | None = strawberry.field(
+        default=0,
+        description=(
+            "Publish the answer so far at most this often while the job runs; 0 turns it off."
+        ),
+    )
     name: str | None = UNSET
     tags: list[str] | None = UNSET
     idempotency_key: str | None = strawberry.field(
@@ -109,6 +167,7 @@ class SubmitJobInput:
         default=0,
         description="Wait this long for a small job to end before answering; 0 answers at once.",
     )
+    retention_seconds: int | None = UNSET
 
     def to_data(self) -> dict[str, Any]:
         """Return the input with the contract's names, without ``waitUpToMs``.

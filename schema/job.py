@@ -50,6 +50,9 @@ class Job:
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    expires_at: datetime | None = strawberry.field(
+        description="When the job, with its results, is erased."
+    )
     run: int = strawberry.field(description="1 for the first run, one more for each redrive.")
     status: JobStatus
     result: JobResult | None = strawberry.field(description="Null until the job has a result.")
@@ -65,7 +68,7 @@ class Job:
     @classmethod
     def of(cls, services: Services, job: engine_job.Job) -> Self:
         """Translate the engine's job."""
-        program = services.catalog.get(job.spec["program"])
+        program = services.catalog.get(job.spec["program"] or "")
         return cls(
             id=strawberry.ID(job.id),
             name=job.spec["name"],
@@ -76,6 +79,7 @@ class Job:
             created_at=job.created_at,
             started_at=job.started_at,
             finished_at=job.finished_at,
+            expires_at=job.expires_at,
             run=job.status.run,
             status=JobStatus.of(job.status),
             result=JobResult.of(services, job),

@@ -11,7 +11,9 @@ from schema.context import Info
 from schema.errors import IdempotencyConflictError, NotFoundError, SourceError, ValidationError
 from schema.inputs import SubmitJobInput
 from schema.job import Job
+from schema.delete import DeleteJobResult, resolve_delete_job
 from schema.outcomes import JobActionResult, JobActionSuccess, SubmitJobResult, SubmitJobSuccess
+from schema.upload import CreateUploadResult, resolve_create_upload
 
 
 async def _submit_job(info: Info, input: SubmitJobInput) -> SubmitJobResult:
@@ -60,4 +62,13 @@ class Mutation:
     cancel_job: JobActionResult = strawberry.mutation(
         resolver=_cancel_job,
         description="Stop a job. Idempotent: a finished job is returned unchanged.",
+    )
+    delete_job: DeleteJobResult = strawberry.mutation(
+        resolver=resolve_delete_job, description="Erase a finished job with its results."
+    )
+    create_upload: CreateUploadResult = strawberry.mutation(
+        resolver=resolve_create_upload,
+        description=(
+            "A presigned place to upload a source file to, without passing through the API process."
+        ),
     )

@@ -50,8 +50,9 @@ def _program(info: Info, name: str) -> Program | None:
 
 
 async def _plan_job(info: Info, input: SubmitJobInput) -> PlanJobResult:
+    context = info.context
     try:
-        plan = await plan_job(info.context.services, data=input.to_data())
+        plan = await plan_job(context.services, caller=context.caller, data=input.to_data())
     except InputError as exc:
         return ValidationError.of(exc)
     except EngineSourceError as exc:

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any, Self
 
 import strawberry
 
 from engine import job as engine_job
+from resolvers import results
 from resolvers.pages import Page
 from resolvers.results import ResultReader
 from resolvers.services import Services
+from schema.context import Info
 from schema.enums import JobState
 from schema.page_info import PageInfo
-from schema.scalars import JSON
+from schema.scalars import JSON, URL
 
 
 @strawberry.type
@@ -50,8 +53,40 @@ class RowConnection:
 
 
 @strawberry.type
+class ResultFile:
+    """GraphQL ``ResultFile``."""
+
+    name: str
+    byte_size: float
+    sha256: str
+    content_type: str
+    url: URL
+    url_expires_at: datetime
+
+    @classmethod
+    def of(cls, file: results.ResultFile) -> Self:
+        """Translate a file."""
+        return cls(
+            name=file.name,
+            byte_size=file.size_bytes,
+            sha256=file.sha256,
+            content_type=file.content_type,
+            url=URL(file.url),
+            url_expires_at=file.url_expires_at,
+        )
+
+
+async def _files(info: Info, root: strawberry.Parent[JobResult]) -> list[ResultFile]:
+    return [ResultFile.of(file) for file in await root.reader.files(info.context.base_url)]
+
+
+async def _manifest(info: Info, root: strawberry.Parent[JobResult]) -> ResultFile:
+    return ResultFile.of(await root.reader.manifest(info.context.base_url))
+
+
+@strawberry.type
 class JobResult:
-    """GraphQL ``JobResult``; only ``columns`` and ``rows`` read anything."""
+    """GraphQL ``JobResult``; ``columns``, ``rows``, ``files`` and ``manifest`` read something."""
 
     row_count: float
     byte_size: float
@@ -61,6 +96,16 @@ class JobResult:
         )
     )
     exact: bool = strawberry.field(description="False when items are missing from it.")
+    files: list[ResultFile] = strawberry.field(
+        resolver=_files,
+        description="The result's files with presigned URLs, made afresh for every request.",
+    )
+    manifest: ResultFile = strawberry.field(
+        resolver=_manifest,
+        description=(
+            "Written last: lists every file, and the succeeded, failed and pending items."
+        ),
+    )
     reader: strawberry.Private[ResultReader]
 
     @classmethod

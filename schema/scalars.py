@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Any, Final, NewType
 
 import strawberry
 from strawberry.scalars import JSON
@@ -14,6 +14,8 @@ from strawberry.types.scalar import ScalarDefinition
 _RFC_3339: Final = re.compile(
     r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d(\.\d{1,6})?([Zz]|[+-]\d\d:\d\d)", re.ASCII
 )
+
+URL = NewType("URL", str)
 
 
 def write_instant(value: Any) -> str:
@@ -52,6 +54,12 @@ SCALARS: Final[Mapping[object, ScalarDefinition]] = {
         serialize=_as_is,
         parse_value=_as_is,
     ),
+    URL: strawberry.scalar(
+        name="URL",
+        description="An absolute URL. AppSync: AWSURL.",
+        serialize=str,
+        parse_value=str,
+    ),
 }
 
-__all__ = ["JSON", "SCALARS", "read_instant", "write_instant"]
+__all__ = ["JSON", "SCALARS", "URL", "read_instant", "write_instant"]

@@ -34,6 +34,6 @@ class ServiceInfo:
             version=limits.version,
             inline_result_bytes=limits.inline_result_bytes,
             max_wait_ms=limits.max_wait_ms,
-            sql_enabled=False,
+            sql_enabled=limits.sql_enabled,
             runners=[Runner.WORKERS],
         )

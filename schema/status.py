@@ -115,6 +115,14 @@ class JobStatus:
     bytes_total: float | None = strawberry.field(
         description="Null while the source is still being listed."
     )
+    partial: list[JSON] | None = strawberry.field(
+        description=(
+            "Rows of the answer so far, for jobs that asked for them; null otherwise and once ended."
+        )
+    )
+    coverage: float | None = strawberry.field(
+        description="Share of the input that partial covers, 0 to 1."
+    )
     result: list[JSON] | None = strawberry.field(
         description=(
             "All rows of the result, when they fit in service.inlineResultBytes; otherwise null,"
@@ -143,6 +151,8 @@ class JobStatus:
             reduce=TaskCounts.of(status.reduce),
             bytes_read=status.bytes_read,
             bytes_total=status.bytes_total,
+            partial=status.partial,
+            coverage=status.coverage,
             result=status.result,
             result_rows=status.result_rows,
             result_bytes=status.result_bytes,

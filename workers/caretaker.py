@@ -8,26 +8,41 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import time
 from typing import Final
 
 from engine.blobs import BlobStore
 from engine.errors import UnavailableError
+from engine.job import JobId
 from engine.ledger import EndedJob, Sweeper
 from engine.result import Manifest
+from engine.uploads import expired_uploads
 
 SWEEP_EVERY_S: Final = 0.5
+SWEEP_UPLOADS_EVERY_S: Final = 600.0
 
 log = logging.getLogger(__name__)
 
 
-async def take_care(sweeper: Sweeper, blobs: BlobStore) -> None:
-    """Sweep about twice a second until cancelled; a pass that fails is logged, the next comes."""
+async def take_care(sweeper: Sweeper, blobs: BlobStore, *, keep_uploads_s: int) -> None:
+    """Sweep about twice a second until cancelled; a pass that fails is logged, the next comes.
+
+    Args:
+        sweeper: The ledger.
+        blobs: Where jobs leave things.
+        keep_uploads_s: After this time an uploaded file is removed.
+    """
+    uploads_due_s = 0.0
     while True:
         await asyncio.sleep(SWEEP_EVERY_S * random.uniform(0.75, 1.25))  # noqa: S311 - spreads load
         try:
             if count := await sweeper.sweep():
                 log.info("repaired %d tasks or jobs", count)
             await _tidy(sweeper, blobs)
+            await _erase(sweeper, blobs)
+            if time.monotonic() >= uploads_due_s:
+                uploads_due_s = time.monotonic() + SWEEP_UPLOADS_EVERY_S
+                await asyncio.to_thread(_remove_old_uploads, blobs, keep_uploads_s)
         except UnavailableError as exc:
             log.warning("caretaker: %s", exc)
         except Exception:
@@ -39,6 +54,22 @@ async def _tidy(sweeper: Sweeper, blobs: BlobStore) -> None:
     for ended in await sweeper.ended_jobs():
         await asyncio.to_thread(_remove_leftovers, blobs, ended)
         await sweeper.cleaned(ended.id)
+
+
+async def _erase(sweeper: Sweeper, blobs: BlobStore) -> None:
+    """Remove expired and deleted jobs, the ledger's part last: until then they come up again."""
+    for job in await sweeper.expired_jobs():
+        await asyncio.to_thread(_remove_all, blobs, job)
+        await sweeper.erase(job)
+
+
+def _remove_all(blobs: BlobStore, job: JobId) -> None:
+    blobs.delete(list(blobs.list(f"jobs/{job}")))
+
+
+def _remove_old_uploads(blobs: BlobStore, keep_s: int) -> None:
+    now_ms = time.time_ns() // 1_000_000
+    blobs.delete(list(expired_uploads(blobs, now_ms=now_ms, keep_s=keep_s)))
 
 
 def _remove_leftovers(blobs: BlobStore, ended: EndedJob) -> None:

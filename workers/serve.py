@@ -10,24 +10,45 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 from engine.attempt import Attempt, Outcome
-from engine.errors import FanfoldError, TaskError, UserCodeError
+from engine.batch import Batch
+from engine.errors import FanfoldError, TaskError, UnavailableError, UserCodeError
+from engine.sql.checker import CheckedSql, SqlCheck
 from engine.steps import Steps
+from engine.task import EmitBatches
+from workers.checker import refused
 from workers.frames import READY, frame, read_frame, receive
 
+Check = Callable[[SqlCheck], CheckedSql]
 
-def serve_in_turn(connection: socket.socket, steps: Steps) -> None:
-    """Run attempts one after another until the worker hangs up."""
+
+def serve_in_turn(connection: socket.socket, steps: Steps, check: Check | None = None) -> None:
+    """Run attempts one after another until the worker hangs up.
+
+    Args:
+        connection: To the worker.
+        steps: What runs them.
+        check: Checks queries, in a process that runs SQL.
+    """
     connection.sendall(frame({"id": READY}))
     while True:
         try:
             message = receive(connection)
         except (EOFError, ConnectionError):
             return
-        connection.sendall(_answer(message["id"], steps, message["attempt"]))
+        if "check" in message:
+            connection.sendall(_checked(message["id"], check, message["check"]))
+            continue
+
+        def emit(batches: Sequence[Batch], id_: int = message["id"]) -> None:
+            found = [batch.to_json() for batch in batches]
+            connection.sendall(frame({"id": id_, "batches": found}))
+
+        connection.sendall(_answer(message["id"], steps, message["attempt"], emit))
 
 
 async def serve_at_once(connection: socket.socket, steps: Steps) -> None:
@@ -58,9 +79,21 @@ async def serve_at_once(connection: socket.socket, steps: Steps) -> None:
         running[id_].add_done_callback(partial(send_answer, id_))
 
 
-def _answer(id_: int, steps: Steps, attempt: dict[str, Any]) -> bytes:
+def _checked(id_: int, check: Check | None, request: dict[str, Any]) -> bytes:
     try:
-        return _outcome(id_, steps.run(Attempt.from_json(attempt)))
+        if check is None:
+            raise FanfoldError("this process checks no SQL")
+        return frame({"id": id_, "checked": check(SqlCheck(**request)).to_json()})
+    except FanfoldError as exc:
+        return frame({"id": id_, "refused": refused(exc)})
+    except Exception as exc:  # noqa: BLE001 - nothing that a query does may end the process
+        error = UnavailableError(f"the query cannot be checked: {type(exc).__name__}: {exc}")
+        return frame({"id": id_, "refused": refused(error)})
+
+
+def _answer(id_: int, steps: Steps, attempt: dict[str, Any], emit: EmitBatches) -> bytes:
+    try:
+        return _outcome(id_, steps.run(Attempt.from_json(attempt), emit))
     except FanfoldError as exc:
         return _error(id_, exc)
     except Exception as exc:  # noqa: BLE001 - nothing that a program does may end the process

@@ -16,14 +16,17 @@ import asyncio
 import itertools
 import logging
 import os
+import shutil
 import signal
 import socket
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, Final
 
 from engine.attempt import Attempt, Outcome
+from engine.batch import Batch
 from engine.cancellation import finish
 from engine.errors import TaskCrashedError, TaskTimeoutError
 from engine.job import JobError
@@ -36,6 +39,7 @@ STOPS_WITHIN_S: Final = 1.0
 LOADS_WITHIN_S: Final = 30.0
 
 Message = dict[str, Any]
+TakeBatches = Callable[[Sequence[Batch]], Awaitable[None]]
 
 log = logging.getLogger(__name__)
 
@@ -57,9 +61,11 @@ class TaskProcess:
     """One task process at a time and the attempts it has been given.
 
     Args:
-        command: Starts the process; the number of the file descriptor of its end of the connection
-            is added as the last argument.
+        command: Starts the process; its scratch folder and the number of the file descriptor of
+            its end of the connection are added as the last arguments.
         environment: The process' whole environment.
+        scratch: A folder of the process alone, empty whenever it starts and gone when it is
+            stopped.
         one_at_a_time: Stop an attempt by killing the process; otherwise it is asked to stop, and
             the process with all its attempts is killed only when it does not answer.
         loads_within_s: A process that loads its programs for longer is killed when an attempt that
@@ -71,11 +77,13 @@ class TaskProcess:
         command: Sequence[str],
         *,
         environment: Mapping[str, str],
+        scratch: Path,
         one_at_a_time: bool,
         loads_within_s: float = LOADS_WITHIN_S,
     ) -> None:
         self._command = command
         self._environment = environment
+        self._scratch = scratch
         self._one_at_a_time = one_at_a_time
         self._loads_within_s = loads_within_s
         self._running: _Running | None = None
@@ -86,36 +94,62 @@ class TaskProcess:
         """Start the process unless it runs."""
         await self._started()
 
-    async def run(self, attempt: Attempt) -> Outcome:
+    async def run(self, attempt: Attempt, take: TakeBatches | None = None) -> Outcome:
         """Run one attempt; cancelling this stops it.
+
+        Args:
+            attempt: What to do.
+            take: Takes the batches of a plan attempt before its outcome comes; while it does, the
+                process waits.
 
         Raises:
             AttemptFailed: The attempt failed, ran out of time, or its process died.
             AttemptLost: Its process was ended because of another attempt, or by ``stop``.
         """
+        try:
+            message = {"attempt": attempt.to_json()}
+            answer = await self._ask(message, within_s=attempt.timeout_s, take=take)
+        except TimeoutError:
+            limit = f"{attempt.timeout_s:g} s"
+            raise _failed(TaskTimeoutError(f"{attempt.task} ran longer than {limit}")) from None
+        return _outcome(answer)
+
+    async def ask(self, message: Message, *, within_s: float) -> Message:
+        """Send *message* and return the answer; cancelling this stops the process.
+
+        Raises:
+            TimeoutError: There was none in time; the process has been stopped.
+            AttemptFailed: The process died.
+            AttemptLost: The process was ended by ``stop``.
+        """
+        return _told(await self._ask(message, within_s=within_s))
+
+    async def _ask(
+        self, message: Message, *, within_s: float | None, take: TakeBatches | None = None
+    ) -> Message:
         running = await self._started()
         id_ = next(self._ids)
-        answer = running.expect(id_)
+        answer = running.expect(id_, take)
         try:
             await asyncio.wait([running.ready])  # loading the programs is not the attempt's time
-            running.send({"id": id_, "attempt": attempt.to_json()})
-            await asyncio.wait([answer], timeout=attempt.timeout_s)
+            running.send({"id": id_, **message})
+            await asyncio.wait([answer], timeout=within_s)
             if not answer.done():
                 await self._stop_attempt(running, id_, answer)
-                limit = f"{attempt.timeout_s:g} s"
-                raise _failed(TaskTimeoutError(f"{attempt.task} ran longer than {limit}"))
+                raise TimeoutError
         except asyncio.CancelledError:
             await finish(self._stop_attempt(running, id_, answer))
             raise
         finally:
             running.forget(id_)
-        return _outcome(answer.result())
+        return answer.result()
 
     async def stop(self) -> None:
         """Kill the process and wait until it is gone."""
         async with self._starting:
             if self._running is not None:
                 await self._running.end()
+            await asyncio.to_thread(shutil.rmtree, self._scratch, ignore_errors=True)
 
     async def _started(self) -> _Running:
         async with self._starting:
@@ -127,10 +161,12 @@ class TaskProcess:
             return self._running
 
     async def _start(self) -> _Running:
+        await asyncio.to_thread(_empty, self._scratch)
         ours, theirs = socket.socketpair()
         with theirs, _closed_on_error(ours):
             process = await asyncio.create_subprocess_exec(
                 *self._command,
+                str(self._scratch),
                 str(theirs.fileno()),
                 stdin=asyncio.subprocess.DEVNULL,
                 pass_fds=[theirs.fileno()],
@@ -180,6 +216,7 @@ class _Running:
         self._process = process
         self._writer = writer
         self._waiting: dict[int, asyncio.Future[Message]] = {}
+        self._takers: dict[int, TakeBatches] = {}
         self._is_ending = False
         self._is_ended_from_here = False
         self._since = time.monotonic()
@@ -196,14 +233,17 @@ class _Running:
         """For how long it has been running."""
         return time.monotonic() - self._since
 
-    def expect(self, id_: int) -> asyncio.Future[Message]:
+    def expect(self, id_: int, take: TakeBatches | None = None) -> asyncio.Future[Message]:
         """Return the answer to come; to be called while the process is usable."""
+        if take is not None:
+            self._takers[id_] = take
         answer = self._waiting[id_] = asyncio.get_running_loop().create_future()
         return answer
 
     def forget(self, id_: int) -> None:
         """Drop the answer if it still comes."""
         self._waiting.pop(id_, None)
+        self._takers.pop(id_, None)
 
     def send(self, message: Message) -> None:
         """Send *message* unless the process has ended."""
@@ -244,6 +284,10 @@ class _Running:
         with suppress(EOFError, ConnectionError):
             while True:
                 message = await read_frame(reader)
+                if "batches" in message:
+                    if take := self._takers.get(message["id"]):
+                        await take([Batch.from_json(batch) for batch in message["batches"]])
+                    continue
                 answer = self._waiting.pop(message["id"], None)
                 if answer is not None and not answer.done():
                     answer.set_result(message)
@@ -264,11 +308,22 @@ def _kill(process: asyncio.subprocess.Process) -> None:
         os.killpg(process.pid, signal.SIGKILL)
 
 
-def _outcome(answer: Message) -> Outcome:
+def _empty(folder: Path) -> None:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True)
+
+
+def _told(answer: Message) -> Message:
+    """Return what the process itself answered."""
     if "lost" in answer:
         raise AttemptLost("the task's process was ended, for no fault of the task")
     if "crash" in answer:
         raise _failed(TaskCrashedError(f"the task's process {answer['crash']}"))
+    return answer
+
+
+def _outcome(answer: Message) -> Outcome:
+    _told(answer)
     if "error" in answer:
         raise AttemptFailed(JobError(**answer["error"]), answer["log"])
     return Outcome.from_json(answer["outcome"])

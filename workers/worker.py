@@ -12,12 +12,13 @@ import logging
 import math
 import random
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 from engine.attempt import Attempt, Outcome
+from engine.batch import Batch
 from engine.blobs import BlobStore
 from engine.cancellation import cancel_all, finish
 from engine.errors import UnavailableError
@@ -57,8 +58,8 @@ class Worker:
         self._claim_within_s = claim_within_s
         self._running: dict[Claim, asyncio.Task[Outcome]] = {}
 
-    async def run(self, claim: Claim, process: TaskProcess) -> None:
-        """Run a dispatched attempt in *process*, from its claim to its commit.
+    async def run(self, claim: Claim, process_for: Callable[[Attempt], TaskProcess]) -> None:
+        """Run a dispatched attempt in the process for it, from its claim to its commit.
 
         An attempt that is out of date is passed over. Cancelling this stops the attempt and hands
         the task back untried.
@@ -80,21 +81,20 @@ class Worker:
         if _is_told_to_stop():
             await _finish(_insist(lambda: self._ledger.release(claim)))
         else:
-            await self._run_claimed(claim, attempt, process)
+            await self._run_claimed(claim, attempt, process_for(attempt))
 
     async def keep_leases(self) -> None:
-        """Extend the leases of what runs, every second; stop what has been lost."""
+        """Tell every second that this worker is alive, with what it runs; stop what is lost."""
         while True:
             await asyncio.sleep(HEARTBEAT_EVERY_S)
-            if not self._running:
-                continue
             try:
-                self._stop(await self._ledger.renew(tuple(self._running)))
+                self._stop(await self._ledger.renew(tuple(self._running), worker=self.name))
             except UnavailableError as exc:
                 log.warning("heartbeat: %s", exc)
 
     async def _run_claimed(self, claim: Claim, attempt: Attempt, process: TaskProcess) -> None:
-        execution = self._running[claim] = asyncio.create_task(process.run(attempt))
+        taker = _BatchTaker(self._ledger, claim)
+        execution = self._running[claim] = asyncio.create_task(process.run(attempt, taker.take))
         try:
             outcome = await execution
         except AttemptFailed as exc:
@@ -124,7 +124,7 @@ class Worker:
 
     async def _discard(self, outcome: Outcome) -> None:
         """Remove what nobody will ever read; the job may have been tidied up already."""
-        if outcome.piece is not None:
+        if outcome.piece is not None and outcome.piece.data is None:
             with suppress(UnavailableError):
                 await asyncio.to_thread(self._blobs.delete, [outcome.piece.name])
 
@@ -132,6 +132,21 @@ class Worker:
         for claim in lost:
             if execution := self._running.get(claim):
                 execution.cancel()
+
+
+class _BatchTaker:
+    """Hands the batches of a plan on to the ledger as they come."""
+
+    def __init__(self, ledger: Ledger, claim: Claim) -> None:
+        self._ledger = ledger
+        self._claim = claim
+        self._taken = 0
+
+    async def take(self, batches: Sequence[Batch]) -> None:
+        """Store *batches*; those of an attempt that is fenced go nowhere, like its outcome."""
+        first = self._taken
+        self._taken += len(batches)
+        await _insist(lambda: self._ledger.extend(self._claim, first, batches))
 
 
 def _is_told_to_stop() -> bool:

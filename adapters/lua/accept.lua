@@ -15,6 +15,7 @@ if idempotency ~= '' then
     return { existing, get(existing, 'digest') == digest and 0 or -1 }
   end
   redis.call('SET', owner, job)
+  redis.call('HSET', key, 'idempotency_key', idempotency)
 end
 
 for i = first_field, first_field + fields * 2 - 1, 2 do

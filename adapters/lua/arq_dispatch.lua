@@ -1,7 +1,7 @@
 -- How arq is told of a task, as ArqRedis.enqueue_job does it: the payload under arq:job:<id>, the id
 -- in the queue's sorted set with the time it is due. Beside that a token in a list wakes a worker
 -- that blocks on it. The payload holds three names and no data. The attempt is part of arq's id, so
--- what arq remembers of a dead attempt blocks nothing.
+-- what arq remembers of a dead attempt blocks nothing. A negative delay puts a task before others.
 
 local QUEUE = 'fanfold:queue:'
 local MAX_TOKENS = 1024
@@ -15,7 +15,7 @@ local function dispatch(job, task, attempt, lane, delay_ms)
   redis.call('SET', 'arq:job:' .. id, string.format(
     '{"t":null,"f":"run_task","a":["%s","%s",%d],"k":{},"et":%.0f}', job, task, attempt, now))
   redis.call('ZADD', queue, now + delay_ms, id)
-  if delay_ms == 0 and redis.call('LLEN', queue .. ':wake') < MAX_TOKENS then
+  if delay_ms <= 0 and redis.call('LLEN', queue .. ':wake') < MAX_TOKENS then
     redis.call('LPUSH', queue .. ':wake', '1')
   end
 end

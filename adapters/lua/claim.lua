@@ -1,8 +1,14 @@
 -- Take a task under a lease.
--- ARGV: job, task, attempt, worker, lease in ms
+-- ARGV: job, task, attempt, worker, lease in ms, a worker is forgotten after ms,
+--       bytes of pieces that may be kept here for one job, for all jobs
 -- Returns nil when the claim is out of date, else
---   {spec, reducers, batch or '', timeout in s or '', summary or '', {piece, ...}}.
+--   {spec, reducers, batch or '', timeout in s, summary or '', {piece, ...}, sql, source,
+--    workers, 1 when small pieces may be kept here, coverage or ''}, nil where there is none.
+-- A piece is {JSON, cuts, bytes}, the last only where there is no blob: the cuts and the bytes
+-- around its own partition for a reduce task; all of both for a partial task; no cuts for finish.
 -- The same worker may ask again, as it does when the first answer was lost on its way.
+local PIECES_AT_ONCE, CUT = 500, 8
+
 local job, task, attempt, worker = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local kind, index = parse_task(task)
 local key, tkey, now = job_key(job), task_key(job, task), now_ms()
@@ -10,6 +16,7 @@ local state = get(job, 'state')
 
 acknowledge(job, task, attempt, state and lane_of(job, kind) or 'process')
 if state ~= 'QUEUED' and state ~= 'RUNNING' then return nil end
+if kind == 'partial' and not allows_partial(job, task) then return nil end
 local held = redis.call('HMGET', tkey, 'state', 'attempt', 'worker')
 local is_repeated = held[1] == 'RUNNING' and held[3] == worker
 if (held[2] or '1') ~= tostring(attempt) then return nil end
@@ -18,27 +25,52 @@ if not is_repeated and (held[1] or 'PENDING') ~= 'PENDING' then return nil end
 redis.call('ZADD', LEASES, now + ARGV[5], lease(job, task, attempt))
 if not is_repeated then
   redis.call('HSET', tkey, 'state', 'RUNNING', 'attempt', attempt, 'worker', worker, 'started', now)
-  add(job, kind .. '_running', 1)
-  add(job, 'items_running', known_items(job, kind, index))
-  if state == 'QUEUED' then redis.call('HSET', key, 'state', 'RUNNING', 'started', now) end
-  changed(job)
+  if kind ~= 'partial' then
+    add(job, kind .. '_running', 1)
+    add(job, 'items_running', known_items(job, kind, index))
+    if state == 'QUEUED' then redis.call('HSET', key, 'state', 'RUNNING', 'started', now) end
+    changed(job)
+  end
 end
 
-local function pieces(of)
-  local found = {}
-  for i = 0, get_number(job, of .. '_total') - 1 do
-    found[#found + 1] = redis.call('HGET', key .. ':pieces:' .. of, i)
+-- The committed pieces of a kind of task, read many at a time, yet not all at once.
+local function pieces(of, with_cuts, partition)
+  local total, found = get_number(job, of .. '_total'), {}
+  local has_data = redis.call('EXISTS', key .. ':data:' .. of) == 1
+  for first = 0, total - 1, PIECES_AT_ONCE do
+    local fields = {}
+    for i = first, math.min(first + PIECES_AT_ONCE, total) - 1 do fields[#fields + 1] = i end
+    local names = redis.call('HMGET', key .. ':pieces:' .. of, unpack(fields))
+    local cuts = with_cuts and redis.call('HMGET', key .. ':cuts', unpack(fields)) or {}
+    local data = has_data and redis.call('HMGET', key .. ':data:' .. of, unpack(fields)) or {}
+    for i = 1, #fields do
+      local own, bytes = cuts[i] or '', data[i]
+      if names[i] and partition then
+        own = string.sub(own, partition * CUT + 1, (partition + 2) * CUT)
+        local from, to = struct.unpack('>I8I8', own)
+        if bytes then bytes = string.sub(bytes, from + 1, to) end
+        if from < to then found[#found + 1] = { names[i], own, bytes or nil } end
+      elseif names[i] then
+        found[#found + 1] = { names[i], own, bytes or nil }
+      end
+    end
   end
   return found
 end
 
-local batch, summary, inputs = '', '', {}
-if kind == 'map' then
+local batch, summary, inputs, workers, may_keep, coverage = '', '', {}, 1, 0, ''
+if kind == 'plan' then
+  workers = redis.call('ZCOUNT', WORKERS, now - ARGV[6], '+inf')
+elseif kind == 'map' then
   batch = string.match(redis.call('HGET', key .. ':batches', index), '^%d+|(.*)$')
 elseif kind == 'reduce' then
-  inputs = pieces('map')
+  inputs = pieces('map', true, index)
+elseif kind == 'partial' then
+  coverage = tostring(coverage_of(job))
+  redis.call('HSET', tkey, 'coverage', coverage)
+  inputs = pieces('map', get_number(job, 'reducers') > 0)
 elseif kind == 'finish' then
-  inputs = pieces(get_number(job, 'reducers') > 0 and 'reduce' or 'map')
+  inputs = pieces(get_number(job, 'reducers') > 0 and 'reduce' or 'map', false)
   summary = cjson.encode({
     items = get_number(job, 'items_succeeded'),
     bytesRead = get_number(job, 'bytes_read'),
@@ -46,5 +78,11 @@ elseif kind == 'finish' then
     run = get_number(job, 'run'),
   })
 end
-local limits = redis.call('HMGET', key, 'task_spec', 'reducers', 'task_timeout_s')
-return { limits[1], limits[2] or '0', batch, limits[3] or '', summary, inputs }
+if (kind == 'map' or kind == 'reduce') and get_number(job, 'kept_bytes') < tonumber(ARGV[7])
+  and tonumber(redis.call('GET', KEPT) or 0) < tonumber(ARGV[8]) then
+  may_keep = 1
+end
+local limits = redis.call('HMGET', key, 'task_spec', 'reducers', 'task_timeout_s', 'sql',
+  'resolved_source')
+return { limits[1], limits[2] or '0', batch, limits[3], summary, inputs, limits[4], limits[5],
+  workers, may_keep, coverage }

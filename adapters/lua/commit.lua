@@ -1,5 +1,6 @@
 -- Make an attempt's outcome the task's, and move the job on.
--- ARGV: job, task, attempt, outcome as JSON, rows of the result as JSON or ''
+-- ARGV: job, task, attempt, outcome as JSON, rows of the result or of the answer so far as JSON or
+--       '', cuts of the piece, bytes of the piece when there is no blob
 -- Returns ACCEPTED, REPEATED or FENCED.
 local job, task, attempt, outcome = ARGV[1], ARGV[2], tonumber(ARGV[3]), cjson.decode(ARGV[4])
 local key, tkey = job_key(job), task_key(job, task)
@@ -7,7 +8,16 @@ local done = redis.call('HMGET', tkey, 'state', 'attempt')
 if done[1] == 'SUCCEEDED' then return done[2] == tostring(attempt) and REPEATED or FENCED end
 if not holds(job, task, attempt) then return FENCED end
 
+local coverage = redis.call('HGET', tkey, 'coverage')
 local kind, index = let_go(job, task, attempt)
+if kind == 'partial' then
+  if ARGV[5] ~= '' then
+    redis.call('SET', key .. ':result', ARGV[5])
+    redis.call('HSET', key, 'coverage', coverage)
+    changed(job)
+  end
+  return ACCEPTED
+end
 if get(job, 'state') == 'CANCELLING' then
   redis.call('HSET', tkey, 'state', 'PENDING')
   settle_cancellation(job)
@@ -21,7 +31,15 @@ redis.call('HDEL', tkey, 'error')
 add(job, kind .. '_succeeded', 1)
 add(job, 'items_succeeded', outcome.items)
 add(job, 'bytes_read', outcome.bytes_read)
-if outcome.piece then redis.call('HSET', key .. ':pieces:' .. kind, index, outcome.piece) end
+if outcome.piece then
+  redis.call('HSET', key .. ':pieces:' .. kind, index, outcome.piece)
+  if ARGV[6] ~= '' then redis.call('HSET', key .. ':cuts', index, ARGV[6]) end
+  if outcome.has_data then
+    redis.call('HSET', key .. ':data:' .. kind, index, ARGV[7])
+    add(job, 'kept_bytes', #ARGV[7])
+    redis.call('INCRBY', KEPT, #ARGV[7])
+  end
+end
 for _, counter in ipairs(outcome.counters) do
   redis.call('HINCRBYFLOAT', key .. ':counters', counter[1], counter[2])
 end
@@ -31,9 +49,14 @@ if kind == 'plan' then
 elseif kind == 'finish' then
   redis.call('HSET', key, 'result_rows', outcome.result.rows, 'result_bytes', outcome.result.bytes,
     'manifest', outcome.result.manifest)
-  if ARGV[5] ~= '' then redis.call('SET', key .. ':result', ARGV[5]) end
+  if ARGV[5] ~= '' then
+    redis.call('SET', key .. ':result', ARGV[5])
+  else
+    redis.call('DEL', key .. ':result') -- of the answer so far
+  end
 end
 top_up(job, kind)
 advance(job)
+if kind == 'map' then start_partial(job) end
 changed(job)
 return ACCEPTED

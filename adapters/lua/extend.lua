@@ -1,4 +1,4 @@
--- Store batches found by a plan attempt; they are dispatched by its commit.
+-- Store batches found by a plan attempt; nobody sees them before its commit.
 -- ARGV: job, task, attempt, index of the first, batches ...
 -- Returns ACCEPTED or FENCED.
 local job, task, attempt, first = ARGV[1], ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])

@@ -5,17 +5,24 @@
 --   fanfold:job:<job>:batches         hash: index -> "<known items>|<batch as JSON>"
 --   fanfold:job:<job>:task:<task>     hash: state, attempt, tries, worker, times, error
 --   fanfold:job:<job>:pieces:<kind>   hash: index -> piece as JSON, committed tasks only
+--   fanfold:job:<job>:cuts            hash: index -> cuts of a map piece, 8 bytes each, big-endian
+--   fanfold:job:<job>:data:<kind>     hash: index -> bytes of a piece that has no blob
 --   fanfold:job:<job>:counters        hash: name -> sum over committed attempts
---   fanfold:job:<job>:result          string: the rows as JSON, when they fit
+--   fanfold:job:<job>:result          string: the rows as JSON, when they fit; those of the answer
+--                                     so far while the job runs
 --   fanfold:leases                    zset: "<job> <task> <attempt>" -> when the lease ends
 --   fanfold:deadlines                 zset: job -> when it times out
+--   fanfold:expiry                    zset: ended job -> when it is erased; 0 while it is erased
 --   fanfold:ended                     set: ended jobs whose temporary data is still there
+--   fanfold:kept_bytes                string: length of all pieces that have no blob
+--   fanfold:workers                   zset: worker -> when it last told that it is alive
 --   fanfold:tenant:<tenant>:jobs      zset: job -> when it was accepted, in µs
 --   fanfold:tenant:<tenant>:live      zset: the same for jobs that have not ended
 --   fanfold:tenant:<tenant>:key:<key> string: the job of an idempotency key
 
 local PREFIX = 'fanfold:'
 local LEASES, DEADLINES, ENDED = PREFIX .. 'leases', PREFIX .. 'deadlines', PREFIX .. 'ended'
+local EXPIRY, KEPT, WORKERS = PREFIX .. 'expiry', PREFIX .. 'kept_bytes', PREFIX .. 'workers'
 local FENCED, ACCEPTED, REPEATED = 0, 1, 2
 local MAX_BACKOFF_MS = 60000
 
@@ -37,12 +44,16 @@ local function is_live(state)
   return state == 'QUEUED' or state == 'RUNNING' or state == 'CANCELLING'
 end
 
--- The one place where a job's version rises and its bells ring.
+local function ring(job)
+  redis.call('PUBLISH', PREFIX .. 'bell:job:' .. job, job)
+  redis.call('PUBLISH', PREFIX .. 'bell:tenant:' .. get(job, 'tenant'), job)
+end
+
+-- The one place where a job's version rises.
 local function changed(job)
   redis.call('HSET', job_key(job), 'updated', now_ms())
   add(job, 'version', 1)
-  redis.call('PUBLISH', PREFIX .. 'bell:job:' .. job, job)
-  redis.call('PUBLISH', PREFIX .. 'bell:tenant:' .. get(job, 'tenant'), job)
+  ring(job)
 end
 
 local function lane_of(job, kind)
@@ -68,11 +79,19 @@ end
 
 -- End the run. Attempts still under way lose their leases at their next heartbeat.
 local function end_job(job, state, problem)
-  local key = job_key(job)
-  redis.call('HSET', key, 'state', state, 'phase', 'DONE', 'finished', now_ms(),
+  local key, now = job_key(job), now_ms()
+  redis.call('HSET', key, 'state', state, 'phase', 'DONE', 'finished', now,
     'plan_running', 0, 'map_running', 0, 'reduce_running', 0, 'finish_running', 0,
     'items_running', 0)
   if problem then redis.call('HSET', key, 'error', problem) end
+  if state ~= 'SUCCEEDED' then redis.call('DEL', key .. ':result') end -- of the answer so far
+  local partial, retention_ms = get(job, 'partial_task'), get(job, 'retention_ms')
+  if partial then redis.call('DEL', task_key(job, partial)) end
+  redis.call('HDEL', key, 'partial_task', 'partial_due', 'coverage')
+  if retention_ms then
+    redis.call('HSET', key, 'expires', now + retention_ms)
+    redis.call('ZADD', EXPIRY, now + retention_ms, job)
+  end
   redis.call('ZREM', DEADLINES, job)
   redis.call('ZREM', PREFIX .. 'tenant:' .. get(job, 'tenant') .. ':live', job)
   redis.call('SADD', ENDED, job)
@@ -104,63 +123,4 @@ local function known_items(job, kind, index)
   if kind ~= 'map' then return 0 end
   local batch = redis.call('HGET', job_key(job) .. ':batches', index)
   return batch and tonumber(string.match(batch, '^(%d+)|')) or 0
-end
-
-local function parse_task(task)
-  local kind, index = string.match(task, '^(%a+)-(%d+)$')
-  return kind, tonumber(index)
-end
-
--- Whether an attempt still holds its task.
-local function holds(job, task, attempt)
-  local state = redis.call('HMGET', task_key(job, task), 'state', 'attempt')
-  return state[1] == 'RUNNING' and state[2] == tostring(attempt) and is_live(get(job, 'state'))
-end
-
--- Take a running attempt off the books; its task is then nobody's.
-local function let_go(job, task, attempt)
-  local kind, index = parse_task(task)
-  redis.call('ZREM', LEASES, lease(job, task, attempt))
-  add(job, kind .. '_running', -1)
-  add(job, 'items_running', 0 - known_items(job, kind, index))
-  return kind, index
-end
-
-local function running_tasks(job)
-  return get_number(job, 'plan_running') + get_number(job, 'map_running')
-    + get_number(job, 'reduce_running') + get_number(job, 'finish_running')
-end
-
--- A job that is being cancelled has ended when nothing of it runs any more.
-local function settle_cancellation(job)
-  if running_tasks(job) == 0 then end_job(job, 'CANCELLED') end
-end
-
--- Put a task that was let go back into its queue under the next attempt number.
-local function try_again(job, task, attempt, delay_ms)
-  local kind = parse_task(task)
-  redis.call('HSET', task_key(job, task), 'state', 'PENDING', 'attempt', attempt + 1)
-  redis.call('HDEL', task_key(job, task), 'worker', 'started')
-  add(job, kind .. '_retried', 1)
-  dispatch(job, task, attempt + 1, lane_of(job, kind), delay_ms)
-end
-
--- End an attempt that failed: the task is tried again, or the job has failed.
-local function attempt_failed(job, task, attempt, problem, retryable, jitter)
-  local kind = let_go(job, task, attempt)
-  local key = task_key(job, task)
-  local tries = redis.call('HINCRBY', key, 'tries', 1)
-  redis.call('HSET', key, 'error', problem)
-  if get(job, 'state') == 'CANCELLING' then
-    redis.call('HSET', key, 'state', 'PENDING')
-    settle_cancellation(job)
-  elseif retryable and tries < get_number(job, 'max_attempts') then
-    local backoff = get_number(job, 'backoff_ms') * 2 ^ (tries - 1)
-    try_again(job, task, attempt, math.floor(math.min(backoff, MAX_BACKOFF_MS) * jitter))
-  else
-    redis.call('HSET', key, 'state', 'FAILED', 'finished', now_ms())
-    add(job, kind .. '_failed', 1)
-    end_job(job, 'FAILED', problem)
-  end
-  changed(job)
 end

@@ -2,7 +2,7 @@
 -- ARGV: job, task, attempt
 local job, task, attempt = ARGV[1], ARGV[2], tonumber(ARGV[3])
 if not holds(job, task, attempt) then return FENCED end
-let_go(job, task, attempt)
+if let_go(job, task, attempt) == 'partial' then return ACCEPTED end
 if get(job, 'state') == 'CANCELLING' then
   redis.call('HSET', task_key(job, task), 'state', 'PENDING')
   settle_cancellation(job)

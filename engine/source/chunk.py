@@ -1,4 +1,4 @@
-"""A chunk: the content of a file slice, and what holds for records of every format."""
+"""A chunk: a part of a file that holds whole records, and what holds for every format."""
 
 from __future__ import annotations
 
@@ -18,19 +18,13 @@ class Chunk:
 
     Attributes:
         name: The file as callers know it, for messages.
-        start: Offset of ``data`` in the file.
+        start: Offset of ``data`` in the file or, if it is compressed, in what it unpacks to.
         data: The records; the last one may lack its line end.
     """
 
     name: str
     start: int
     data: bytes
-
-    def without_bom(self) -> Chunk:
-        """Return the chunk without the byte order mark that a file may begin with."""
-        if self.start > 0 or not self.data.startswith(BOM):
-            return self
-        return Chunk(self.name, len(BOM), self.data[len(BOM) :])
 
     def text(self) -> str:
         """Return the content as text.
@@ -45,21 +39,6 @@ class Chunk:
                 f"{self.name}: byte 0x{self.data[exc.start]:02x} at offset "
                 f"{self.start + exc.start} is not UTF-8"
             ) from exc
-
-    def check_lines(self) -> None:
-        """Check that no line is longer than a record may be.
-
-        Hops from one line end to the last one within the limit, so it looks at few of the bytes.
-
-        Raises:
-            RecordError: A line is too long.
-        """
-        position = 0
-        while len(self.data) - position > MAX_RECORD_BYTES:
-            end = self.data.rfind(b"\n", position, position + MAX_RECORD_BYTES + 1)
-            if end < 0:
-                raise too_long(self.name, self.start + position, MAX_RECORD_BYTES + 1)
-            position = end + 1
 
 
 def too_long(name: str, offset: int, at_least_bytes: int) -> RecordError:

@@ -1,44 +1,118 @@
 """CSV: an item is a row as a dict from column name to text; blank lines are skipped.
 
-Parsed by the ``csv`` module in its default dialect, with the given delimiter.
+Read as the ``csv`` module reads its default dialect, with the given delimiter.
 """
 
 from __future__ import annotations
 
 import csv
 from collections.abc import Iterator
+from dataclasses import dataclass, field
+from functools import partial
 from io import StringIO
-from itertools import islice
+from typing import Any, Final
 
+from engine.batch import FileSlice
 from engine.errors import RecordError
-from engine.source.chunk import MAX_RECORD_BYTES, Chunk
+from engine.source.chunk import BOM, MAX_RECORD_BYTES, Chunk, too_long
+from engine.source.content import open_content
+from engine.source.csv_arrow import read_plain_table
+from engine.source.csv_mask import CsvMask, first_record_end
+from engine.source.records import ChunkRecords, record_chunks
+from engine.source.sources import Sources
+from engine.source.table import table_of_items
 from engine.spec import CsvSpec
 
 Columns = tuple[str, ...]
+_HEAD_BYTES: Final = (64 * 1024, 1024 * 1024, MAX_RECORD_BYTES)
 
 
-def read_items(chunk: Chunk, spec: CsvSpec, *, columns: Columns | None) -> list[dict[str, str]]:
-    """Return the rows of *chunk*.
+@dataclass(frozen=True)
+class CsvReader:
+    """Reads slices of CSV files.
 
-    Args:
-        chunk: Whole records.
-        spec: How the file is laid out.
-        columns: The file's columns; None when *chunk* has the file's first row, if any.
+    Attributes:
+        sources: Where the files are.
+        spec: How the files are laid out.
+        heads: The columns of each file seen, and where its first row ends.
+    """
+
+    sources: Sources
+    spec: CsvSpec
+    heads: dict[str, tuple[Columns, int]] = field(default_factory=dict)
+
+    def records(self, part: FileSlice) -> Iterator[ChunkRecords]:
+        """Yield the rows of a slice."""
+        columns = self._columns_before(part)
+        with open_content(part, self.sources) as content:
+            for chunk in record_chunks(content, CsvMask(self.spec.delimiter).mask):
+                rest = chunk
+                if columns is None:
+                    head, after = _split_head(chunk, self.spec.delimiter)
+                    if not _rows(head, self.spec.delimiter):
+                        continue
+                    columns = read_columns(head, self.spec)
+                    rest = after if self.spec.header else chunk
+                yield ChunkRecords(
+                    rest,
+                    partial(read_items, spec=self.spec, columns=columns),
+                    partial(offsets, spec=self.spec),
+                    partial(read_table, spec=self.spec, columns=columns),
+                )
+
+    def _columns_before(self, part: FileSlice) -> Columns | None:
+        """Return the columns of a slice's file; None when the slice itself has the first row."""
+        if part.start == 0:
+            return None
+        if part.path not in self.heads:
+            self.heads[part.path] = self._read_head(part)
+        columns, first_row_end = self.heads[part.path]
+        return columns if part.start >= first_row_end else None
+
+    def _read_head(self, part: FileSlice) -> tuple[Columns, int]:
+        """Read the columns of a file, and where its first row ends.
+
+        Raises:
+            RecordError: The row is too long, not UTF-8, or has a name twice.
+        """
+        name = self.sources.name_of(part.path)
+        with self.sources.open_file(part.path, version=part.version) as file:
+            for size_bytes in _HEAD_BYTES:
+                file.seek(0)
+                data = file.read(size_bytes)
+                start = len(BOM) if data.startswith(BOM) else 0
+                end = first_record_end(data[start:], self.spec.delimiter)
+                if end is not None or len(data) < size_bytes:
+                    head = Chunk(name, start, data[start:][:end])
+                    return read_columns(head, self.spec), start + len(head.data)
+        raise too_long(name, 0, MAX_RECORD_BYTES)
+
+
+def read_items(chunk: Chunk, spec: CsvSpec, columns: Columns) -> list[dict[str, str]]:
+    """Return the rows of *chunk*, which has no header.
 
     Raises:
-        RecordError: It is not UTF-8, a row has more or fewer fields than there are columns, or
-            a column name occurs twice.
+        RecordError: It is not UTF-8, or a row has more or fewer fields than there are columns.
     """
+    plain = read_plain_table(chunk, columns, delimiter=spec.delimiter)
+    if plain is not None:
+        rows_as_dicts: list[dict[str, str]] = plain.to_pylist()
+        return rows_as_dicts
+    return _read_exactly(chunk, spec, columns)
+
+
+def read_table(chunk: Chunk, spec: CsvSpec, columns: Columns) -> Any:
+    """Return the rows of *chunk* as a table of text; as ``read_items`` otherwise."""
+    plain = read_plain_table(chunk, columns, delimiter=spec.delimiter)
+    if plain is not None:
+        return plain
+    return table_of_items(_read_exactly(chunk, spec, columns), name=chunk.name)
+
+
+def _read_exactly(chunk: Chunk, spec: CsvSpec, columns: Columns) -> list[dict[str, str]]:
     rows = _rows(chunk, spec.delimiter)
-    if not rows:
-        return []
-    skipped = 0
-    if columns is None:
-        columns = _columns(rows[0], spec, name=chunk.name)
-        skipped = int(spec.header)
-        del rows[:skipped]
     if any(length != len(columns) for length in set(map(len, rows))):
-        raise _ragged(chunk, spec, expected=len(columns), skipped=skipped)
+        raise _ragged(chunk, spec, expected=len(columns))
     return [dict(zip(columns, row, strict=True)) for row in rows]
 
 
@@ -53,8 +127,15 @@ def read_columns(head: Chunk, spec: CsvSpec) -> Columns:
 
 
 def offsets(chunk: Chunk, spec: CsvSpec) -> list[int]:
-    """Return the offset in the file of each row of *chunk*, of a header too."""
+    """Return the offset in the file of each row of *chunk*."""
     return [offset for offset, _ in _located(chunk, spec.delimiter)]
+
+
+def _split_head(chunk: Chunk, delimiter: str) -> tuple[Chunk, Chunk]:
+    """Split *chunk* after its first row; all of it, when it has but one."""
+    end = first_record_end(chunk.data, delimiter) or len(chunk.data)
+    head = Chunk(chunk.name, chunk.start, chunk.data[:end])
+    return head, Chunk(chunk.name, chunk.start + end, chunk.data[end:])
 
 
 def _columns(first_row: list[str], spec: CsvSpec, *, name: str) -> Columns:
@@ -99,10 +180,10 @@ def _located(chunk: Chunk, delimiter: str) -> Iterator[tuple[int, list[str]]]:
         start = end
 
 
-def _ragged(chunk: Chunk, spec: CsvSpec, *, expected: int, skipped: int) -> RecordError:
+def _ragged(chunk: Chunk, spec: CsvSpec, *, expected: int) -> RecordError:
     offset, found = next(
         (offset, len(row))
-        for offset, row in islice(_located(chunk, spec.delimiter), skipped, None)
+        for offset, row in _located(chunk, spec.delimiter)
         if len(row) != expected
     )
     return RecordError(

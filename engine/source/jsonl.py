@@ -3,21 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
+from engine.batch import FileSlice
 from engine.errors import RecordError
 from engine.source.chunk import Chunk
+from engine.source.content import open_content
+from engine.source.records import ChunkRecords, record_chunks
+from engine.source.sources import Sources
+
+
+@dataclass(frozen=True)
+class JsonlReader:
+    """Reads slices of JSONL files."""
+
+    sources: Sources
+
+    def records(self, part: FileSlice) -> Iterator[ChunkRecords]:
+        """Yield the values of a slice."""
+        with open_content(part, self.sources) as content:
+            for chunk in record_chunks(content):
+                yield ChunkRecords(chunk, read_items, offsets)
 
 
 def read_items(chunk: Chunk) -> list[Any]:
     """Return the values of *chunk*.
 
     Raises:
-        RecordError: A line is not UTF-8, not JSON, or too long.
+        RecordError: A line is not UTF-8 or not JSON.
     """
-    chunk.check_lines()
     loads = orjson.loads
     try:
         return [loads(line) for line in chunk.data.split(b"\n") if line and not line.isspace()]

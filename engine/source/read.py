@@ -3,142 +3,160 @@
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
-from engine.batch import Batch, FilePlace, FileSlice, InlinePlace, Place
-from engine.errors import SourceError
-from engine.source import csv_rows, jsonl, text
-from engine.source.chunk import MAX_RECORD_BYTES, Chunk, too_long
-from engine.source.csv_mask import first_record_end
-from engine.source.csv_rows import Columns
-from engine.source.formats import detect_format
-from engine.source.roots import SourceRoots
-from engine.spec import CsvSpec, DataFormat, FilesSpec
+from engine.batch import Batch, InlinePlace, ObjectPlace, Place
+from engine.source.csv_rows import CsvReader
+from engine.source.hive import hive_columns
+from engine.source.json_document import JsonReader
+from engine.source.jsonl import JsonlReader
+from engine.source.parquet import ParquetReader
+from engine.source.records import FormatReader, Records
+from engine.source.sources import Sources
+from engine.source.table import joined_tables, table_of_items, with_columns
+from engine.source.text import TextReader
+from engine.spec import DataFormat, FilesMode, FilesSpec, LayoutSpec
 
-_HEAD_BYTES: Final = (64 * 1024, 1024 * 1024, MAX_RECORD_BYTES)
+MAX_CHUNK_ITEMS: Final = 10_000
+_Numbered = tuple[int, Records]
+_READERS: Final[Mapping[DataFormat, Callable[[Sources, LayoutSpec], FormatReader]]] = {
+    DataFormat.TEXT: lambda sources, _: TextReader(sources),
+    DataFormat.CSV: lambda sources, layout: CsvReader(sources, layout.csv),
+    DataFormat.JSON: lambda sources, layout: JsonReader(sources, layout.items_pointer),
+    DataFormat.JSONL: lambda sources, _: JsonlReader(sources),
+    DataFormat.PARQUET: lambda sources, _: ParquetReader(sources),
+}
 
 
 class BatchReader:
     """Reads the batches of one job.
 
-    Holds one batch in memory at a time, and the column names of the CSV files it has seen.
+    Holds a few MiB of one batch at a time, and the column names of the CSV files it has seen.
     """
 
-    def __init__(self, roots: SourceRoots, spec: FilesSpec | None) -> None:
+    def __init__(self, sources: Sources, layout: LayoutSpec | None = None) -> None:
         """Take what all batches share.
 
         Args:
-            roots: The folders that may be read.
-            spec: How files are laid out; left out for inline items.
+            sources: What may be read.
+            layout: How files are laid out; may be left out for inline items.
         """
-        self._roots = roots
-        self._declared = spec.format if spec else DataFormat.AUTO
-        self._csv = spec.csv if spec else CsvSpec()
-        self._columns_of: dict[str, tuple[Columns, int]] = {}
-        self._read_batch: Batch | None = None
-        self._firsts: list[int] = []  # index of each slice's first item in the batch
-        self._offsets: dict[int, list[int]] = {}  # offsets of a slice's items, once asked for
+        known = layout or LayoutSpec()
+        self._sources = sources
+        self._is_listing = isinstance(known, FilesSpec) and known.mode is FilesMode.OBJECTS
+        self._readers = {name: make(sources, known) for name, make in _READERS.items()}
+        self._batch: Batch | None = None
+        self._firsts: list[int] = []  # index in the batch of the first of each of its Records
+        self._seen: _Numbered | None = None  # what was read last
+        self._again: Iterator[_Numbered] = iter(())
+        self._found: _Numbered | None = None  # what the last place was looked up in
 
     def read(self, batch: Batch) -> list[Any]:
-        """Return the items: lines, rows as dicts, JSON values, or the inline items.
+        """Return all items at once: lines, rows as dicts, JSON values, or inline items.
 
         Raises:
-            SourceError: A file was deleted or cut short since, or may not be read.
+            SourceError: A file was deleted or changed since, or may not be read.
             RecordError: The data is not what its format says.
         """
-        if batch.items is not None:
-            return list(batch.items)
-        items: list[Any] = []
-        self._read_batch, self._firsts, self._offsets = batch, [], {}
-        for part in batch.slices:
-            self._firsts.append(len(items))
-            items += self._items(part)
-        return items
+        return [item for chunk in self.chunks(batch) for item in chunk]
 
-    def place_of(self, batch: Batch, index: int) -> Place:
-        """Return where the item *index* of ``read(batch)`` came from.
-
-        The first call for a slice reads it again and notes every item's offset; those after it
-        cost a look-up.
+    def chunks(self, batch: Batch) -> Iterator[list[Any]]:
+        """Yield the items in order, in lists of at most 10,000, made of a few MiB at most.
 
         Raises:
-            IndexError: The batch has no such item.
             SourceError: As ``read``.
             RecordError: As ``read``.
         """
         if batch.items is not None:
-            return InlinePlace(batch.first_item + index)
-        if batch is not self._read_batch:
-            self.read(batch)
+            yield from _pieces(list(batch.items))
+            return
+        count = 0
+        self._batch, self._firsts = batch, []
+        self._seen = self._found = None
+        for number, (columns, records) in enumerate(self._records(batch)):
+            items = records.items()
+            if columns:
+                _add_columns(items, columns)
+            self._firsts.append(count)
+            self._seen = number, records
+            count += len(items)
+            yield from _pieces(items)
+
+    def table(self, batch: Batch, scratch: Path) -> Any:
+        """Return all items at once as a ``pyarrow.Table``; see ``engine.source.table``.
+
+        Args:
+            batch: What to read.
+            scratch: A folder that stays for as long as the table is used.
+
+        Raises:
+            SourceError: As ``read``.
+            RecordError: As ``read``, or the items fit no table.
+        """
+        if batch.items is not None:
+            return table_of_items(list(batch.items), name="inline")
+        tables = (with_columns(records.table(), added) for added, records in self._records(batch))
+        return joined_tables(tables, scratch=scratch)
+
+    def place_of(self, batch: Batch, index: int) -> Place:
+        """Return where item *index* of *batch* came from, counted over all of its chunks.
+
+        Cheap for an item of the chunk that was read last. For others the batch is read again, up
+        to the item; asking for rising indices reads it again once.
+
+        Raises:
+            IndexError: The batch has no such item, or it has not been read so far.
+            SourceError: As ``read``.
+            RecordError: As ``read``.
+        """
+        if batch.items is not None:
+            return self._place_of_item(batch, index)
+        if batch is not self._batch:
+            for _ in self.chunks(batch):
+                pass
         number = bisect_right(self._firsts, index) - 1
-        part = batch.slices[number]
-        if number not in self._offsets:
-            self._offsets[number] = self._offsets_of(part)
-        offset = self._offsets[number][index - self._firsts[number]]
-        return FilePlace(self._roots.name_of(part.path), offset)
+        if number < 0:
+            raise IndexError(index)
+        return self._numbered(batch, number).place_of(index - self._firsts[number])
 
-    def _items(self, part: FileSlice) -> list[Any]:
-        chunk = self._load(part)
-        match detect_format(part.path, declared=self._declared):
-            case DataFormat.CSV:
-                return csv_rows.read_items(chunk, self._csv, columns=self._columns(part))
-            case DataFormat.JSONL:
-                return jsonl.read_items(chunk)
-            case _:
-                return text.read_items(chunk)
+    def _place_of_item(self, batch: Batch, index: int) -> Place:
+        if self._is_listing and batch.items is not None:
+            return ObjectPlace(batch.items[index]["uri"])
+        return InlinePlace(batch.first_item + index)
 
-    def _offsets_of(self, part: FileSlice) -> list[int]:
-        chunk = self._load(part)
-        match detect_format(part.path, declared=self._declared):
-            case DataFormat.CSV:
-                headers = int(self._csv.header and self._columns(part) is None)
-                return csv_rows.offsets(chunk, self._csv)[headers:]
-            case DataFormat.JSONL:
-                return jsonl.offsets(chunk)
-            case _:
-                return text.offsets(chunk)
+    def _numbered(self, batch: Batch, number: int) -> Records:
+        """Return the Records of that number, reading on or again as far as needed."""
+        if self._seen and self._seen[0] == number:
+            return self._seen[1]
+        if self._found is None or self._found[0] > number:
+            self._again = enumerate(records for _, records in self._records(batch))
+            self._found = next(self._again)
+        while self._found[0] < number:
+            self._found = next(self._again)
+        return self._found[1]
 
-    def _load(self, part: FileSlice) -> Chunk:
-        """Read a slice.
+    def _records(self, batch: Batch) -> Iterator[tuple[dict[str, Any], Records]]:
+        """Yield the records of each slice with the columns that its folders give."""
+        for part in batch.slices:
+            columns = hive_columns(self._sources.name_of(part.path))
+            for records in self._readers[part.format].records(part):
+                yield columns, records
 
-        Raises:
-            SourceError: The file cannot be read, or is shorter than when it was planned.
-        """
-        data = self._read(part.path, part.start, part.size_bytes)
-        name = self._roots.name_of(part.path)
-        if len(data) < part.size_bytes:
-            raise SourceError(
-                f"{name}: has become shorter than {part.end} bytes since the job was planned",
-                location=name,
-            )
-        return Chunk(name, part.start, data).without_bom()
 
-    def _read(self, path: str, start: int, size_bytes: int) -> bytes:
-        with self._roots.open_file(path) as stream:
-            stream.seek(start)
-            return stream.read(size_bytes)
+def _pieces(items: list[Any]) -> Iterator[list[Any]]:
+    if len(items) <= MAX_CHUNK_ITEMS:
+        if items:
+            yield items
+        return
+    for start in range(0, len(items), MAX_CHUNK_ITEMS):
+        yield items[start : start + MAX_CHUNK_ITEMS]
 
-    def _columns(self, part: FileSlice) -> Columns | None:
-        """Return the columns of a slice's file; None when the slice itself has the first row."""
-        if part.start == 0:
-            return None
-        if part.path not in self._columns_of:
-            self._columns_of[part.path] = self._read_columns(part.path)
-        columns, first_row_end = self._columns_of[part.path]
-        return columns if part.start >= first_row_end else None
 
-    def _read_columns(self, path: str) -> tuple[Columns, int]:
-        """Read the columns of a CSV file, and where its first row ends.
-
-        Raises:
-            RecordError: The row is too long, not UTF-8, or has a name twice.
-        """
-        name = self._roots.name_of(path)
-        for size_bytes in _HEAD_BYTES:
-            data = self._read(path, 0, size_bytes)
-            head = Chunk(name, 0, data).without_bom()
-            end = first_record_end(head.data, self._csv.delimiter)
-            if end is not None or len(data) < size_bytes:
-                head = Chunk(name, head.start, head.data[:end])
-                return csv_rows.read_columns(head, self._csv), head.start + len(head.data)
-        raise too_long(name, 0, MAX_RECORD_BYTES)
+def _add_columns(items: list[Any], columns: Mapping[str, Any]) -> None:
+    """Add what rows do not have themselves."""
+    for item in items:
+        if isinstance(item, dict):
+            for name, value in columns.items():
+                item.setdefault(name, value)

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from engine.errors import SourceError
+from engine.errors import SourceChangedError, SourceError
+from engine.source.store import SourceFile
 from engine.source.uri import EVERYTHING, UriPath, parse_uri, refusal, shown
 from engine.source.walk import FoundFile, checked_file, walk
 
@@ -25,21 +26,11 @@ _FILE_FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY
 
 
 @dataclass(frozen=True, slots=True)
-class SourceFile:
-    """A file to map.
-
-    Attributes:
-        path: Absolute path below a source root.
-        size_bytes: Length when it was listed.
-    """
-
-    path: str
-    size_bytes: int
-
-
-@dataclass(frozen=True, slots=True)
 class SourceRoots:
     """The folders that jobs may read, as set by ``FANFOLD_SOURCE_ROOTS``.
+
+    Implements ``engine.source.store.SourceStore`` for local disk. A file's version is its time of
+    change in nanoseconds and its length.
 
     Attributes:
         folders: Absolute; links in them are resolved here, once.
@@ -50,40 +41,61 @@ class SourceRoots:
     def __post_init__(self) -> None:
         object.__setattr__(self, "folders", tuple(folder.resolve() for folder in self.folders))
 
-    def probe(self, uris: Iterable[str]) -> None:
-        """Check that every URI names at least one file, without listing them all.
+    def list_files(self, uri: str, *, is_sorted: bool = True) -> Iterator[SourceFile]:
+        """Yield the files of *uri*; see ``SourceStore``.
+
+        A file that has several names through links comes once, under the first of them.
 
         Raises:
-            SourceError: As in ``list_files``, as far as the first file of each URI shows it.
+            SourceError: It is not a path below the roots, matches no file, or matches something
+                that may not be read: a link out of the roots, a device, a file without
+                permission.
         """
-        for uri in uris:
-            next(self._find(uri))
+        found = self._find(uri)
+        if not is_sorted:
+            yield from map(_listed, found)
+            return
+        seen: set[str] = set()
+        for file in sorted(found, key=lambda file: file.path):
+            if file.real not in seen:
+                seen.add(file.real)
+                yield _listed(file)
 
-    def list_files(self, uris: Iterable[str]) -> list[SourceFile]:
-        """Return the files that *uris* name, each once.
+    def stat_file(self, path: str) -> SourceFile:
+        """Return the file at an absolute path below a root; see ``SourceStore``."""
+        name = self.name_of(path)
+        with self._opened(path, missing=refusal(name, "there is no such file")) as stream:
+            status = os.fstat(stream.fileno())
+            return _file_of(path, status.st_size, status.st_mtime_ns)
 
-        Returns:
-            Files in the order of the URIs, sorted by path within each. A file that has several
-            names through links comes once, under the first of them.
+    def open_file(self, path: str, *, version: str = "") -> BinaryIO:
+        """Open a file that was listed before; see ``SourceStore``.
+
+        It is checked again that it lies below a root, and the version on what was opened.
 
         Raises:
-            SourceError: A URI is not a path below the roots, matches no file, or matches
-                something that may not be read: a link out of the roots, a device, a file
-                without permission.
+            SourceError: It has become something else or a link out of the roots, or may not be
+                read.
+            SourceChangedError: It has been deleted or changed since.
         """
-        files: dict[str, SourceFile] = {}
-        for uri in uris:
-            for found in sorted(self._find(uri), key=lambda file: file.path):
-                files.setdefault(found.real, SourceFile(found.path, found.size_bytes))
-        return list(files.values())
+        name = self.name_of(path)
+        message = f"{name}: was deleted after the job was planned"
+        stream = self._opened(path, missing=SourceChangedError(message, location=name))
+        status = os.fstat(stream.fileno())
+        if version not in ("", _version_of(status.st_size, status.st_mtime_ns)):
+            stream.close()
+            message = f"{name}: was changed after the job was planned"
+            raise SourceChangedError(message, location=name)
+        return stream
 
-    def open_file(self, path: str) -> BinaryIO:
-        """Open a file that was listed before, checking again that it lies below a root.
+    def local_path(self, path: str) -> str | None:
+        """Return the path without links, once it is certain that it may be read."""
+        name = self.name_of(path)
+        message = f"{name}: was deleted after the job was planned"
+        self._opened(path, missing=SourceChangedError(message, location=name)).close()
+        return os.path.realpath(path)
 
-        Raises:
-            SourceError: It has been deleted since, has become something else or a link out of
-                the roots, or may not be read.
-        """
+    def _opened(self, path: str, *, missing: SourceError) -> BinaryIO:
         name = self.name_of(path)
         real = os.path.realpath(path)
         root = self._root_of(real)
@@ -92,8 +104,7 @@ class SourceRoots:
         try:
             return _open_beneath(root, os.path.relpath(real, root).split("/"))
         except FileNotFoundError as exc:
-            message = f"{name}: was deleted after the job was planned"
-            raise SourceError(message, location=name) from exc
+            raise missing from exc
         except OSError as exc:
             raise SourceError(f"{name}: cannot be read: {exc.strerror}", location=name) from exc
 
@@ -160,6 +171,19 @@ class SourceRoots:
         if self._root_of(real) is None:
             raise refusal(uri, f"{shown(os.path.basename(path))} leads out of the source roots")
         return real
+
+
+def _listed(found: FoundFile) -> SourceFile:
+    return _file_of(found.path, found.size_bytes, found.modified_ns)
+
+
+def _file_of(path: str, size_bytes: int, modified_ns: int) -> SourceFile:
+    version = _version_of(size_bytes, modified_ns)
+    return SourceFile(path, size_bytes, version, modified_ns // 1_000_000)
+
+
+def _version_of(size_bytes: int, modified_ns: int) -> str:
+    return f"{modified_ns:x}-{size_bytes:x}"
 
 
 def _is_below(path: str, root: Path) -> bool:

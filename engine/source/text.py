@@ -5,18 +5,36 @@ A line ends at ``\n``; a ``\r`` before it belongs to the line end. Empty lines a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
 from itertools import accumulate
 
+from engine.batch import FileSlice
 from engine.source.chunk import Chunk
+from engine.source.content import open_content
+from engine.source.records import ChunkRecords, record_chunks
+from engine.source.sources import Sources
+
+
+@dataclass(frozen=True)
+class TextReader:
+    """Reads slices of TEXT files."""
+
+    sources: Sources
+
+    def records(self, part: FileSlice) -> Iterator[ChunkRecords]:
+        """Yield the lines of a slice."""
+        with open_content(part, self.sources) as content:
+            for chunk in record_chunks(content):
+                yield ChunkRecords(chunk, read_items, offsets)
 
 
 def read_items(chunk: Chunk) -> list[str]:
     """Return the lines of *chunk*, without their ends.
 
     Raises:
-        RecordError: It is not UTF-8, or a line is too long.
+        RecordError: It is not UTF-8.
     """
-    chunk.check_lines()
     lines = chunk.text().split("\n")
     if not lines[-1]:
         lines.pop()

@@ -35,6 +35,13 @@ class UriPath:
     pattern: tuple[str, ...]
 
 
+def scheme_of(uri: str) -> str:
+    """Return the scheme of *uri* in lower case; empty for a path and for ``file://``."""
+    scheme = _SCHEME.match(uri)
+    name = scheme[1].lower() if scheme else ""
+    return "" if name == "file" else name
+
+
 def parse_uri(uri: str) -> UriPath:
     """Take *uri* apart.
 

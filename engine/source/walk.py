@@ -33,11 +33,13 @@ class FoundFile:
         path: Absolute path by which it was reached.
         real: The same file's path without links.
         size_bytes: Its present length.
+        modified_ns: When it was last changed, in nanoseconds since 1970.
     """
 
     path: str
     real: str
     size_bytes: int
+    modified_ns: int
 
 
 class _Folder(NamedTuple):
@@ -65,7 +67,7 @@ def walk(
         SourceError: A match is a link out of the roots, not a regular file, or may not be read;
             or a folder on the way may not be listed.
     """
-    names = _Pattern(pattern)
+    names = NamePattern(pattern)
     folders = [_Folder(path, real, names.start)]
     links: list[_Folder] = []
     entered: set[tuple[str, frozenset[int]]] = set()
@@ -127,10 +129,10 @@ def checked_file(path: str, *, real: str, status: os.stat_result, uri: str) -> F
         raise refusal(uri, f"{name} may not be read: permission denied")
     if not is_utf8(path):
         raise refusal(uri, f"the file name {name} is not UTF-8")
-    return FoundFile(path, real, status.st_size)
+    return FoundFile(path, real, status.st_size, status.st_mtime_ns)
 
 
-class _Pattern:
+class NamePattern:
     """Names with wildcards, as the states of a small automaton.
 
     State ``i`` means that the names from ``i`` on are still to be matched; ``end`` means a match.

@@ -15,8 +15,11 @@ from hypothesis import strategies as st
 from adapters.obstore_blobs import ObstoreBlobs
 from engine.attempt import Piece
 from engine.errors import InputError, UnavailableError
-from engine.result import READ_AHEAD_BYTES, START, Cursor, Manifest, read_all, read_page
-from engine.rows import encode_rows
+from engine.jsonvalue import decode, encode
+from engine.output.jsonl_text import READ_AHEAD_BYTES
+from engine.output.write import write_rows
+from engine.result import START, Cursor, Manifest, read_all, read_page
+from engine.spec import DataFormat
 
 Rows = list[dict[str, Any]]
 ROW = st.dictionaries(
@@ -28,7 +31,8 @@ class Result:
     """A result in a folder."""
 
     def __init__(self, folder: Path, files: list[Rows]) -> None:
-        self.blobs = ObstoreBlobs(folder)
+        self.blobs = ObstoreBlobs.local(folder / "blobs")
+        self.scratch = folder / "scratch"
         self.manifest = Manifest(
             job="j-1",
             files=tuple(self._written(f"file-{n}", rows) for n, rows in enumerate(files)),
@@ -37,14 +41,8 @@ class Result:
         )
 
     def _written(self, name: str, rows: Rows) -> Piece:
-        encoded = encode_rows(rows)
-        self.blobs.put(name, encoded.data)
-        return Piece(
-            name=name,
-            rows=encoded.rows,
-            size_bytes=len(encoded.data),
-            sha256="0",
-            columns=encoded.columns,
+        return write_rows(
+            rows, blobs=self.blobs, name=name, format=DataFormat.JSONL, scratch=self.scratch
         )
 
     def pages(self, sizes: Iterator[int]) -> Iterator[Rows]:
@@ -168,7 +166,7 @@ def test_a_cursor_into_the_middle_of_a_row_is_refused_wherever_it_points(folder:
 
 def test_a_file_that_was_cut_short_is_an_error_and_no_endless_loop(folder: Path) -> None:
     result = Result(folder, [[{"a": 1}, {"a": 2}]])
-    result.blobs.put("file-0", b'{"a":1}\n')
+    result.blobs.put("file-0.jsonl", b'{"a":1}\n')
 
     with pytest.raises(UnavailableError, match="file-0"):
         list(read_all(result.blobs, result.manifest))
@@ -182,3 +180,11 @@ def test_a_manifest_is_read_as_it_was_written(folder: Path) -> None:
     assert again == manifest
     assert again.to_bytes() == manifest.to_bytes()
     assert (again.rows, again.columns) == (2, (("a", "number"), ("b", "null")))
+
+
+def test_a_manifest_of_before_there_were_formats_is_read(folder: Path) -> None:
+    manifest = Result(folder, [[{"a": 1}]]).manifest
+    old = decode(manifest.to_bytes())
+    del old["format"]
+
+    assert Manifest.from_bytes(encode(old)) == manifest

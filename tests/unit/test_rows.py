@@ -1,4 +1,4 @@
-"""Rows as JSON Lines and their columns."""
+"""Columns of rows, and lines of JSON Lines."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine.errors import OutputError
-from engine.jsonvalue import decode
-from engine.rows import as_json_array, decode_lines, encode_rows, merge_columns
+from engine.rows import Columns, columns_of, decode_lines, merge_columns
 
 VALUES = st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.text()
 ROWS = st.lists(st.dictionaries(st.text(max_size=3), VALUES, max_size=4))
@@ -22,27 +20,22 @@ class Colour(StrEnum):
     RED = "red"
 
 
-@given(rows=ROWS)
-def test_rows_are_lines_and_lines_are_rows(rows: list[dict[str, Any]]) -> None:
-    encoded = encode_rows(rows)
-
-    assert encoded.rows == len(rows)
-    assert [decode(line) for line in decode_lines(encoded.data)] == rows
-    assert decode(as_json_array([encoded.data])) == rows
+def columns(rows: list[dict[str, Any]]) -> Columns:
+    return columns_of((name, type(value)) for row in rows for name, value in row.items())
 
 
-@given(parts=st.lists(ROWS))
-def test_files_join_to_one_array(parts: list[list[dict[str, Any]]]) -> None:
-    data = [encode_rows(part).data for part in parts]
+@given(lines=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\n"))))
+def test_lines_are_cut_as_they_were_joined(lines: list[str]) -> None:
+    expected = [line.encode() for line in lines]
 
-    assert decode(as_json_array(data)) == [row for part in parts for row in part]
+    assert decode_lines(b"".join(line + b"\n" for line in expected)) == expected
 
 
 @given(rows=ROWS)
 def test_every_name_is_a_column_once_in_the_order_of_first_sight(
     rows: list[dict[str, Any]],
 ) -> None:
-    names = [name for name, _ in encode_rows(rows).columns]
+    names = [name for name, _ in columns(rows)]
 
     assert names == list(dict.fromkeys(name for row in rows for name in row))
 
@@ -71,22 +64,12 @@ def test_every_name_is_a_column_once_in_the_order_of_first_sight(
     ],
 )
 def test_a_column_has_the_type_of_its_values(values: list[Any], kind: str) -> None:
-    encoded = encode_rows([{"c": value} for value in values])
-
-    assert encoded.columns == (("c", kind),)
-    assert merge_columns(encode_rows([{"c": v}]).columns[0] for v in values) == (("c", kind),)
+    assert columns([{"c": value} for value in values]) == (("c", kind),)
+    assert merge_columns(columns([{"c": v}])[0] for v in values) == (("c", kind),)
 
 
-def test_no_rows_are_no_bytes() -> None:
-    encoded = encode_rows([])
-
-    assert (encoded.data, encoded.rows, encoded.columns) == (b"", 0, ())
+def test_no_bytes_are_no_lines() -> None:
     assert decode_lines(b"") == []
-
-
-def test_a_row_that_json_cannot_hold_is_refused() -> None:
-    with pytest.raises(OutputError):
-        encode_rows([{"a": 1}, {"a": {1}}])
 
 
 def test_a_last_line_without_an_end_is_a_line() -> None:

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import bz2
 import csv
+import gzip
 import os
 import random
 import tempfile
-from collections.abc import Callable, Sequence
-from io import StringIO
+from collections.abc import Callable, Iterator, Sequence
+from io import BytesIO, StringIO
 from pathlib import Path
 from typing import Any
 
 import orjson
+import pyarrow as pa
 import pytest
-from hypothesis import given
+import zstandard
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet as pq
 
-from engine.batch import Batch
-from engine.errors import RecordError, SourceError
+from engine.batch import Batch, Compression
+from engine.errors import RecordError, SourceChangedError
+from engine.plan import target_batch_bytes
+from engine.source.basket import Basket, Shares
 from engine.source.chunk import MAX_RECORD_BYTES
-from engine.source.cut import cut_files, target_batch_bytes
-from engine.source.formats import detect_format
+from engine.source.cut import cut_files
 from engine.source.read import BatchReader
-from engine.source.roots import SourceFile, SourceRoots
+from engine.source.sources import Sources
+from engine.source.store import SourceFile
 from engine.spec import BatchingSpec, CsvSpec, DataFormat, FilesSpec
 
 MIB = 1024 * 1024
@@ -41,18 +48,29 @@ class Cut:
     """Files in a folder of their own, cut and read."""
 
     def __init__(self, root: Path, contents: Sequence[str | bytes], **files_spec: Any) -> None:
-        self.roots = SourceRoots((root,))
+        self.sources = Sources.local(root)
         self.spec = FilesSpec(uris=(".",), **files_spec)
         for i, content in enumerate(contents):
             data = content.encode() if isinstance(content, str) else content
             (root / f"{i:04}.data").write_bytes(data)
-        self.files = self.roots.list_files(self.spec.uris)
+        self.files = list(self.sources.list_files(self.spec.uris))
+
+    @property
+    def size_bytes(self) -> int:
+        return sum(file.size_bytes for file in self.files)
 
     def batches(self, batching: BatchingSpec) -> list[Batch]:
-        return list(cut_files(self.files, self.spec, batching, self.roots))
+        max_bytes = batching.max_bytes or target_batch_bytes(self.size_bytes)
+        return self.fill(Basket(max_bytes=max_bytes, max_items=batching.max_items))
+
+    def shares(self, batches: int) -> list[Batch]:
+        return self.fill(Shares(total_bytes=self.size_bytes, batches=batches))
+
+    def fill(self, basket: Basket) -> list[Batch]:
+        return list(cut_files(self.files, self.spec, basket, self.sources))
 
     def items(self, batches: Sequence[Batch]) -> list[Any]:
-        reader = BatchReader(self.roots, self.spec)
+        reader = BatchReader(self.sources, self.spec)
         return [item for batch in batches for item in reader.read(batch)]
 
 
@@ -320,7 +338,7 @@ def test_a_line_end_across_two_blocks_is_one_line_end(tmp_path: Path) -> None:
 def test_a_record_over_the_limit_is_refused_when_planning_or_reading(
     tmp_path: Path, data_format: DataFormat, max_items: int | None, max_bytes: int
 ) -> None:
-    data = b"first\n" + b"x" * (MAX_RECORD_BYTES + 1) + b"\nlast\n"
+    data = b"1\n" + b"x" * (MAX_RECORD_BYTES + 1) + b"\nlast\n"
     cut = Cut(tmp_path, [data + b"1\n" * MIB], format=data_format)
 
     with pytest.raises(RecordError, match=r"^0000.data: .*(16777217|16777216)"):
@@ -359,15 +377,18 @@ def test_a_too_long_record_within_a_long_batch_is_named_by_its_first_byte(tmp_pa
 def test_a_too_long_csv_field_in_a_file_that_stays_whole_is_refused(tmp_path: Path) -> None:
     cut = Cut(tmp_path, [b"first\n" + b"x" * (17 * MIB)], format=DataFormat.CSV)
 
-    with pytest.raises(RecordError, match="from byte 0: field larger than field limit"):
+    with pytest.raises(RecordError, match="the record at byte 6 has at least"):
         cut.items(cut.batches(BatchingSpec(max_bytes=30 * MIB)))
 
 
-def test_a_quote_that_is_never_closed_ends_at_the_record_limit(tmp_path: Path) -> None:
+@pytest.mark.parametrize("max_bytes", [100, 100 * MIB])
+def test_a_quote_that_is_never_closed_ends_at_the_record_limit(
+    tmp_path: Path, max_bytes: int
+) -> None:
     cut = Cut(tmp_path, [b'a\n"' + b"x\n" * (9 * MIB)], format=DataFormat.CSV)
 
-    with pytest.raises(RecordError, match="the record at byte 2 has at least"):
-        cut.batches(BatchingSpec(max_bytes=100))
+    with pytest.raises(RecordError, match="the record at byte 2 has at least 1"):
+        cut.items(cut.batches(BatchingSpec(max_bytes=max_bytes)))
 
 
 @pytest.mark.parametrize("batching", [BatchingSpec(max_bytes=1), BatchingSpec(max_items=1)])
@@ -377,33 +398,192 @@ def test_a_file_that_shrank_after_it_was_listed_is_refused(
     cut = Cut(tmp_path, ["a\nb\nc\n"])
     os.truncate(cut.files[0].path, 2)
 
-    with pytest.raises(SourceError, match=r"0000.data: has become shorter than 6 bytes"):
+    with pytest.raises(SourceChangedError, match=r"0000.data: was changed"):
         cut.batches(batching)
 
 
-def test_a_file_that_grew_after_it_was_listed_is_cut_as_it_was(tmp_path: Path) -> None:
-    cut = Cut(tmp_path, ["a\nb\nc"])
-    Path(cut.files[0].path).write_text("a\nb\ncdef\ng\n")
+def test_a_file_that_shrank_without_a_version_is_refused_too(tmp_path: Path) -> None:
+    cut = Cut(tmp_path, ["a\nb\nc\n"])
+    cut.files = [SourceFile(cut.files[0].path, 9)]
 
-    for batching in (BatchingSpec(max_bytes=1), BatchingSpec(max_items=1)):
-        assert_cover(cut.files, cut.batches(batching))
-
-
-# ------------------------------------------------------------------ formats
+    with pytest.raises(SourceChangedError, match=r"0000.data: has become shorter than 9 bytes"):
+        cut.batches(BatchingSpec(max_bytes=1))
 
 
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [
-        ("a.csv", DataFormat.CSV),
-        ("A.CSV", DataFormat.CSV),
-        ("a.jsonl", DataFormat.JSONL),
-        ("a.ndjson", DataFormat.JSONL),
-        ("a.tsv", DataFormat.TEXT),
-        ("a.csv.log", DataFormat.TEXT),
-        ("csv", DataFormat.TEXT),
-    ],
+# ------------------------------------------------------------------ compressed, JSON and Parquet
+
+COMPRESSORS: list[Callable[[bytes], bytes]] = [gzip.compress, bz2.compress, zstandard.compress]
+
+
+@given(st.lists(texts, min_size=1, max_size=4), batchings, st.sampled_from(COMPRESSORS))
+def test_compressed_files_are_read_as_a_whole_however_they_are_cut(
+    contents: list[str], batching: BatchingSpec, compress: Callable[[bytes], bytes]
+) -> None:
+    def check(root: Path) -> None:
+        cut = Cut(root, [compress(text.encode()) for text in contents])
+        batches = cut.batches(batching)
+
+        assert_cover(cut.files, batches)
+        assert cut.items(batches) == [line for text in contents for line in lines_of(text)]
+        assert batching.max_items is None or all(len(batch.slices) == 1 for batch in batches)
+
+    in_folder(check)
+
+
+@given(csv_texts(), st.sampled_from(COMPRESSORS))
+def test_compressed_csv_is_read_as_the_csv_module_reads_it(
+    text: str, compress: Callable[[bytes], bytes]
+) -> None:
+    def check(root: Path) -> None:
+        layout = CsvSpec(header=False)
+        cut = Cut(root, [compress(text.encode())], format=DataFormat.CSV, csv=layout)
+
+        items = cut.items(cut.batches(BatchingSpec(max_bytes=1)))
+
+        assert [list(item.values()) for item in items] == rows_of(text)
+
+    in_folder(check)
+
+
+def parquet(numbers: Sequence[int], *, group_rows: int) -> bytes:
+    sink = BytesIO()
+    table = pa.table({"n": pa.array(numbers, pa.int64())})
+    pq.write_table(table, sink, row_group_size=group_rows)
+    return sink.getvalue()
+
+
+@given(
+    st.lists(st.lists(st.integers(0, 9), max_size=20), min_size=1, max_size=3),
+    st.integers(1, 7),
+    batchings | st.integers(1, 5),
 )
-def test_the_format_follows_the_name_unless_it_is_declared(path: str, expected: DataFormat) -> None:
-    assert detect_format(path, declared=DataFormat.AUTO) is expected
-    assert detect_format(path, declared=DataFormat.JSONL) is DataFormat.JSONL
+def test_every_parquet_row_is_read_once_however_it_is_cut(
+    files: list[list[int]], group_rows: int, batching: BatchingSpec | int
+) -> None:
+    def check(root: Path) -> None:
+        cut = Cut(root, [parquet(numbers, group_rows=group_rows) for numbers in files])
+        batches = cut.shares(batching) if isinstance(batching, int) else cut.batches(batching)
+
+        assert [item["n"] for item in cut.items(batches)] == [n for rows in files for n in rows]
+        if not isinstance(batching, int) and batching.max_items:
+            most = max(batching.max_items, group_rows)
+            assert all(len(cut.items([batch])) <= most for batch in batches)
+
+    in_folder(check)
+
+
+def test_row_groups_that_follow_one_another_are_one_slice(tmp_path: Path) -> None:
+    cut = Cut(tmp_path, [parquet(range(10), group_rows=2)])
+
+    batches = cut.batches(BatchingSpec(max_items=4))
+
+    assert [[part.groups for part in batch.slices] for batch in batches] == [
+        [(0, 2)], [(2, 4)], [(4, 5)],
+    ]  # fmt: skip
+
+
+def test_a_parquet_file_that_fits_into_a_batch_stays_whole(tmp_path: Path) -> None:
+    cut = Cut(tmp_path, [parquet(range(10), group_rows=2)] * 2)
+
+    [batch] = cut.batches(BatchingSpec())
+
+    assert [part.groups for part in batch.slices] == [None, None]
+    assert_cover(cut.files, [batch])
+
+
+@pytest.mark.parametrize("max_items", [None, 1])
+def test_a_parquet_file_cut_in_half_is_named(tmp_path: Path, max_items: int | None) -> None:
+    data = parquet(range(1000), group_rows=10)
+    cut = Cut(tmp_path, [data[: len(data) // 2]])
+
+    with pytest.raises(RecordError, match=r"^0000.data: cannot be read as Parquet: "):
+        cut.items(cut.batches(BatchingSpec(max_items=max_items)))
+
+
+def test_a_slice_keeps_the_version_and_the_layout_of_its_file(tmp_path: Path) -> None:
+    cut = Cut(tmp_path, [gzip.compress(b"a\n")])
+
+    [batch] = cut.batches(BatchingSpec())
+
+    [part] = batch.slices
+    assert part.version == cut.files[0].version != ""
+    assert part.compression is Compression.GZIP
+    assert Batch.from_json(orjson.loads(orjson.dumps(batch.to_json()))) == batch
+
+
+def test_batches_come_before_all_files_are_listed(tmp_path: Path) -> None:
+    cut = Cut(tmp_path, ["a\n"] * 3)
+    taken: list[SourceFile] = []
+
+    def listing() -> Iterator[SourceFile]:
+        for file in cut.files:
+            taken.append(file)
+            yield file
+
+    next(cut_files(listing(), cut.spec, Basket(max_bytes=2), cut.sources))
+
+    assert len(taken) == 2
+
+
+# ------------------------------------------------------------------ equal shares
+
+
+@given(st.lists(texts, min_size=1, max_size=6), st.integers(1, 9))
+def test_text_in_shares_is_read_as_a_whole(contents: list[str], count: int) -> None:
+    def check(root: Path) -> None:
+        cut = Cut(root, contents)
+        if not cut.size_bytes:
+            return
+        batches = cut.shares(count)
+
+        assert_cover(cut.files, batches)
+        assert cut.items(batches) == [line for text in contents for line in lines_of(text)]
+
+    in_folder(check)
+
+
+@given(st.lists(csv_texts(), min_size=1, max_size=4), st.integers(1, 9))
+def test_csv_in_shares_is_read_as_a_whole(contents: list[str], count: int) -> None:
+    def check(root: Path) -> None:
+        cut = Cut(root, contents, format=DataFormat.CSV, csv=CsvSpec(header=False))
+        if not cut.size_bytes:
+            return
+
+        items = cut.items(cut.shares(count))
+
+        assert [list(item.values()) for item in items] == [
+            row for text in contents for row in rows_of(text)
+        ]
+
+    in_folder(check)
+
+
+@settings(max_examples=30)
+@given(
+    st.lists(st.integers(0, 40), min_size=1, max_size=6),
+    st.integers(1, 7),
+    st.sampled_from([DataFormat.TEXT, DataFormat.CSV]),
+)
+def test_shares_of_lines_are_equal_to_within_a_line_and_a_sliver(
+    kilolines: list[int], count: int, data_format: DataFormat
+) -> None:
+    def check(root: Path) -> None:
+        line = "x" * 99 + "\n"
+        cut = Cut(root, [line * 1000 * n for n in kilolines], format=data_format)
+        if not cut.size_bytes:
+            return
+        batches = cut.shares(count)
+
+        assert_cover(cut.files, batches)
+        assert len(batches) <= count
+        share = cut.size_bytes / count
+        assert all(batch.size_bytes <= share + 100 + 64 * 1024 for batch in batches)
+
+    in_folder(check)
+
+
+def test_files_that_stay_whole_go_where_their_middle_lies(tmp_path: Path) -> None:
+    contents = ["[" + " " * (size - 2) + "]" for size in (300, 100, 100, 100)]
+    cut = Cut(tmp_path, contents, format=DataFormat.JSON)
+
+    assert sizes(cut.shares(2)) == [[300], [100, 100, 100]]

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import SourceError
-from engine.source.roots import SourceFile, SourceRoots
+from engine.errors import SourceChangedError, SourceError
+from engine.source.roots import SourceRoots
+from engine.source.sources import Sources
+from engine.source.store import SourceFile
 
 URIS = ("input", "source", "files", "uris")
 NOBODY = 65534
@@ -36,7 +38,12 @@ def write(path: Path, content: str = "a line\n") -> Path:
 
 
 def listed(roots: SourceRoots, *uris: str) -> list[str]:
-    return [roots.name_of(file.path) for file in roots.list_files(uris)]
+    """Return the names of the files that *uris* name together."""
+    return [roots.name_of(file.path) for file in Sources({"": roots}).list_files(uris)]
+
+
+def first_of(roots: SourceRoots, uri: str) -> SourceFile:
+    return next(roots.list_files(uri))
 
 
 @contextmanager
@@ -66,7 +73,11 @@ def public_root() -> Iterator[Path]:
 def test_a_relative_path_names_a_file_with_its_size(roots: SourceRoots, root: Path) -> None:
     file = write(root / "a" / "b.txt", "12345")
 
-    assert roots.list_files(["a/b.txt"]) == [SourceFile(str(file), 5)]
+    (found,) = roots.list_files("a/b.txt")
+
+    assert (found.path, found.size_bytes) == (str(file), 5)
+    assert found.modified_ms == file.stat().st_mtime_ns // 1_000_000
+    assert roots.stat_file(str(file)) == found
 
 
 @pytest.mark.parametrize(
@@ -77,7 +88,7 @@ def test_other_spellings_of_a_path_name_the_same_file(
 ) -> None:
     file = write(root / "a.txt")
 
-    assert roots.list_files([uri.format(root=root)])[0].path == str(file)
+    assert first_of(roots, uri.format(root=root)).path == str(file)
 
 
 @pytest.mark.parametrize("uri", ["data", "data/", "{root}/data", "data/**"])
@@ -135,8 +146,8 @@ def test_the_first_root_with_a_match_wins(tmp_path: Path) -> None:
     second = write(tmp_path / "two" / "data" / "b.csv")
     roots = SourceRoots((tmp_path / "one", tmp_path / "two"))
 
-    assert [file.path for file in roots.list_files(["data"])] == [str(tmp_path / "one/data/a.txt")]
-    assert [file.path for file in roots.list_files(["data/*.csv"])] == [str(second)]
+    assert [file.path for file in roots.list_files("data")] == [str(tmp_path / "one/data/a.txt")]
+    assert [file.path for file in roots.list_files("data/*.csv")] == [str(second)]
 
 
 def test_files_are_listed_once_in_the_order_of_the_uris(roots: SourceRoots, root: Path) -> None:
@@ -151,7 +162,7 @@ def test_a_root_that_is_a_link_may_be_named_by_the_link(tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(tmp_path / "real")
     roots = SourceRoots((tmp_path / "link",))
 
-    assert roots.list_files([f"{tmp_path}/link/a.txt"]) == [SourceFile(str(file), 7)]
+    assert [found.path for found in roots.list_files(f"{tmp_path}/link/a.txt")] == [str(file)]
 
 
 def test_links_within_the_roots_are_followed_and_no_file_comes_twice(
@@ -184,10 +195,11 @@ def test_probe_stops_at_the_first_file(roots: SourceRoots, root: Path) -> None:
     (root / "sub").mkdir()
     os.mkfifo(root / "sub" / "pipe")
 
-    roots.probe(["a.txt", "*.txt", "."])
+    found = Sources({"": roots}).probe(["a.txt", "*.txt", "."])
 
+    assert found == first_of(roots, "a.txt")
     with pytest.raises(SourceError, match="pipe is not a regular file"):
-        roots.list_files(["."])
+        listed(roots, ".")
 
 
 # ------------------------------------------------------------------ what is refused
@@ -240,9 +252,9 @@ def test_refused(roots: SourceRoots, root: Path, uri: str, reason: str) -> None:
     (root / "dangling_out").symlink_to(root.parent / "nothing")
     (root / "broken").symlink_to(root / "nothing")
 
-    for check in (roots.probe, roots.list_files):
+    for is_sorted in (False, True):
         with pytest.raises(SourceError, match=reason) as caught:
-            check([uri])
+            next(roots.list_files(uri, is_sorted=is_sorted))
         assert caught.value.path == URIS
         assert caught.value.location == (uri if uri.isprintable() and uri else ascii(uri))
         caught.value.message.encode()
@@ -254,21 +266,21 @@ def test_a_root_whose_name_begins_like_another_folder_is_not_confused(
     write(root.parent / "rooted" / "a.txt")
 
     with pytest.raises(SourceError, match="not below one"):
-        roots.list_files([f"{root}ed/a.txt"])
+        first_of(roots, f"{root}ed/a.txt")
 
 
 def test_one_bad_uri_among_good_ones_is_named(roots: SourceRoots, root: Path) -> None:
     write(root / "a.txt")
 
     with pytest.raises(SourceError) as caught:
-        roots.probe(["a.txt", "b.txt"])
+        Sources({"": roots}).probe(["a.txt", "b.txt"])
 
     assert caught.value.location == "b.txt"
 
 
 def test_without_roots_the_setting_is_named() -> None:
     with pytest.raises(SourceError, match="FANFOLD_SOURCE_ROOTS is not set"):
-        SourceRoots(()).probe(["a.txt"])
+        first_of(SourceRoots(()), "a.txt")
 
 
 def test_a_file_name_that_is_not_utf8_is_refused(roots: SourceRoots, root: Path) -> None:
@@ -276,7 +288,7 @@ def test_a_file_name_that_is_not_utf8_is_refused(roots: SourceRoots, root: Path)
         pass
 
     with pytest.raises(SourceError, match="is not UTF-8"):
-        roots.list_files(["."])
+        first_of(roots, ".")
 
 
 @pytest.mark.parametrize("uri", ["locked.txt", "*.txt", ".", "locked/a.txt", "locked/*", "locked"])
@@ -286,7 +298,7 @@ def test_what_may_not_be_read_is_refused(public_root: Path, uri: str) -> None:
     roots = SourceRoots((public_root,))
 
     with as_nobody(), pytest.raises(SourceError, match=r"(?i)permission denied"):
-        roots.list_files([uri])
+        first_of(roots, uri)
 
 
 # ------------------------------------------------------------------ opening
@@ -306,6 +318,53 @@ def test_a_link_within_the_roots_can_be_opened(roots: SourceRoots, root: Path) -
 
     with roots.open_file(str(root / "link.txt")) as stream:
         assert stream.read() == b"content"
+
+
+@pytest.mark.parametrize("later", ["CONTENT", "content and more"])
+def test_a_file_that_was_changed_since_it_was_listed_is_not_opened(
+    roots: SourceRoots, root: Path, later: str
+) -> None:
+    path = planned(root)
+    (listed_before,) = roots.list_files("sub/a.txt")
+    roots.open_file(path, version=listed_before.version).close()
+    write(root / "sub" / "a.txt", later)
+    os.utime(path, ns=(0, 0))
+
+    with pytest.raises(SourceChangedError, match=r"^sub/a\.txt: was changed after") as caught:
+        roots.open_file(path, version=listed_before.version)
+    assert caught.value.location == "sub/a.txt"
+    with roots.open_file(path) as stream:
+        assert stream.read() == later.encode()
+
+
+def test_a_deleted_file_counts_as_changed(roots: SourceRoots, root: Path) -> None:
+    path = planned(root)
+    delete(root)
+
+    with pytest.raises(SourceChangedError, match="was deleted"):
+        roots.open_file(path)
+
+
+def test_a_local_path_is_told_for_what_may_be_read_alone(roots: SourceRoots, root: Path) -> None:
+    path = planned(root)
+    (root / "link.txt").symlink_to(path)
+
+    assert roots.local_path(str(root / "link.txt")) == path
+
+    link_file_out(root)
+    with pytest.raises(SourceError, match="is not below one of the source roots"):
+        roots.local_path(path)
+
+
+def test_wildcards_mean_themselves_where_one_file_is_looked_up(
+    roots: SourceRoots, root: Path
+) -> None:
+    write(root / "a.txt")
+
+    with pytest.raises(SourceError, match="there is no such file"):
+        roots.stat_file(str(root / "*.txt"))
+    with pytest.raises(SourceError, match="is not below one of the source roots"):
+        roots.stat_file("/etc/passwd")
 
 
 def delete(root: Path) -> None:
@@ -395,4 +454,4 @@ def test_a_link_out_of_the_roots_that_nobody_named_is_passed_over(
     (root / "README").symlink_to(write(root.parent / "outside" / "README.logs"))
 
     for uri in ("**/*.log", ".", "**"):
-        assert [Path(file.path).name for file in roots.list_files([uri])] == ["app.log"]
+        assert [Path(file.path).name for file in roots.list_files(uri)] == ["app.log"]

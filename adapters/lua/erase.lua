@@ -1,0 +1,21 @@
+-- Remove some of the data of a job that nobody knows any more.
+-- ARGV: job, how many tasks at most
+-- Returns 1 when nothing is left, 0 to be called again.
+local job, left = ARGV[1], tonumber(ARGV[2])
+local key = job_key(job)
+if get(job, 'tenant') then return 1 end
+for _, kind in ipairs({ 'plan', 'map', 'reduce', 'finish' }) do
+  local total, erased = get_number(job, kind .. '_total'), get_number(job, kind .. '_erased')
+  while erased < total and left > 0 do
+    redis.call('UNLINK', task_key(job, kind .. '-' .. erased))
+    erased, left = erased + 1, left - 1
+  end
+  if erased < total then
+    redis.call('HSET', key, kind .. '_erased', erased)
+    return 0
+  end
+end
+drop_temporary(job)
+redis.call('UNLINK', key .. ':counters', key .. ':result', key)
+redis.call('ZREM', EXPIRY, job)
+return 1

@@ -1,0 +1,3 @@
+-- Count a worker no longer.
+-- ARGV: worker
+redis.call('ZREM', WORKERS, ARGV[1])

@@ -1,0 +1,28 @@
+-- How jobs go; put after prelude.lua. Ended ones lose what only their tasks needed, expired and
+-- deleted ones everything.
+
+-- Remove what only tasks need, whatever its size, without holding up others.
+local function drop_temporary(job)
+  local key = job_key(job)
+  redis.call('UNLINK', key .. ':batches', key .. ':pieces:map', key .. ':pieces:reduce',
+    key .. ':cuts', key .. ':data:map', key .. ':data:reduce')
+  redis.call('DECRBY', KEPT, get(job, 'kept_bytes') or 0)
+  redis.call('HDEL', key, 'kept_bytes')
+  redis.call('SREM', ENDED, job)
+end
+
+-- Make an ended job unknown to everybody. It stays due for erasing until all of it is gone.
+local function hide(job)
+  local key = job_key(job)
+  local found = redis.call('HMGET', key, 'tenant', 'idempotency_key')
+  local of_tenant = PREFIX .. 'tenant:' .. found[1]
+  redis.call('ZREM', of_tenant .. ':jobs', job)
+  redis.call('ZREM', of_tenant .. ':live', job)
+  if found[2] and redis.call('GET', of_tenant .. ':key:' .. found[2]) == job then
+    redis.call('DEL', of_tenant .. ':key:' .. found[2])
+  end
+  ring(job)
+  redis.call('HDEL', key, 'tenant')
+  redis.call('SREM', ENDED, job)
+  redis.call('ZADD', EXPIRY, 0, job)
+end

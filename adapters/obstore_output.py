@@ -1,0 +1,81 @@
+"""Results in S3 buckets, through obstore."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Final
+
+import obstore
+from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
+from obstore.store import S3Store
+
+from adapters.obstore_blobs import PART_BYTES, PARTS_AT_ONCE, s3_store
+from engine.errors import OutputError, UnavailableError
+
+_URL: Final = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(/.*)?", re.IGNORECASE)
+
+
+class ObstoreOutput:
+    """Implements ``OutputStore`` for ``s3://bucket/prefix/``.
+
+    Args:
+        endpoint: Address of an S3-compatible store; AWS by default.
+        environ: Where the standard AWS variables are.
+    """
+
+    def __init__(
+        self, *, endpoint: str | None = None, environ: Mapping[str, str] = os.environ
+    ) -> None:
+        self._endpoint = endpoint
+        self._environ = environ
+
+    def check(self, uri: str) -> None:
+        """Refuse what is no bucket with a prefix; see ``OutputStore``."""
+        found = _URL.fullmatch(uri)
+        if found is None:
+            raise ValueError("must be s3://bucket/prefix/")
+        prefix = (found[2] or "").strip("/")
+        if not uri.isprintable() or (prefix and not all(map(_is_name, prefix.split("/")))):
+            raise ValueError("has a prefix that no key may have")
+
+    def write(self, uri: str, name: str, chunks: Iterator[bytes]) -> None:
+        """Write an object, in parts where it is large; see ``OutputStore``."""
+        with _translated(uri):
+            writer = obstore.open_writer(
+                self._store_of(uri),
+                name,
+                buffer_size=PART_BYTES,
+                max_concurrency=PARTS_AT_ONCE,
+            )
+            for chunk in chunks:
+                writer.write(chunk)
+            # Closed only here, because that is what makes the object; S3 forgets the parts of one
+            # that breaks off by the bucket's own rules.
+            writer.close()
+
+    def remove(self, uri: str, name: str) -> None:
+        """Remove an object; see ``OutputStore``."""
+        with _translated(uri):
+            obstore.delete(self._store_of(uri), name)
+
+    def _store_of(self, uri: str) -> S3Store:
+        return s3_store(f"s3{uri[2:]}", endpoint=self._endpoint, environ=self._environ)
+
+
+def _is_name(part: str) -> bool:
+    return part not in ("", ".", "..")
+
+
+@contextmanager
+def _translated(uri: str) -> Iterator[None]:
+    try:
+        yield
+    except (PermissionDeniedError, UnauthenticatedError) as exc:
+        raise OutputError(f"{uri}: this service may not write there") from exc
+    except FileNotFoundError as exc:
+        raise OutputError(f"{uri}: there is no such bucket") from exc
+    except (BaseError, OSError) as exc:
+        raise UnavailableError(f"{uri}: {exc}") from exc

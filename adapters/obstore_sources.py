@@ -1,0 +1,318 @@
+"""Sources in S3 and what speaks like it, through obstore.
+
+``s3://bucket/key`` names an object, ``s3://bucket/folder/`` all below it, and ``*`` and ``**`` are
+wildcards as on local disk: within one name, and any number of folders. ``?`` and ``[`` mean
+themselves. Names that begin with a dot are passed over unless the pattern's name does too.
+
+Keys with an empty name in them (``a//b``) cannot be listed. An object without content is never
+asked for: it may be a folder that a console has marked.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
+
+import obstore
+from obstore.exceptions import (
+    BaseError,
+    InvalidPathError,
+    NotFoundError,
+    PermissionDeniedError,
+    PreconditionError,
+    UnauthenticatedError,
+)
+from obstore.store import S3Store
+
+from engine.errors import SourceChangedError, SourceError, UnavailableError
+from engine.source.ranges import RangeFile
+from engine.source.store import SourceFile
+from engine.source.uri import EVERYTHING, refusal
+from engine.source.walk import NamePattern
+
+if TYPE_CHECKING:
+    from obstore import GetOptions, ObjectMeta
+    from obstore.store import S3Config
+
+PAGE_OBJECTS: Final = 1_000
+GIVE_UP_S: Final = 30.0
+_URI: Final = re.compile(r"s3://([^/]*)/?(.*)", re.IGNORECASE | re.DOTALL)
+_BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,62}")
+_EMPTY: Final = '"d41d8cd98f00b204e9800998ecf8427e"'
+# Asked by obstore, as the last resort, for the role of the machine.
+_MACHINE_ROLE: Final = "http://169.254.169.254/latest/"
+_STATUS: Final = re.compile(r"status code: (\d{3})")
+_LOOPBACK: Final = re.compile(r"http://(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?(/|$)")
+
+
+class ObstoreSources:
+    """Implements ``engine.source.store.SourceStore`` for ``s3://``.
+
+    Args:
+        endpoint: Address of an S3-compatible store, with the bucket in the path; AWS if None.
+            Plain HTTP is spoken to loopback addresses alone.
+        environ: Where the standard AWS variables for keys and region are; obstore finds roles
+            of the machine by itself. An endpoint without keys is asked anonymously.
+        give_up_s: For how long a request is repeated while the store does not answer.
+    """
+
+    def __init__(
+        self,
+        *,
+        endpoint: str | None = None,
+        environ: Mapping[str, str] = os.environ,
+        give_up_s: float = GIVE_UP_S,
+    ) -> None:
+        self._endpoint = endpoint
+        self._give_up_s = give_up_s
+        self._environ = environ
+        self._buckets: dict[str, S3Store] = {}
+
+    def list_files(self, uri: str, *, is_sorted: bool = True) -> Iterator[SourceFile]:
+        """Yield the objects of *uri* page by page, in the order of their keys.
+
+        Raises:
+            SourceError: It names no object, or one that may not be read.
+            UnavailableError: The store does not answer within 30 s.
+        """
+        bucket, key = _parsed(uri)
+        if key and not key.endswith("/") and "*" not in key:
+            yield self._stat(uri, bucket, key)
+            return
+        wanted = _Wanted.of(key)
+        is_found = False
+        for entry in self._listed(uri, bucket, wanted):
+            is_found = True
+            yield _file_of(bucket, entry)
+        if not is_found:
+            raise refusal(uri, "matches no object" if "*" in key else "holds no objects")
+
+    def stat_file(self, path: str) -> SourceFile:
+        """Return one object; see ``SourceStore``."""
+        bucket, key = _parsed(path)
+        if not key:
+            raise refusal(path, "names no object")
+        return self._stat(path, bucket, key)
+
+    def open_file(self, path: str, *, version: str = "") -> BinaryIO:
+        """Open an object; every read asks for the same version of it."""
+        bucket, key = _parsed(path)
+        if version == _EMPTY:
+            return io.BytesIO()
+        store = self._store(bucket)
+        condition: GetOptions = {"if_match": version} if version else {}
+        with _translated(path, is_planned=True):
+            meta = obstore.get(store, key, options={**condition, "head": True}).meta
+        # Where no version is asked for, the one that is opened is the one that is read.
+        if not version and meta["e_tag"]:
+            condition = {"if_match": meta["e_tag"]}
+
+        def fetch(start: int, end: int) -> bytes:
+            options: GetOptions = {**condition, "range": (start, end)}
+            with _translated(path, is_planned=True):
+                data = bytes(obstore.get(store, key, options=options).bytes())
+            if len(data) != end - start:
+                raise UnavailableError(f"{path}: {len(data)} bytes came for {end - start}")
+            return data
+
+        return cast("BinaryIO", RangeFile(fetch, meta["size"]))
+
+    def name_of(self, path: str) -> str:
+        """Return *path*: it is what callers wrote."""
+        return path
+
+    def local_path(self, path: str) -> str | None:
+        """Return None."""
+        return None
+
+    def _stat(self, uri: str, bucket: str, key: str) -> SourceFile:
+        with _translated(uri):
+            return _file_of(bucket, obstore.head(self._store(bucket), key))
+
+    def _listed(self, uri: str, bucket: str, wanted: _Wanted) -> Iterator[ObjectMeta]:
+        before: ObjectMeta | None = None
+        with _translated(uri):
+            pages = obstore.list(
+                self._store(bucket),
+                wanted.folder,
+                offset=wanted.offset,
+                chunk_size=PAGE_OBJECTS,
+            )
+            for page in pages:
+                for entry in page:
+                    if wanted.is_passed(entry["path"]):
+                        break
+                    # The mark of a folder has lost its slash, and comes right before what is in it.
+                    if before and not entry["path"].startswith(before["path"] + "/"):
+                        yield before
+                    before = entry if wanted.matches(entry["path"]) else None
+                else:
+                    continue
+                break
+            if before:
+                yield before
+
+    def _store(self, bucket: str) -> S3Store:
+        if bucket not in self._buckets:
+            self._buckets[bucket] = self._new_store(bucket)
+        return self._buckets[bucket]
+
+    def _new_store(self, bucket: str) -> S3Store:
+        known = self._environ
+        region = known.get("AWS_REGION") or known.get("AWS_DEFAULT_REGION") or "us-east-1"
+        config: S3Config = {"region": region}
+        if known.get("AWS_ACCESS_KEY_ID"):
+            config["access_key_id"] = known["AWS_ACCESS_KEY_ID"]
+            config["secret_access_key"] = known.get("AWS_SECRET_ACCESS_KEY", "")
+            if known.get("AWS_SESSION_TOKEN"):
+                config["session_token"] = known["AWS_SESSION_TOKEN"]
+        elif self._endpoint is not None:
+            config["skip_signature"] = True
+        if self._endpoint is not None:
+            config["endpoint"] = self._endpoint
+            config["virtual_hosted_style_request"] = False
+        return S3Store(
+            bucket,
+            config=config,
+            client_options={
+                "allow_http": _LOOPBACK.match(self._endpoint or "") is not None,
+                "connect_timeout": timedelta(seconds=min(5.0, self._give_up_s)),
+                "timeout": timedelta(seconds=self._give_up_s * 2 / 3),
+            },
+            retry_config={
+                "max_retries": 6,
+                # The last repetition may begin now and take as long as one request may.
+                "retry_timeout": timedelta(seconds=self._give_up_s / 3),
+                "backoff": {
+                    "init_backoff": timedelta(milliseconds=100),
+                    "max_backoff": timedelta(seconds=3),
+                    "base": 2,
+                },
+            },
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """What a listing is asked for.
+
+    Attributes:
+        folder: Folder that holds all matches; None for the bucket.
+        start: What all matching keys begin with.
+        pattern: Matches the names below ``folder``.
+        known: For the last folder that was seen, its names as far as the pattern goes.
+    """
+
+    folder: str | None
+    start: str
+    pattern: NamePattern
+    known: dict[str, frozenset[int]]
+
+    @classmethod
+    def of(cls, key: str) -> _Wanted:
+        names = [name for name in key.split("/") if name]
+        first = next((i for i, name in enumerate(names) if "*" in name), len(names))
+        folder = "/".join(names[:first])
+        inner = names[first:] + ([EVERYTHING] if key.endswith("/") or not key else [])
+        literal = inner[0].partition("*")[0]
+        start = f"{folder}/{literal}" if folder else literal
+        return cls(folder or None, start, NamePattern([_literal(name) for name in inner]), {})
+
+    @property
+    def offset(self) -> str | None:
+        """A key before every match and after much that is none."""
+        if not self.start or self.start.endswith("/"):
+            return None
+        last = ord(self.start[-1])
+        if not 0x20 < last < 0x7F:
+            return None
+        before = chr(last - 1).replace("/", ".")  # which is no name of its own
+        return f"{self.start[:-1]}{before}~"
+
+    def is_passed(self, key: str) -> bool:
+        """Tell whether no key from *key* on can match."""
+        return key > self.start and not key.startswith(self.start)
+
+    def matches(self, key: str) -> bool:
+        """Tell whether *key*, which is below the folder, is asked for."""
+        if not key.startswith(self.start):
+            return False
+        inner = key[len(self.folder) + 1 :] if self.folder else key
+        folder, _, name = inner.rpartition("/")
+        if folder not in self.known:
+            self.known.clear()
+            reached = self.pattern.start
+            for part in folder.split("/") if folder else ():
+                reached = self.pattern.after(reached, part)
+            self.known[folder] = reached
+        return self.pattern.end in self.pattern.after(self.known[folder], name)
+
+
+def _literal(name: str) -> str:
+    """Return a pattern in which ``*`` alone is a wildcard."""
+    return name.replace("[", "[[]").replace("?", "[?]")
+
+
+def _parsed(uri: str) -> tuple[str, str]:
+    found = _URI.fullmatch(uri)
+    if found is None or not _BUCKET.fullmatch(found[1]):
+        raise refusal(uri, "expected s3://bucket/key")
+    bucket, key = found[1], found[2]
+    if any(name in ("", ".", "..") for name in key.rstrip("/").split("/")) and key:
+        raise refusal(uri, "a key with an empty name, '.' or '..' cannot be read")
+    if "\0" in key:
+        raise refusal(uri, "a NUL byte is not allowed in a key")
+    return bucket, key
+
+
+def _file_of(bucket: str, entry: ObjectMeta) -> SourceFile:
+    return SourceFile(
+        path=f"s3://{bucket}/{entry['path']}",
+        size_bytes=entry["size"],
+        version=entry["e_tag"] or "",
+        modified_ms=int(entry["last_modified"].timestamp() * 1000),
+    )
+
+
+@contextmanager
+def _translated(uri: str, *, is_planned: bool = False) -> Iterator[None]:
+    """Translate obstore's errors; their own text, which has addresses, goes no further."""
+    try:
+        yield
+    except (NotFoundError, FileNotFoundError) as exc:
+        if is_planned:
+            message = f"{uri}: was deleted after the job was planned"
+            raise SourceChangedError(message, location=uri) from exc
+        raise refusal(uri, "no such object or bucket") from exc
+    except PreconditionError as exc:
+        message = f"{uri}: was changed after the job was planned"
+        raise SourceChangedError(message, location=uri) from exc
+    except (PermissionDeniedError, UnauthenticatedError) as exc:
+        raise refusal(uri, "access denied") from exc
+    except InvalidPathError as exc:
+        raise refusal(uri, "has a key with an empty name, '.' or '..' in it") from exc
+    except (BaseError, OSError) as exc:
+        raise _refused(uri, exc) from exc
+
+
+def _refused(uri: str, error: Exception) -> SourceError | UnavailableError:
+    """Tell what will not change from what may pass."""
+    text = str(error)
+    if _MACHINE_ROLE in text:
+        return refusal(uri, "there are no credentials for S3; set AWS_ACCESS_KEY_ID")
+    status = _STATUS.search(text)
+    if status is None or status[1].startswith("5") or status[1] in ("408", "429"):
+        return UnavailableError(f"{uri}: the store does not answer")
+    if "<Code>NoSuchBucket</Code>" in text:
+        return refusal(uri, "no such bucket")
+    if status[1] in ("401", "403"):
+        return refusal(uri, "access denied")
+    if status[1].startswith("3"):
+        return refusal(uri, "the bucket is in another region; set AWS_REGION")
+    return refusal(uri, f"the store refuses to answer: status {status[1]}")

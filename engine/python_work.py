@@ -1,0 +1,144 @@
+"""A program in Python as the work of a job."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pyarrow as pa
+
+from engine.attempt import Piece
+from engine.context import Context
+from engine.kernel import (
+    ItemStream,
+    finish_rows,
+    map_batch,
+    map_batch_async,
+    map_rows,
+    map_rows_async,
+    map_table,
+    map_table_rows,
+    reduce_partition,
+)
+from engine.output.write import write_arrow, write_rows
+from engine.pairs import Groups
+from engine.partial import encoded, joined
+from engine.plan import default_reducers
+from engine.program import Program
+from engine.result import Manifest, read_all
+from engine.shuffle import keep_piece, read_parts
+from engine.source.read import BatchReader
+from engine.task import Mapped, Task
+
+
+class PythonWork:
+    """Implements ``Work`` for one attempt of a program.
+
+    Args:
+        program: What to run.
+        reader: Reads the items of the job's batches.
+        context: Of the attempt.
+    """
+
+    def __init__(self, program: Program, reader: BatchReader, context: Context) -> None:
+        self._program = program
+        self._reader = reader
+        self._context = context
+
+    @property
+    def is_map_only(self) -> bool:
+        """Whether the program has no reduce."""
+        return self._program.is_map_only
+
+    @property
+    def wants_large_batches(self) -> bool:
+        """A program that gets whole tables."""
+        return self._program.columnar
+
+    def reducers(self, *, wanted: int | None, size_bytes: int, workers: int) -> int:
+        """Return one reducer for about every 16 MiB of source, 64 at most; see ``Work``."""
+        return 0 if self.is_map_only else wanted or default_reducers(size_bytes)
+
+    def map(self, task: Task) -> Mapped:
+        """Map a batch; see ``Work``."""
+        if self._program.columnar:
+            return self._map_table(task)
+        items = ItemStream(self._reader.chunks(task.batch))
+        if self._program.is_map_only:
+            piece = self._write_rows(task, map_rows(self._program, items, self._context))
+        else:
+            piece = self._write_pairs(task, map_batch(self._program, items, self._context))
+        return Mapped(items=items.count, piece=piece)
+
+    async def map_async(self, task: Task) -> Mapped:
+        """Map a batch with a program that is ``async def``; see ``Work``."""
+        items = await asyncio.to_thread(self._reader.read, task.batch)
+        if self._program.is_map_only:
+            rows = [row async for row in map_rows_async(self._program, items, self._context)]
+            piece = await asyncio.to_thread(self._write_rows, task, iter(rows))
+        else:
+            groups = await map_batch_async(self._program, items, self._context)
+            piece = await asyncio.to_thread(self._write_pairs, task, groups)
+        return Mapped(items=len(items), piece=piece)
+
+    def reduce(self, task: Task) -> Piece:
+        """Reduce a partition; see ``Work``."""
+        parts = read_parts(task.blobs, task.attempt.inputs)
+        rows = reduce_partition(self._program, parts, self._context, scratch=task.scratch)
+        return self._write_rows(task, rows)
+
+    def finish(self, task: Task) -> tuple[Piece, ...]:
+        """Give all rows to the program's finish; see ``Work``."""
+        files = task.attempt.inputs
+        rows = read_all(task.blobs, Manifest(task.attempt.job, files, exact=True, facts={}))
+        finished = finish_rows(self._program, rows, self._context)
+        return files if finished is None else (self._write_rows(task, finished),)
+
+    def partial(self, task: Task, *, limit_bytes: int) -> str | None:
+        """Reduce and finish what has been mapped so far; see ``Work``."""
+        parts = read_parts(task.blobs, task.attempt.inputs)
+        rows: Iterator[Any] = reduce_partition(
+            self._program, parts, self._context, scratch=task.scratch
+        )
+        finished = finish_rows(self._program, rows, self._context)
+        return joined(encoded(rows if finished is None else finished), limit_bytes=limit_bytes)
+
+    def _map_table(self, task: Task) -> Mapped:
+        # Only here: DuckDB takes a while to load, and other programs do without.
+        from engine.sql.batch_table import read_table
+
+        table = read_table(
+            task.batch,
+            sources=task.sources,
+            layout=task.spec.source.layout,
+            scratch=task.scratch,
+        )
+        if self._program.is_map_only:
+            found = map_table_rows(self._program, table, self._context)
+            if isinstance(found, pa.Table):
+                piece = write_arrow(
+                    found,
+                    blobs=task.blobs,
+                    name=task.result_name,
+                    format=task.spec.output.format,
+                    scratch=task.scratch,
+                )
+            else:
+                piece = self._write_rows(task, found)
+        else:
+            piece = self._write_pairs(task, map_table(self._program, table, self._context))
+        return Mapped(items=table.num_rows, piece=piece)
+
+    def _write_pairs(self, task: Task, groups: Groups) -> Piece:
+        data, cuts = groups.to_piece(task.attempt.reducers)
+        return keep_piece(data, task.attempt, task.blobs, rows=groups.pairs, cuts=cuts)
+
+    def _write_rows(self, task: Task, rows: Iterator[Any]) -> Piece:
+        return write_rows(
+            rows,
+            blobs=task.blobs,
+            name=task.result_name,
+            format=task.spec.output.format,
+            scratch=task.scratch,
+        )

@@ -1,0 +1,46 @@
+"""Which files a job reads, whatever kind of source it names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from engine.errors import SourceError
+from engine.source.manifest import manifest_files, result_files
+from engine.source.sources import BLOB_PREFIX, Sources
+from engine.source.store import SourceFile
+from engine.spec import FilesMode, JobSpec
+
+
+def list_sources(
+    spec: JobSpec, sources: Sources, *, resolved: str | None = None
+) -> Iterator[SourceFile]:
+    """Yield the files of a job in order, each once, as they are found.
+
+    Args:
+        spec: The job; its items are not inline.
+        sources: Where to look.
+        resolved: What the id of an upload or of another job stands for, checked when the job was
+            submitted: the blob of the upload, or of the other job's manifest, by its name or
+            by its path as a source.
+
+    Raises:
+        SourceError: The source names no file, or something that may not be read.
+        UnavailableError: A store does not answer.
+    """
+    source = spec.source
+    if source.files is not None:
+        if source.files.mode is FilesMode.MANIFEST:
+            yield from manifest_files(source.files.uris, sources)
+        else:
+            yield from sources.list_files(source.files.uris)
+        return
+    if resolved is None:
+        raise SourceError("the job's source names no file")
+    if source.upload is not None:
+        yield sources.stat_file(_blob_path(resolved))
+    elif source.job is not None:
+        yield from result_files(_blob_path(resolved), sources)
+
+
+def _blob_path(name: str) -> str:
+    return BLOB_PREFIX + name.removeprefix(BLOB_PREFIX)

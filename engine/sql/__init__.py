@@ -1,0 +1,1 @@
+"""One DuckDB SELECT over the table ``input`` as a map-reduce job."""

@@ -1,0 +1,191 @@
+"""Checking a job in SQL: what its source looks like, whether the query fits it, how it is split."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any, Final
+
+import duckdb
+import pyarrow as pa
+
+from engine.catalog import Catalog
+from engine.errors import InputError, Issue, RecordError, SourceError
+from engine.source.listing import list_sources
+from engine.source.sources import Sources
+from engine.spec import FilesMode, JobSpec
+from engine.sql.checker import CheckedSql, SqlCheck
+from engine.sql.columns import ShapeFinder, sample_of
+from engine.sql.job import Columns, SqlJob, TableShape
+from engine.sql.params import bound_params
+from engine.sql.query import Query, check_serialized, parse_query
+from engine.sql.sandbox import identifier
+from engine.sql.split import parameters_of, split, whole_in_one
+from engine.sql.sqlsteps import SqlSteps
+from engine.sql.tables import INPUT
+from engine.sql_program import SqlProgram
+
+Params = Mapping[str, Any]
+
+LISTED_FILES: Final = 1_000
+_OBJECT_COLUMNS: Final = (
+    ("uri", "VARCHAR"),
+    ("key", "VARCHAR"),
+    ("size", "BIGINT"),
+    ("etag", "VARCHAR"),
+    ("lastModified", "VARCHAR"),
+)
+
+
+class SqlInspector:
+    """Checks jobs on one connection, in a process that may be killed meanwhile."""
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        *,
+        catalog: Catalog,
+        sources: Sources,
+        scratch: Path,
+    ) -> None:
+        self._connection = connection
+        self._catalog = catalog
+        self._sources = sources
+        self._scratch = scratch
+
+    def check(self, request: SqlCheck) -> CheckedSql:
+        """Look at the source, bind the query to its columns, and split it; see ``SqlChecker``."""
+        spec = JobSpec.model_validate(request.spec)
+        program = self._program_of(spec)
+        path = ("input", "sql") if program is None else ("input", "program")
+        text = spec.sql if program is None else program.query
+        params = bound_params(self._catalog, spec)
+        if text is None:
+            steps = self._own_steps(program, path)
+        else:
+            query = parse_query(text, *path)
+            check_serialized(self._connection, text)
+            steps = split(query)
+        if program is None:
+            _check_names(params, query.parameters)
+        shape = self._shape_of(spec, request.resolved_source)
+        if text is None:
+            self._bind(steps, shape, params, path)
+        else:
+            wanted, _ = self._bound(text, self._empty(shape.every_column), params, path)
+            steps = self._like(wanted, query, steps, shape, params)
+        job = SqlJob(steps=steps, shape=shape)
+        return CheckedSql(
+            job=job.to_json(),
+            is_map_only=job.is_map_only,
+            has_one_reducer=job.has_one_reducer,
+            supports_partial=steps.supports_partial,
+        )
+
+    def _program_of(self, spec: JobSpec) -> SqlProgram | None:
+        if spec.program is None:
+            return None
+        program = self._catalog.require(spec.program)
+        if not isinstance(program, SqlProgram):
+            issue = Issue(("input", "program"), f"{program.name} is not a program in SQL")
+            raise InputError(issue)
+        return program
+
+    def _own_steps(self, program: SqlProgram, path: tuple[str, ...]) -> SqlSteps:
+        """Return the steps that a program gives one by one."""
+        for step in filter(None, (program.map, program.reduce, program.finish)):
+            parse_query(step, *path)
+            check_serialized(self._connection, step)
+        return SqlSteps(
+            map=program.map or "",
+            partition_by=program.partition_by,
+            reduce=program.reduce,
+            finish=program.finish,
+        )
+
+    def _like(
+        self, wanted: Columns, query: Query, steps: SqlSteps, shape: TableShape, params: Params
+    ) -> SqlSteps:
+        """Return *steps* if their rows have the columns of the query itself, else one reduce."""
+        try:
+            if self._bind(steps, shape, params, ()) == wanted:
+                return steps
+        except InputError:
+            pass
+        return whole_in_one(query)
+
+    def _shape_of(self, spec: JobSpec, resolved_source: str | None) -> TableShape:
+        finder = ShapeFinder(self._connection, sources=self._sources, scratch=self._scratch)
+        if spec.source.inline is not None:
+            return finder.of_items(spec.source.inline)
+        if spec.source.files is not None and spec.source.files.mode is FilesMode.OBJECTS:
+            return TableShape(columns=_OBJECT_COLUMNS)
+        listed = list(
+            islice(list_sources(spec, self._sources, resolved=resolved_source), LISTED_FILES)
+        )
+        try:
+            return finder.of_files(sample_of(listed), spec.source.layout)
+        except RecordError as exc:
+            raise SourceError(exc.message) from exc
+
+    def _bind(
+        self, steps: SqlSteps, shape: TableShape, params: Params, path: tuple[str, ...]
+    ) -> Columns:
+        """Bind each step to the columns of the one before; return those of the last."""
+        table = self._empty(shape.every_column)
+        columns: Columns = ()
+        for step in filter(None, (steps.map, steps.reduce, steps.finish)):
+            columns, table = self._bound(step, table, params, path)
+        return columns
+
+    def _empty(self, columns: Columns) -> pa.Table:
+        """Return a table without rows."""
+        listed = ", ".join(f"NULL::{kind} AS {identifier(name)}" for name, kind in columns)
+        empty = self._connection.sql(f"SELECT {listed or 'NULL AS line'} WHERE false")
+        return empty.to_arrow_table()
+
+    def _bound(
+        self, query: str, table: pa.Table, params: Params, path: tuple[str, ...]
+    ) -> tuple[Columns, pa.Table]:
+        """Have DuckDB bind *query* to a table; return the columns of its rows, and none of them.
+
+        Raises:
+            InputError: It does not fit; the message says where in the query.
+        """
+        self._connection.register(INPUT, table)
+        try:
+            bound = {name: params[name] for name in parameters_of(query)}
+            relation = self._connection.sql(query, params=bound)
+            columns = tuple(zip(relation.columns, map(str, relation.types), strict=True))
+            return columns, relation.limit(0).to_arrow_table()
+        except duckdb.Error as exc:
+            raise InputError(Issue(path, _placed(str(exc)))) from exc
+        finally:
+            self._connection.unregister(INPUT)
+
+
+def _check_names(params: Params, wanted: Sequence[str]) -> None:
+    missing = [
+        Issue(("input", "params", name), f"the query has a parameter ${name}; give a value")
+        for name in wanted
+        if name not in params
+    ]
+    unknown = [
+        Issue(("input", "params", name), f"the query has no parameter ${name}")
+        for name in params
+        if name not in wanted
+    ]
+    if missing or unknown:
+        raise InputError(*missing, *unknown)
+
+
+def _placed(message: str) -> str:
+    """Return DuckDB's message as one line, with the text at fault that it points at."""
+    text, _, rest = message.partition("\n\n")
+    lines = rest.split("\n")
+    for index, line in enumerate(lines[1:], 1):
+        if line.strip(" ^~") == "" and "^" in line:
+            start = line.index("^")
+            return f"{text}, at {lines[index - 1][start:][:40].strip()!r}"
+    return text

@@ -1,0 +1,142 @@
+"""SQL as the work of a job."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import duckdb
+import pyarrow as pa
+
+from engine.attempt import Piece
+from engine.output.write import write_query
+from engine.partial import joined
+from engine.plan import sql_reducers
+from engine.shuffle import ShuffleWriter, read_tables
+from engine.sql.job import SqlJob
+from engine.sql.kernel import SqlKernel, blamed
+from engine.sql.tables import InputTable
+from engine.task import Mapped, Task
+
+
+class SqlWork:
+    """Implements ``Work`` for one attempt of a job in SQL.
+
+    Args:
+        connection: A locked connection that nothing else uses meanwhile.
+        job: The steps, and the shape of the source.
+        params: Values of ``$name``.
+        table: Makes batches of the job the table ``input``.
+    """
+
+    def __init__(
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        job: SqlJob,
+        params: Mapping[str, Any],
+        table: InputTable,
+    ) -> None:
+        self._connection = connection
+        self._job = job
+        self._kernel = SqlKernel(connection, job.steps, params)
+        self._table = table
+
+    @property
+    def is_map_only(self) -> bool:
+        """Whether there is no reduce."""
+        return self._job.is_map_only
+
+    @property
+    def wants_large_batches(self) -> bool:
+        """Always: each task shuffles the keys that it shares with others anew."""
+        return True
+
+    def reducers(self, *, wanted: int | None, size_bytes: int, workers: int) -> int:
+        """Return so many for each worker that each has 256 MiB of source or less; see ``Work``."""
+        if self._job.is_map_only or self._job.has_one_reducer:
+            return 0 if self._job.is_map_only else 1
+        if wanted is not None:
+            return wanted
+        return sql_reducers(size_bytes, workers=workers)
+
+    def map(self, task: Task) -> Mapped:
+        """Map a batch; see ``Work``."""
+        with self._table.bound(task.batch) as bound, blamed("map", bound.names, cause=bound.cause):
+            if self._job.is_map_only and self._job.steps.finish is None:
+                piece = self._write(task, self._job.steps.map)
+            else:
+                schema, blocks = self._kernel.mapped(partitions=max(1, task.attempt.reducers))
+                writer = ShuffleWriter(
+                    schema, partitions=max(1, task.attempt.reducers), scratch=task.scratch
+                )
+                for block, owners in blocks:
+                    writer.add(block, owners)
+                piece = writer.to_piece(task.attempt, task.blobs)
+            return Mapped(items=bound.items, piece=piece)
+
+    def reduce(self, task: Task) -> Piece:
+        """Reduce a partition; see ``Work``."""
+        steps = self._job.steps
+        with self._inputs(task, of="map"), blamed("reduce", {}):
+            if steps.finish is None:
+                return self._write(task, steps.reduce or "")
+            return self._keep(task, self._kernel.rows(steps.reduce or ""))
+
+    def finish(self, task: Task) -> tuple[Piece, ...]:
+        """Order, limit and write the result; see ``Work``."""
+        steps = self._job.steps
+        if steps.finish is None:
+            return task.attempt.inputs
+        with self._inputs(task, of="map" if steps.reduce is None else "reduce"):
+            with blamed("finish", {}):
+                return (self._write(task, steps.finish),)
+
+    def partial(self, task: Task, *, limit_bytes: int) -> str | None:
+        """Reduce and finish what has been mapped so far; see ``Work``."""
+        steps = [step for step in (self._job.steps.reduce, self._job.steps.finish) if step]
+        with blamed("partial", {}):
+            tables = list(read_tables(task.blobs, task.attempt.inputs))
+            for step in steps[:-1]:
+                with self._kernel.reading(tables):
+                    tables = [self._kernel.rows(step).read_all()]
+            with self._kernel.reading(tables):
+                return joined(self._kernel.json_rows(steps[-1]), limit_bytes=limit_bytes)
+
+    @contextmanager
+    def _inputs(self, task: Task, *, of: str) -> Iterator[None]:
+        """Have ``input`` stand for the attempt's pieces, or for none of the right columns."""
+        tables = list(read_tables(task.blobs, task.attempt.inputs))
+        if not tables:
+            tables = [self._no_rows(task, of=of)]
+        with self._kernel.reading(tables):
+            yield
+
+    def _no_rows(self, task: Task, *, of: str) -> pa.Table:
+        """Return what *of* makes of no input at all.
+
+        A query without groups has a row even then; it belongs to the first partition.
+        """
+        with self._table.bound_to_nothing():
+            table = self._kernel.rows(self._job.steps.map).read_all()
+        if of == "reduce":
+            with self._kernel.reading([table]):
+                table = self._kernel.rows(self._job.steps.reduce or "").read_all()
+        return table if task.attempt.index == 0 else table.slice(0, 0)
+
+    def _keep(self, task: Task, reader: pa.RecordBatchReader) -> Piece:
+        writer = ShuffleWriter(reader.schema, partitions=1, scratch=task.scratch)
+        for block in reader:
+            writer.add(block)
+        return writer.to_piece(task.attempt, task.blobs)
+
+    def _write(self, task: Task, query: str) -> Piece:
+        return write_query(
+            self._connection,
+            query,
+            self._kernel.params_of(query),
+            blobs=task.blobs,
+            name=task.result_name,
+            format=task.spec.output.format,
+            scratch=task.scratch,
+        )

@@ -1,0 +1,216 @@
+# ruff: noqa: S608
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import duckdb
+import pyarrow as pa
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from engine.sql.query import check_serialized, parse_query
+from engine.sql.split import split, whole_in_one
+from tests.support.sql_runner import connect, differences, run, run_steps
+
+MAKE_ROWS = """
+SELECT
+    i::BIGINT AS id,
+    CASE WHEN i % 11 = 0 THEN NULL ELSE 'k' || (i * 31 % 5) END AS a,
+    CASE WHEN i % 13 = 0 THEN NULL ELSE (i * 17 % 4)::INTEGER END AS b,
+    CASE WHEN i % 7 = 0 THEN NULL ELSE (i * 104729 % 997)::BIGINT END AS x,
+    CASE WHEN i % 19 = 0 THEN NULL ELSE sqrt(i) + 1 END AS f,
+    CASE i % 4 WHEN 0 THEN 'NaN'::DOUBLE WHEN 1 THEN -0.0 WHEN 2 THEN 0.0 END AS odd,
+    CASE WHEN i % 5 = 0 THEN NULL ELSE (i * 1.25)::DECIMAL(12, 3) END AS m,
+    i % 3 = 0 AS ok,
+    TIMESTAMP '2026-01-01' + INTERVAL (i * 7) HOUR AS ts
+FROM range(500) t(i)
+"""
+
+KEYS = st.sampled_from(
+    ["a", "b", "odd", "ok", "b + 1", "lower(a)", "date_trunc('month', ts)", "x % 3", "a || 'z'"]
+)
+NUMBERS = st.sampled_from(["x", "f", "m", "x + 1", "f * 2", "id", "CASE WHEN ok THEN x ELSE 0 END"])
+ANY = st.one_of(NUMBERS, st.sampled_from(["a", "ts", "ok", "odd", "upper(a)"]))
+CONDITIONS = st.sampled_from(
+    ["ok", "x > 300", "a IS NOT NULL", "f < 15 OR b = 2", "id < 0", "a IN ('k1', 'k2')", "NOT ok"]
+)
+AGGREGATE = st.one_of(
+    st.just("count(*)"),
+    st.builds("{}({})".format, st.sampled_from(["count", "min", "max"]), ANY),
+    st.builds("count(DISTINCT {})".format, ANY),
+    st.builds(
+        "{}({})".format,
+        st.sampled_from(["sum", "avg", "stddev", "var_pop", "median", "mean", "kahan_sum"]),
+        NUMBERS,
+    ),
+    st.builds("{}(DISTINCT {})".format, st.sampled_from(["sum", "avg", "max"]), NUMBERS),
+    st.sampled_from(
+        [
+            "bool_and(ok)",
+            "bool_or(x > 900)",
+            "bit_xor(x)",
+            "count_if(ok)",
+            "min_by(a, id)",
+            "max_by(m, id)",
+            "list(x)",
+            "string_agg(a, ',' ORDER BY id)",
+            "corr(f, x)",
+            "quantile_cont(f, 0.25)",
+            "approx_count_distinct(x)",
+        ]
+    ),
+)
+FILTERED = st.one_of(
+    AGGREGATE, AGGREGATE, st.builds("{} FILTER (WHERE {})".format, AGGREGATE, CONDITIONS)
+)
+NUMERIC = st.sampled_from(["count(*)", "sum(x)", "avg(f)", "count(DISTINCT b)", "max(m)"])
+OVER_AGGREGATES = st.one_of(
+    FILTERED,
+    FILTERED,
+    st.builds("{} / ({} + 1)".format, NUMERIC, NUMERIC),
+    st.builds("round({}, 3)".format, NUMERIC),
+    st.builds("CASE WHEN {} > 20 THEN {} END".format, NUMERIC, NUMERIC),
+)
+SOURCES = st.sampled_from(
+    [
+        "input",
+        "input",
+        "(SELECT * FROM input WHERE id % 2 = 0) s",
+        "(SELECT id, a, b, x, f, odd, m, ok, ts FROM input) AS s",
+        "(SELECT unnest([id, id + 1]) AS id, a, b, x, f, odd, m, ok, ts FROM input)",
+    ]
+)
+WITHS = st.sampled_from(["", "", "WITH w AS (FROM input WHERE ok OR x > 1) "])
+
+
+@st.composite
+def grouped(draw: st.DrawFn) -> tuple[str, bool]:
+    keys = draw(st.lists(KEYS, max_size=3, unique=True))
+    values = draw(st.lists(OVER_AGGREGATES, min_size=0 if keys else 1, max_size=4))
+    named = draw(st.booleans())
+    items = [f"{key} AS k{at}" if named else key for at, key in enumerate(keys)]
+    items += [
+        f"{value} AS v{at}" if is_named else value
+        for at, (value, is_named) in enumerate((v, draw(st.booleans())) for v in values)
+    ]
+    with_: str = draw(WITHS)
+    source = "w" if with_ else draw(SOURCES)
+    where = draw(st.one_of(st.just(""), st.builds(" WHERE {}".format, CONDITIONS)))
+    forms = [keys, [str(at + 1) for at in range(len(keys))], ["ALL"]]
+    if named:
+        forms.append([f"k{at}" for at in range(len(keys))])
+    chosen: list[str] = draw(st.sampled_from(forms))
+    by = f" GROUP BY {', '.join(chosen)}" if keys else ""
+    having = draw(st.sampled_from(["", "", " HAVING count(*) > 20", " HAVING sum(x) > 100"]))
+    order, ordered = "", False
+    if draw(st.booleans()) and keys:
+        # Ordering by all keys leaves no ties.
+        way = draw(st.sampled_from(["", " DESC", " NULLS FIRST", " DESC NULLS LAST"]))
+        order = " ORDER BY " + ", ".join(f"{at + 1}{way}" for at in range(len(keys)))
+        order += draw(st.sampled_from(["", " LIMIT 3", " LIMIT 4 OFFSET 2", " LIMIT 0"]))
+        ordered = True
+    select = ", ".join(items)
+    return f"{with_}SELECT {select} FROM {source}{where}{by}{having}{order}", ordered
+
+
+@st.composite
+def ungrouped(draw: st.DrawFn) -> tuple[str, bool]:
+    items = draw(st.lists(st.one_of(KEYS, ANY), min_size=1, max_size=4))
+    distinct = draw(st.booleans())
+    if not distinct and draw(st.booleans()):
+        items.insert(draw(st.integers(0, 1)), "*")
+    if draw(st.booleans()):
+        items = [i if i == "*" else f"{i} AS c{at}" for at, i in enumerate(items)]
+    where = draw(st.one_of(st.just(""), st.builds(" WHERE {}".format, CONDITIONS)))
+    order, ordered = "", False
+    if draw(st.booleans()):
+        limit = draw(st.sampled_from(["", " LIMIT 5", " LIMIT 7 OFFSET 3"]))
+        if distinct:
+            order = f" ORDER BY {', '.join(str(at + 1) for at in range(len(items)))}{limit}"
+        else:
+            order = f" ORDER BY {draw(ANY)} DESC, id{limit}"
+        ordered = True
+    source = "input" if ordered else draw(SOURCES)
+    select = "DISTINCT " * distinct + ", ".join(items)
+    return f"SELECT {select} FROM {source}{where}{order}", ordered
+
+
+@st.composite
+def windowed(draw: st.DrawFn) -> tuple[str, bool]:
+    function = draw(st.sampled_from(["row_number()", "sum(x)", "lag(x)", "rank()", "avg(f)"]))
+    by = draw(st.sampled_from(["a", "b", "a, b", "odd"]))
+    qualify = draw(st.sampled_from(["", " QUALIFY n < 3", " QUALIFY n IS NOT NULL"]))
+    items = draw(st.sampled_from(["id", "*", "a, id"]))
+    query = f"SELECT {items}, {function} OVER (PARTITION BY {by} ORDER BY id) AS n FROM input"
+    return f"{query}{qualify} ORDER BY id", True
+
+
+@pytest.fixture(scope="module")
+def con() -> Iterator[duckdb.DuckDBPyConnection]:
+    with connect() as connection:
+        yield connection
+
+
+@pytest.fixture(scope="module")
+def rows(con: duckdb.DuckDBPyConnection) -> pa.Table:
+    return con.sql(MAKE_ROWS).to_arrow_table()
+
+
+def compare(
+    con: duckdb.DuckDBPyConnection,
+    rows: pa.Table,
+    query: tuple[str, bool],
+    batches: int,
+    reducers: int,
+    dedupe: bool,
+) -> bool:
+    """Compare, and return whether the query was split at all; False also if DuckDB refuses it."""
+    text, ordered = query
+    parsed = parse_query(text)
+    check_serialized(con, text)
+    try:
+        plain = run(con, text, rows)
+    except duckdb.Error:
+        return False
+    steps = split(parsed, dedupe=dedupe)
+    found = run_steps(con, steps, rows, batches=batches, reducers=reducers)
+    assert not differences(con, plain, found, ordered=ordered), f"{text}\n{steps}"
+    return steps != whole_in_one(parsed)
+
+
+QUERY = st.one_of(grouped(), grouped(), ungrouped(), windowed())
+CUTS = st.sampled_from([(1, 1), (2, 2), (7, 5), (7, 1)])
+NOT_ABOUT_SPEED = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+
+
+@settings(
+    max_examples=400,
+    deadline=None,
+    derandomize=True,
+    print_blob=True,
+    suppress_health_check=NOT_ABOUT_SPEED,
+)
+@given(query=QUERY, cuts=CUTS, dedupe=st.booleans())
+def test_any_query_in_steps_gives_what_duckdb_gives(
+    con: duckdb.DuckDBPyConnection,
+    rows: pa.Table,
+    query: tuple[str, bool],
+    cuts: tuple[int, int],
+    dedupe: bool,
+) -> None:
+    compare(con, rows, query, *cuts, dedupe)
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1200)
+@settings(max_examples=3000, deadline=None, print_blob=True, suppress_health_check=NOT_ABOUT_SPEED)
+@given(query=QUERY, cuts=CUTS, dedupe=st.booleans())
+def test_thousands_of_queries_in_steps_give_what_duckdb_gives(
+    con: duckdb.DuckDBPyConnection,
+    rows: pa.Table,
+    query: tuple[str, bool],
+    cuts: tuple[int, int],
+    dedupe: bool,
+) -> None:
+    compare(con, rows, query, *cuts, dedupe)
