@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -28,6 +28,9 @@ MAX_LARGE_BYTES: Final = 512 * 1024 * 1024
 BATCHES_PER_JOB: Final = 8
 BATCHES_FOR_PARTIALS: Final = 16
 PARTIALS_FROM_BYTES: Final = 16 * 1024 * 1024
+
+
+WantedFiles = Callable[[Iterable[SourceFile]], Iterable[SourceFile]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +101,11 @@ def plan_batches(
     workers: int = 1,
     wants_large: bool = False,
     resolved: str | None = None,
+    wanted: WantedFiles | None = None,
 ) -> Iterator[Batch]:
     """Yield the batches of ``plan_files``, without limit, each as soon as it is full.
+
+    *wanted* leaves out files of which nothing will be used.
 
     Where the size of a batch follows from that of the source, all files are listed before the
     first batch; with ``maxItems`` or ``maxBytes``, and for a listing, none ahead of need.
@@ -108,7 +114,7 @@ def plan_batches(
         SourceError: As ``plan_files``.
         RecordError: As ``plan_files``.
     """
-    return _batches(spec, sources, _Tally(), workers if wants_large else None, resolved)
+    return _batches(spec, sources, _Tally(wanted), workers if wants_large else None, resolved)
 
 
 def plan_inline(spec: JobSpec, *, is_map_only: bool) -> Plan:
@@ -175,13 +181,14 @@ def sql_reducers(size_bytes: int, *, workers: int) -> int:
 
 
 class _Tally:
-    """Counts the bytes of the files that pass."""
+    """Counts the bytes of the files that pass, which are those that are wanted."""
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: WantedFiles | None = None) -> None:
         self.size_bytes = 0
+        self._wanted = wanted
 
     def counted(self, files: Iterable[SourceFile]) -> Iterator[SourceFile]:
-        for file in files:
+        for file in files if self._wanted is None else self._wanted(files):
             self.size_bytes += file.size_bytes
             yield file
 

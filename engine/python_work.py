@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import pyarrow as pa
@@ -29,6 +29,7 @@ from engine.program import Program
 from engine.result import Manifest, read_all
 from engine.shuffle import keep_piece, read_parts
 from engine.source.read import BatchReader
+from engine.source.store import SourceFile
 from engine.task import Mapped, Task
 
 
@@ -55,6 +56,10 @@ class PythonWork:
     def wants_large_batches(self) -> bool:
         """A program that gets whole tables."""
         return self._program.columnar
+
+    def wanted(self, files: Iterable[SourceFile]) -> Iterable[SourceFile]:
+        """Return all files; see ``Work``."""
+        return files
 
     def reducers(self, *, wanted: int | None, size_bytes: int, workers: int) -> int:
         """Return one reducer for about every 16 MiB of source, 64 at most; see ``Work``."""

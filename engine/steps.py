@@ -157,6 +157,7 @@ def _plan(task: Task, work: Work, emit: EmitBatches) -> Outcome:
         resolved=task.attempt.resolved_source,
         workers=task.attempt.workers,
         wants_large=work.wants_large_batches,
+        wanted=work.wanted,
     )
     count = size_bytes = 0
     waiting: list[Batch] = []

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Protocol
 
 from engine.attempt import Piece
+from engine.source.store import SourceFile
 from engine.task import Mapped, Task
 
 
@@ -19,6 +21,10 @@ class Work(Protocol):
     @property
     def wants_large_batches(self) -> bool:
         """Whether few, large map tasks do the same work faster."""
+        ...
+
+    def wanted(self, files: Iterable[SourceFile]) -> Iterable[SourceFile]:
+        """Leave out files of which nothing will be used; keeps the order."""
         ...
 
     def reducers(self, *, wanted: int | None, size_bytes: int, workers: int) -> int:

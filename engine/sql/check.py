@@ -19,6 +19,7 @@ from engine.sql.checker import CheckedSql, SqlCheck
 from engine.sql.columns import ShapeFinder, sample_of
 from engine.sql.job import Columns, SqlJob, TableShape
 from engine.sql.params import bound_params
+from engine.sql.pruning import folder_filter
 from engine.sql.query import Query, check_serialized, parse_query
 from engine.sql.sandbox import identifier
 from engine.sql.split import parameters_of, split, whole_in_one
@@ -75,7 +76,12 @@ class SqlInspector:
         else:
             wanted, _ = self._bound(text, self._empty(shape.every_column), params, path)
             steps = self._like(wanted, query, steps, shape, params)
-        job = SqlJob(steps=steps, shape=shape)
+        folders = [name for name, _ in shape.folder_columns]
+        job = SqlJob(
+            steps=steps,
+            shape=shape,
+            folder_filter=folder_filter(text, folders) if text and folders else None,
+        )
         return CheckedSql(
             job=job.to_json(),
             is_map_only=job.is_map_only,

@@ -28,6 +28,7 @@ class LineStream:
 
     def __init__(self, parts: Sequence[tuple[str, str, int, int]]) -> None:
         self._parts = parts
+        self._lines: int | None = None
         self.failure: FanfoldError | None = None
 
     def __arrow_c_schema__(self) -> Any:
@@ -40,7 +41,9 @@ class LineStream:
         return reader.__arrow_c_stream__(requested_schema)
 
     def count(self) -> int:
-        """Return the number of lines."""
+        """Return the number of lines; at no cost once a scan has come to its end."""
+        if self._lines is not None:
+            return self._lines
         count = 0
         for _, _, block in self._blocks():
             count += int(np.count_nonzero(np.frombuffer(block, np.uint8) == _NEWLINE))
@@ -49,8 +52,12 @@ class LineStream:
 
     def _batches(self) -> Iterator[pa.RecordBatch]:
         try:
+            lines = 0
             for name, offset, block in self._blocks():
-                yield _as_batch(name, offset, block)
+                batch = _as_batch(name, offset, block)
+                lines += batch.num_rows
+                yield batch
+            self._lines = lines
         except FanfoldError as exc:
             self.failure = exc
             raise

@@ -46,7 +46,13 @@ class SqlRuntime:
             shape=job.shape,
             scratch=task.scratch,
         )
-        return SqlWork(self._connection, job, bound_params(self._catalog, task.spec), table)
+        return SqlWork(
+            self._connection,
+            job,
+            bound_params(self._catalog, task.spec),
+            table,
+            sources=self._sources,
+        )
 
     def check(self, request: SqlCheck) -> CheckedSql:
         """Check a job; see ``SqlChecker``."""

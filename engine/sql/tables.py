@@ -47,15 +47,21 @@ class BoundInput:
     """The table ``input`` while it is there.
 
     Attributes:
-        items: Number of records, as far as they can be counted without parsing them.
+        counted: Number of records, as far as they can be counted without parsing them, but for
+            those of *lines*.
         names: Scratch and disk paths that may show up in DuckDB's messages, with what callers
             know them by.
         lines: Readers of ours that may have failed in a scan.
     """
 
-    items: int
+    counted: int
     names: dict[str, str]
     lines: tuple[LineStream, ...]
+
+    @property
+    def items(self) -> int:
+        """Number of records; cheaper when the table has been read to its end."""
+        return self.counted + sum(stream.count() for stream in self.lines)
 
     def cause(self) -> FanfoldError | None:
         """Return what went wrong in one of our own readers, which DuckDB does not pass on."""
@@ -95,7 +101,7 @@ class InputTable:
             body = " UNION ALL ".join(parts.queries) or self._nothing()
             self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {INPUT} AS {body}")
             stack.callback(self._connection.execute, f"DROP VIEW IF EXISTS {INPUT}")
-            yield BoundInput(items=parts.items, names=parts.names, lines=tuple(parts.lines))
+            yield BoundInput(counted=parts.items, names=parts.names, lines=tuple(parts.lines))
 
     @contextmanager
     def bound_to_nothing(self) -> Iterator[None]:
@@ -218,7 +224,6 @@ class InputTable:
     def _text(self, slices: Sequence[FileSlice], parts: _Parts) -> str:
         files = [self._file_of(part, parts, as_range=True) for part in slices]
         lines = LineStream([(f.path, f.name, f.start, f.end) for f in files])
-        parts.items += lines.count()
         parts.lines.append(lines)
         return f"SELECT * FROM {parts.register(lines)}"
 

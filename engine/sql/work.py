@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,8 +14,11 @@ from engine.output.write import write_query
 from engine.partial import joined
 from engine.plan import sql_reducers
 from engine.shuffle import ShuffleWriter, read_tables
+from engine.source.sources import Sources
+from engine.source.store import SourceFile
 from engine.sql.job import SqlJob
 from engine.sql.kernel import SqlKernel, blamed
+from engine.sql.pruning import wanted_files
 from engine.sql.tables import InputTable
 from engine.task import Mapped, Task
 
@@ -28,6 +31,7 @@ class SqlWork:
         job: The steps, and the shape of the source.
         params: Values of ``$name``.
         table: Makes batches of the job the table ``input``.
+        sources: Where the files are.
     """
 
     def __init__(
@@ -36,11 +40,14 @@ class SqlWork:
         job: SqlJob,
         params: Mapping[str, Any],
         table: InputTable,
+        *,
+        sources: Sources,
     ) -> None:
         self._connection = connection
         self._job = job
         self._kernel = SqlKernel(connection, job.steps, params)
         self._table = table
+        self._sources = sources
 
     @property
     def is_map_only(self) -> bool:
@@ -51,6 +58,10 @@ class SqlWork:
     def wants_large_batches(self) -> bool:
         """Always: each task shuffles the keys that it shares with others anew."""
         return True
+
+    def wanted(self, files: Iterable[SourceFile]) -> Iterable[SourceFile]:
+        """Leave out files whose folders tell that the query wants nothing of them; see ``Work``."""
+        return wanted_files(self._connection, files, sources=self._sources, job=self._job)
 
     def reducers(self, *, wanted: int | None, size_bytes: int, workers: int) -> int:
         """Return so many for each worker that each has 256 MiB of source or less; see ``Work``."""
