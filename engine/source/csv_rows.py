@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import partial
 from io import StringIO
-from typing import Any, Final
+from typing import Final
 
 from engine.batch import FileSlice
 from engine.errors import RecordError
@@ -20,7 +20,6 @@ from engine.source.csv_arrow import read_plain_table
 from engine.source.csv_mask import CsvMask, first_record_end
 from engine.source.records import ChunkRecords, record_chunks
 from engine.source.sources import Sources
-from engine.source.table import table_of_items
 from engine.spec import CsvSpec
 
 Columns = tuple[str, ...]
@@ -57,7 +56,6 @@ class CsvReader:
                     rest,
                     partial(read_items, spec=self.spec, columns=columns),
                     partial(offsets, spec=self.spec),
-                    partial(read_table, spec=self.spec, columns=columns),
                 )
 
     def _columns_before(self, part: FileSlice) -> Columns | None:
@@ -99,14 +97,6 @@ def read_items(chunk: Chunk, spec: CsvSpec, columns: Columns) -> list[dict[str, 
         rows_as_dicts: list[dict[str, str]] = plain.to_pylist()
         return rows_as_dicts
     return _read_exactly(chunk, spec, columns)
-
-
-def read_table(chunk: Chunk, spec: CsvSpec, columns: Columns) -> Any:
-    """Return the rows of *chunk* as a table of text; as ``read_items`` otherwise."""
-    plain = read_plain_table(chunk, columns, delimiter=spec.delimiter)
-    if plain is not None:
-        return plain
-    return table_of_items(_read_exactly(chunk, spec, columns), name=chunk.name)
 
 
 def _read_exactly(chunk: Chunk, spec: CsvSpec, columns: Columns) -> list[dict[str, str]]:

@@ -20,7 +20,6 @@ from engine.source.chunk import Chunk
 from engine.source.content import open_content
 from engine.source.json_scan import JsonScanner, separators
 from engine.source.sources import Sources
-from engine.source.table import table_of_items
 
 
 @dataclass(frozen=True)
@@ -76,10 +75,6 @@ class ElementRecords:
         except orjson.JSONDecodeError as exc:
             raise self._invalid() from exc
         return items
-
-    def table(self) -> Any:
-        """Return the elements as a table."""
-        return table_of_items(self.items(), name=self.chunk.name)
 
     def place_of(self, index: int) -> FilePlace:
         """Return the first byte of an element."""

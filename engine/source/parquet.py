@@ -86,10 +86,6 @@ class RowRecords:
         with _naming(self.name):
             return json_rows(self.rows)
 
-    def table(self) -> Any:
-        """Return the rows as a table, with the types of the file."""
-        return pa.Table.from_batches([self.rows])
-
     def place_of(self, index: int) -> RowPlace:
         """Return a row's number in its file."""
         if not 0 <= index < self.rows.num_rows:

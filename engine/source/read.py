@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, Final
 
 from engine.batch import Batch, InlinePlace, ObjectPlace, Place
@@ -15,7 +14,6 @@ from engine.source.jsonl import JsonlReader
 from engine.source.parquet import ParquetReader
 from engine.source.records import FormatReader, Records
 from engine.source.sources import Sources
-from engine.source.table import joined_tables, table_of_items, with_columns
 from engine.source.text import TextReader
 from engine.spec import DataFormat, FilesMode, FilesSpec, LayoutSpec
 
@@ -83,22 +81,6 @@ class BatchReader:
             self._seen = number, records
             count += len(items)
             yield from _pieces(items)
-
-    def table(self, batch: Batch, scratch: Path) -> Any:
-        """Return all items at once as a ``pyarrow.Table``; see ``engine.source.table``.
-
-        Args:
-            batch: What to read.
-            scratch: A folder that stays for as long as the table is used.
-
-        Raises:
-            SourceError: As ``read``.
-            RecordError: As ``read``, or the items fit no table.
-        """
-        if batch.items is not None:
-            return table_of_items(list(batch.items), name="inline")
-        tables = (with_columns(records.table(), added) for added, records in self._records(batch))
-        return joined_tables(tables, scratch=scratch)
 
     def place_of(self, batch: Batch, index: int) -> Place:
         """Return where item *index* of *batch* came from, counted over all of its chunks.

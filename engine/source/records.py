@@ -12,7 +12,6 @@ from engine.batch import FilePlace, FileSlice, Place
 from engine.source.chunk import BOM, MAX_RECORD_BYTES, Chunk, too_long
 from engine.source.compression import Readable
 from engine.source.content import Content
-from engine.source.table import table_of_items
 
 BLOCK_BYTES: Final = 1024 * 1024
 
@@ -27,14 +26,6 @@ class Records(Protocol):
 
         Raises:
             RecordError: The data is not what its format says.
-        """
-        ...
-
-    def table(self) -> Any:
-        """Return the items as a ``pyarrow.Table``.
-
-        Raises:
-            RecordError: The data is not what its format says, or fits no table.
         """
         ...
 
@@ -68,23 +59,15 @@ class ChunkRecords:
         chunk: Whole records.
         parse: Turns the chunk into items.
         find: Finds the offset of each item; slow, asked only when a place is wanted.
-        tabulate: Turns the chunk into a table; left out, by way of its items.
     """
 
     chunk: Chunk
     parse: Callable[[Chunk], list[Any]]
     find: Callable[[Chunk], Sequence[int]]
-    tabulate: Callable[[Chunk], Any] | None = None
 
     def items(self) -> list[Any]:
         """Return the items."""
         return self.parse(self.chunk)
-
-    def table(self) -> Any:
-        """Return the items as a table."""
-        if self.tabulate is not None:
-            return self.tabulate(self.chunk)
-        return table_of_items(self.items(), name=self.chunk.name)
 
     def place_of(self, index: int) -> FilePlace:
         """Return the first byte of an item."""

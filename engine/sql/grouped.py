@@ -71,9 +71,9 @@ class _Groups:
         self._having = self._rewritten(having, is_substituting=True) if having else None
         self._qualify = self._rewritten(node["qualify"]) if node["qualify"] else None
         self._orders = [
-            {**order, "expression": self._rewritten(order["expression"])}
-            if order["expression"]["class"] != "STAR"
-            else order
+            order
+            if order["expression"]["class"] == "STAR" or self._is_alias(order["expression"])
+            else {**order, "expression": self._rewritten(order["expression"])}
             for order in self.tail.orders
         ]
 
@@ -128,13 +128,17 @@ class _Groups:
     def _ordered(self, expression: Node) -> Node:
         position = integer(expression)
         if position is None:
-            # ORDER BY alone prefers an alias to a column.
-            is_name = is_plain_column(expression) and len(expression["column_names"]) == 1
-            found = self._renamed.get(last_name(expression).lower()) if is_name else None
-            return expression if found is None else {**found, "alias": ""}
+            if not self._is_alias(expression):
+                return expression
+            return {**self._renamed[last_name(expression).lower()], "alias": ""}
         if not 0 < position <= len(self._items):
             raise CannotSplit("an order by a position that there is not")
         return dict(self.node["select_list"][position - 1])
+
+    def _is_alias(self, expression: Node) -> bool:
+        """Whether an order is by an alias, which ORDER BY alone prefers to a column."""
+        is_name = is_plain_column(expression) and len(expression["column_names"]) == 1
+        return is_name and last_name(expression).lower() in self._renamed
 
     def _over(self, source: str, *, is_filtered: bool = False) -> str:
         select = {
@@ -161,8 +165,11 @@ class _Groups:
         if contains_star(item) or contains_unnest(item):
             raise CannotSplit("a column that is several")
         rewritten = self._rewritten(item)
-        is_column = is_plain_column(item) and not item["alias"]
-        return {**rewritten, "alias": "" if is_column else output_name(item)}
+        if item["alias"] or not is_plain_column(item):
+            return {**rewritten, "alias": output_name(item)}
+        if last_name(rewritten) != last_name(item):
+            raise CannotSplit("a column's own case is not known")
+        return {**rewritten, "alias": ""}
 
     def _rewritten(self, expression: Node, *, is_substituting: bool = False) -> Node:
         """Return *expression* over rows of groups.

@@ -96,14 +96,14 @@ class _Reader:
         if meaning in self._keys:
             return
         text = ast.expression_text(expression)
-        if is_plain_column(expression):
-            name, selected = last_name(expression), text
-        else:
-            if simple_names(expression) & self._renamed.keys():
-                raise CannotSplit("a group by an expression of an alias")
+        plain = is_plain_column(expression)
+        name, selected = last_name(expression) if plain else "", text
+        if not plain and simple_names(expression) & self._renamed.keys():
+            raise CannotSplit("a group by an expression of an alias")
+        if not plain or name.lower() in self._renamed:
+            # An alias of the same name would hide the column from ORDER BY.
             name = f"__k{len(self._keys)}"
             selected = f"{text} AS {name}"
-        plain = is_plain_column(expression)
         self._keys[meaning] = Key(name, selected, text, plain, frozenset({meaning}))
 
     def keys(self) -> tuple[Key, ...]:

@@ -1,13 +1,13 @@
 """Splits a query into map, reduce and finish.
 
 What is not proven to give DuckDB's own answer is not split: one reduce task then runs the query as
-it is, over all rows. No schema is known here, so a name that could be a column as well as an alias
-is a reason not to split.
+it is, over all rows. Types are not known here, and names of columns only if the caller gives them.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Container, Sequence
 from itertools import pairwise
 from typing import Final
 
@@ -21,6 +21,7 @@ from engine.sql.ast import Node
 from engine.sql.functions import MOMENTS
 from engine.sql.grouped import split_grouped
 from engine.sql.query import Query
+from engine.sql.resolve import resolved
 from engine.sql.shape import (
     contains_star,
     contains_unnest,
@@ -43,16 +44,20 @@ _EVERYTHING: Final = "SELECT * FROM input"
 __all__ = ["CannotSplit", "SqlSteps", "parameters_of", "split", "whole_in_one"]
 
 
-def split(query: Query, *, dedupe: bool = False) -> SqlSteps:
+def split(
+    query: Query, *, columns: Sequence[str] | None = None, dedupe: bool = False
+) -> SqlSteps:
     """Return the steps of *query*; whatever cannot be split is left to one reduce task.
 
     Args:
         query: What ``parse_query`` gave.
+        columns: Names of all columns of ``input``; without them a name that may be a column as well
+            as an alias can be a reason not to split.
         dedupe: Whether map already drops repeated values of ``count(DISTINCT …)`` and its like,
             which pays where they repeat within a batch.
     """
     try:
-        return _split(ast.parse(query.text), dedupe=dedupe)
+        return _split(ast.parse(query.text), columns=columns, dedupe=dedupe)
     except (CannotSplit, ast.SyntaxProblem, duckdb.Error, RecursionError):
         return whole_in_one(query)
 
@@ -86,7 +91,7 @@ def parameters_of(sql: str) -> tuple[str, ...]:
         return tuple(dict.fromkeys(names))
 
 
-def _split(node: Node, *, dedupe: bool) -> SqlSteps:
+def _split(node: Node, *, columns: Sequence[str] | None, dedupe: bool) -> SqlSteps:
     if re.search(r"\bENUM\b", ast.render(node), re.IGNORECASE):
         raise CannotSplit("an enumeration, whose order is lost between steps")
     if not ast.is_faithful(node):
@@ -98,6 +103,13 @@ def _split(node: Node, *, dedupe: bool) -> SqlSteps:
         raise CannotSplit(str(node["type"]))
     if not is_rowwise_source(node["from_table"], with_ctes(node, {})):
         raise CannotSplit("a source that is not row by row")
+    try:
+        return _split_select(resolved(node, columns), dedupe=dedupe)
+    except CannotSplit:
+        return _split_select(node, dedupe=dedupe)
+
+
+def _split_select(node: Node, *, dedupe: bool) -> SqlSteps:
     if is_aggregated(node):
         return split_grouped(node, dedupe=dedupe)
     if contains_window([node["select_list"], node["qualify"], node["modifiers"]]):
@@ -134,9 +146,9 @@ def _split_windows(node: Node) -> SqlSteps:
     for window in ast.walk(parts):
         if window.get("class") != "WINDOW":
             continue
-        columns = _partition_columns(window, name.lower())
+        columns = _partition_columns(window, name.lower(), renamed.keys())
         shared = columns if shared is None else {n: c for n, c in shared.items() if n in columns}
-    if not shared or shared.keys() & renamed.keys():
+    if not shared:
         raise CannotSplit("windows that share no column")
     reduced = {
         **node,
@@ -154,13 +166,14 @@ def _split_windows(node: Node) -> SqlSteps:
     )
 
 
-def _partition_columns(window: Node, source: str) -> dict[str, str]:
+def _partition_columns(window: Node, source: str, unsure: Container[str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for expression in window["partitions"]:
         if not is_plain_column(expression):
             continue
         names = [str(name) for name in expression["column_names"]]
-        if len(names) == 1 or (len(names) == 2 and names[0].lower() == source):
+        is_bare = len(names) == 1 and names[0].lower() not in unsure
+        if is_bare or (len(names) == 2 and names[0].lower() == source):
             found[last_name(expression).lower()] = last_name(expression)
     return found
 
