@@ -16,6 +16,8 @@ from adapters.obstore_blobs import PART_BYTES, PARTS_AT_ONCE, s3_store
 from engine.errors import OutputError, UnavailableError
 
 _URL: Final = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(/.*)?", re.IGNORECASE)
+_STATUS: Final = re.compile(r"status code: (\d{3})")
+_DENIED: Final = "this service may not write there"
 
 
 class ObstoreOutput:
@@ -71,11 +73,23 @@ def _is_name(part: str) -> bool:
 
 @contextmanager
 def _translated(uri: str) -> Iterator[None]:
+    """Translate obstore's errors; their own text, which has addresses, goes no further."""
     try:
         yield
     except (PermissionDeniedError, UnauthenticatedError) as exc:
-        raise OutputError(f"{uri}: this service may not write there") from exc
+        raise OutputError(f"{uri}: {_DENIED}") from exc
     except FileNotFoundError as exc:
         raise OutputError(f"{uri}: there is no such bucket") from exc
     except (BaseError, OSError) as exc:
-        raise UnavailableError(f"{uri}: {exc}") from exc
+        raise _refused(uri, exc) from exc
+
+
+def _refused(uri: str, error: Exception) -> OutputError | UnavailableError:
+    """Tell what will not change from what may pass; a writer knows statuses as text alone."""
+    found = _STATUS.search(str(error))
+    status = found[1] if found else "500"
+    if status.startswith("5") or status in ("408", "429"):
+        return UnavailableError(f"{uri}: the store does not answer")
+    if status in ("401", "403"):
+        return OutputError(f"{uri}: {_DENIED}")
+    return OutputError(f"{uri}: the store refuses to answer: status {status}")

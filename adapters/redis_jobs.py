@@ -19,6 +19,7 @@ from engine.jsonvalue import encode, encode_key
 DEFAULT_WINDOW: Final = {"process": 256, "loop": 4_096}
 SCAN_STEP: Final = 200
 RETENTION_S: Final = 604_800
+REDUCE_BYTES: Final = 8 * 1024 * 1024
 WORKERS_KEY: Final = "fanfold:workers"
 
 
@@ -154,7 +155,8 @@ class RedisJobs:
         if state is None:
             raise NotFoundError(f"no job {job!r}")
         if state:
-            raise InvalidStateError(f"job {job} is {state.decode()}; cancel it first")
+            name = state.decode()
+            raise InvalidStateError(f"job {job} is {name}; cancel it first", state=name)
 
     async def erase(self, job: JobId) -> None:
         """Remove all data of a deleted job; see ``JobControl``."""
@@ -227,6 +229,8 @@ def _fields(new: NewJob, spec: dict[str, Any]) -> dict[str, Any]:
     }
     if new.sql is not None:
         fields["sql"] = encode(new.sql)
+        if new.spec.reducers is None:
+            fields["reduce_bytes"] = REDUCE_BYTES
     if new.resolved_source is not None:
         fields["resolved_source"] = new.resolved_source
     if new.supports_partial and new.spec.partial_every_ms:

@@ -204,6 +204,7 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         "items": outcome.items,
         "bytes_read": outcome.bytes_read,
         "piece": encode(_without_bytes(outcome.piece)).decode() if outcome.piece else False,
+        "piece_bytes": outcome.piece.size_bytes if outcome.piece else 0,
         "has_data": outcome.piece is not None and outcome.piece.data is not None,
         "counters": list(outcome.counters.items()),
         "log": encode(list(outcome.log)).decode(),

@@ -19,6 +19,7 @@ _SYSTEM: Final = (
 _NETWORK: Final = (
     "/etc/ssl", "/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/gai.conf",
 )  # fmt: skip
+_NO_ACCOUNT: Final = ("AWS_CA_BUNDLE", "AWS_PAGER")
 
 log = logging.getLogger(__name__)
 
@@ -68,5 +69,5 @@ def _uses_network(settings: Settings) -> bool:
         settings.s3_endpoint
         or settings.source_hosts
         or (settings.result_uri or "").startswith("s3://")
-        or any(name.startswith("AWS_") for name in os.environ)
+        or any(name.startswith("AWS_") and name not in _NO_ACCOUNT for name in os.environ)
     )

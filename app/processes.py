@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 from pathlib import Path
 
 from app.launcher import tied
@@ -21,7 +22,7 @@ def program_process(settings: Settings, lane: str) -> TaskProcess:
         tied(module_command("app.task", lane), at_death=signal.SIGKILL),
         environment=environment_of(settings, redis_url=settings.redis_url),
         one_at_a_time=lane == "process",
-        scratch=_scratch(settings, lane),
+        scratch=scratch_of(settings, lane, pid=os.getpid()),
     )
 
 
@@ -31,20 +32,24 @@ def sql_process(settings: Settings) -> TaskProcess:
         tied(module_command("app.task", "sql"), at_death=signal.SIGKILL),
         environment=_sparse(environment_of(settings, redis_url=None)),
         one_at_a_time=True,
-        scratch=_scratch(settings, "sql"),
+        scratch=scratch_of(settings, "sql", pid=os.getpid()),
     )
 
 
 def remove_leftover_scratch(settings: Settings) -> None:
-    """Remove scratch folders of processes on this machine that are no more."""
-    for folder in (settings.data_dir / SCRATCH).glob("*-*"):
-        owner = folder.name.partition("-")[0]
-        if not Path("/proc", owner).exists():
+    """Remove scratch folders of workers on this machine that are no more."""
+    for folder in (settings.data_dir / SCRATCH).glob("*-*-*"):
+        machine, pid, _ = folder.name.rsplit("-", 2)
+        if machine == socket.gethostname() and not Path("/proc", pid).exists():
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _scratch(settings: Settings, lane: str) -> Path:
-    return settings.data_dir / SCRATCH / f"{os.getpid()}-{lane}"
+def scratch_of(settings: Settings, lane: str, *, pid: int) -> Path:
+    """Return where the worker *pid* of this machine lets the processes of a lane put things.
+
+    Named after the machine too: containers that share a data folder give out the same ids.
+    """
+    return settings.data_dir / SCRATCH / f"{socket.gethostname()}-{pid}-{lane}"
 
 
 def _sparse(environment: dict[str, str]) -> dict[str, str]:

@@ -56,7 +56,7 @@ class Job:
         what: In words.
         query: The SQL, with the source as ``{table}``; None for the job in Python.
         files: Pattern below the data folder.
-        reader: How DuckDB is told to read the files.
+        reader: How DuckDB is told to read ``FILES``.
         goal: Largest ratio of Fanfold's time to the peer's.
     """
 
@@ -68,9 +68,9 @@ class Job:
     goal: float
 
 
-PARQUET, CSV = "read_parquet('{}')", "read_csv('{}')"
+PARQUET, CSV = "read_parquet('FILES')", "read_csv('FILES')"
 JOBS = [
-    Job("J1", "word count, text", WORDS, "words/*.txt", f"read_csv('{{}}', {LINES})", 1.1),
+    Job("J1", "word count, text", WORDS, "words/*.txt", f"read_csv('FILES', {LINES})", 1.1),
     Job("J2a", "groups, approximate distinct, Parquet",
         GROUPS.replace("{distinct}", ROUGH), "parquet/*.parquet", PARQUET, 1.05),
     Job("J2p", "groups, exact distinct, Parquet",
@@ -133,7 +133,9 @@ def _measure(job: Job, folder: Path, url: str, pid: int) -> list[str]:
 def _duckdb_peer(job: Job, folder: Path) -> Callable[[], int]:
     """Return what runs the query in this process and writes Parquet, as Fanfold is asked to."""
     connection = duckdb.connect(config={"threads": 2})
-    query = (job.query or "").format(table=job.reader.format(folder / job.files))
+    connection.execute("SET enable_progress_bar = false")
+    source = job.reader.replace("FILES", str(folder / job.files))
+    query = (job.query or "").replace("{table}", source)
     target = Path(tempfile.gettempdir()) / "fanfold-bench-peer.parquet"
 
     def run() -> int:
@@ -178,7 +180,7 @@ async def _fanfold(job: Job, url: str) -> int:
     if job.query is None:
         spec["program"] = "regex_words"
     else:
-        spec["sql"] = job.query.format(table="input")
+        spec["sql"] = job.query.replace("{table}", "input")
     async with Service(url) as client:
         submitted = await client.submit(spec)
         states = [status async for status in follow(url, submitted["id"], min_interval_ms=10)]

@@ -42,6 +42,14 @@ class ItemStream:
             self.count += len(chunk)
             yield from chunk
 
+    def all(self) -> list[Any]:
+        """Return every item at once."""
+        found: list[Any] = []
+        for chunk in self._chunks:
+            found += chunk
+        self.count = len(found)
+        return found
+
 
 def map_batch(program: Program, items: Iterable[Any], ctx: Context) -> Groups:
     """Map a batch and combine what it yields.
@@ -187,7 +195,7 @@ def _map_name(program: Program) -> str:
 
 def _mapped(program: Program, items: Iterable[Any], ctx: Context) -> Iterator[Iterable[Any] | None]:
     if program.map_batch is not None:
-        yield program.map_batch(list(items), ctx)
+        yield program.map_batch(items.all() if isinstance(items, ItemStream) else list(items), ctx)
     elif program.map is not None:
         for ctx.position, item in enumerate(items):
             yield program.map(item, ctx)

@@ -175,8 +175,7 @@ def read_groups(
     if scratch is None or sum(map(len, parts)) <= budget_bytes:
         yield from _grouped(list(_tables(parts)))
         return
-    key_types = {_key_type(part) for part in parts}
-    key_type = key_types.pop() if len(key_types) == 1 else pa.binary()
+    key_type = _common_key_type(parts)
     runs: list[Path] = []
     waiting: list[pa.Table] = []
     for table in _tables(parts):
@@ -188,8 +187,16 @@ def read_groups(
     yield from _merged(runs)
 
 
-def _key_type(part: Any) -> pa.DataType:
-    return pa.ipc.open_stream(part).schema.field("key").type
+def _common_key_type(parts: Iterable[Any]) -> pa.DataType:
+    """Return the type that all keys together have when they are in one column."""
+    common: pa.DataType | None = None
+    for table in _tables(parts):
+        for chunk in table.column("key").chunks:
+            kind = _narrowed(chunk).type if len(chunk) else common
+            if kind == pa.binary() or common not in (None, kind):
+                return pa.binary()
+            common = kind
+    return common or pa.binary()
 
 
 def _tables(parts: Iterable[Any]) -> Iterator[pa.Table]:
@@ -229,8 +236,7 @@ def _grouped(tables: list[pa.Table]) -> Iterator[tuple[Any, list[Any]]]:
 
 def _write_run(tables: list[pa.Table], key_type: pa.DataType, path: Path) -> Path:
     """Write pairs sorted by their keys, in blocks that can be read one by one."""
-    columns = [table.column("key") for table in tables]
-    keys = _joined([c if c.type == key_type else _as_json(c) for c in columns])
+    keys = _joined([_as_type(table.column("key"), key_type) for table in tables])
     values = _joined([table.column("value") for table in tables])
     order = pc.call_function("sort_indices", [keys])
     table = pa.table({"key": keys.take(order), "value": values.take(order)})
@@ -319,6 +325,15 @@ def _narrowed(keys: pa.Array) -> pa.Array:
         return keys
     typed = _typed(_decoded(keys), {str: pa.utf8(), int: pa.int64()})
     return keys if typed is None else typed
+
+
+def _as_type(keys: pa.ChunkedArray, key_type: pa.DataType) -> pa.ChunkedArray:
+    """Return *keys* in the type that they have together with all others."""
+    if keys.type == key_type:
+        return keys
+    if key_type == pa.binary():
+        return _as_json(keys)
+    return pa.chunked_array([_narrowed(chunk) for chunk in keys.chunks if len(chunk)], key_type)
 
 
 def _as_json(column: pa.ChunkedArray) -> pa.ChunkedArray:

@@ -17,7 +17,7 @@ from engine.source.store import SourceFile
 from engine.spec import BatchingSpec, FilesMode, JobSpec
 
 BYTES_PER_REDUCER: Final = 16 * 1024 * 1024
-SQL_BYTES_PER_REDUCER: Final = 256 * 1024 * 1024
+SQL_BYTES_PER_REDUCER: Final = 64 * 1024 * 1024
 BYTES_PER_ENTRY: Final = 256  # of a listing, about
 MAX_DEFAULT_REDUCERS: Final = 64
 INLINE_ITEMS_PER_BATCH: Final = 1_000
@@ -174,7 +174,7 @@ def check_number(batches: int, batching: BatchingSpec) -> None:
 def sql_reducers(size_bytes: int, *, workers: int) -> int:
     """Return the number of reduce tasks of a job in SQL.
 
-    As many for each worker as leave a task no more than 256 MiB of source, 64 at most in all.
+    As many for each worker as leave a task no more than 64 MiB of source, 64 at most in all.
     """
     rounds = max(1, -(-size_bytes // (SQL_BYTES_PER_REDUCER * workers)))
     return max(1, min(MAX_DEFAULT_REDUCERS, workers * rounds))

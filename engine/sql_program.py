@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.program import Registered
@@ -25,7 +26,7 @@ class SqlProgram(Registered):
 
     query: str | None = None
     map: str | None = None
-    partition_by: tuple[str, ...] = ()
+    partition_by: Sequence[str] = ()
     reduce: str | None = None
     finish: str | None = None
 

@@ -19,8 +19,8 @@ class Program:
     params_schema: JSON = strawberry.field(description="JSON Schema of params.")
 
     @classmethod
-    def of(cls, program: engine_program.Program) -> Self:
-        """Translate the engine's program."""
+    def of(cls, program: engine_program.Registered) -> Self:
+        """Translate a program of either kind."""
         return cls(
             name=program.name,
             description=program.description,

@@ -1,4 +1,4 @@
-"""What every test may use: an event loop, and a real Redis that each test finds empty."""
+"""What every test may use: an event loop, a real Redis that each test finds empty, a real S3."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from redis.asyncio import Redis
 
 from adapters.redis_client import connect
+from tests.support.ministack import running_ministack
 
 ROOT = Path(__file__).parents[1]
 
@@ -57,3 +58,12 @@ async def redis(redis_server: str, anyio_backend: object) -> AsyncIterator[Redis
     await client.flushall()
     yield client
     await client.aclose()
+
+
+@pytest.fixture(scope="session")
+def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of an S3 with the buckets ``blobs`` and ``results``."""
+    with running_ministack(tmp_path_factory.mktemp("s3")) as stack:
+        stack.create_bucket("blobs")
+        stack.create_bucket("results")
+        yield stack.endpoint

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from engine.errors import FanfoldError, InputError, Issue, SourceError, UnavailableError
 from engine.sql.checker import CheckedSql, SqlCheck
-from workers.task_process import AttemptFailed, TaskProcess
+from workers.task_process import AttemptFailed, AttemptLost, TaskProcess
 
 CHECKS_WITHIN_S: Final = 10.0
 
@@ -33,6 +33,8 @@ class ProcessChecker:
             except AttemptFailed as exc:
                 message = "the query broke the process that checks it"
                 raise UnavailableError(f"{message}: {exc.error.message}") from exc
+            except AttemptLost as exc:
+                raise UnavailableError("the service is shutting down") from exc
         if "checked" in answer:
             return CheckedSql(**answer["checked"])
         raise refusal_of(answer["refused"])

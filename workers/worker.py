@@ -143,10 +143,16 @@ class _BatchTaker:
         self._taken = 0
 
     async def take(self, batches: Sequence[Batch]) -> None:
-        """Store *batches*; those of an attempt that is fenced go nowhere, like its outcome."""
+        """Store *batches*.
+
+        Raises:
+            AttemptLost: The attempt is fenced; there is no use in going on.
+        """
         first = self._taken
         self._taken += len(batches)
-        await _insist(lambda: self._ledger.extend(self._claim, first, batches))
+        verdict = await _insist(lambda: self._ledger.extend(self._claim, first, batches))
+        if verdict is Verdict.FENCED:
+            raise AttemptLost("the plan is another attempt's by now")
 
 
 def _is_told_to_stop() -> bool:

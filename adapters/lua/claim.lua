@@ -5,7 +5,7 @@
 --   {spec, reducers, batch or '', timeout in s, summary or '', {piece, ...}, sql, source,
 --    workers, 1 when small pieces may be kept here, coverage or ''}, nil where there is none.
 -- A piece is {JSON, cuts, bytes}, the last only where there is no blob: the cuts and the bytes
--- around its own partition for a reduce task; all of both for a partial task; no cuts for finish.
+-- around its own partitions for a reduce task; all of both for a partial task; no cuts for finish.
 -- The same worker may ask again, as it does when the first answer was lost on its way.
 local PIECES_AT_ONCE, CUT = 500, 8
 
@@ -34,7 +34,7 @@ if not is_repeated then
 end
 
 -- The committed pieces of a kind of task, read many at a time, yet not all at once.
-local function pieces(of, with_cuts, partition)
+local function pieces(of, with_cuts, first_partition, end_partition)
   local total, found = get_number(job, of .. '_total'), {}
   local has_data = redis.call('EXISTS', key .. ':data:' .. of) == 1
   for first = 0, total - 1, PIECES_AT_ONCE do
@@ -45,8 +45,9 @@ local function pieces(of, with_cuts, partition)
     local data = has_data and redis.call('HMGET', key .. ':data:' .. of, unpack(fields)) or {}
     for i = 1, #fields do
       local own, bytes = cuts[i] or '', data[i]
-      if names[i] and partition then
-        own = string.sub(own, partition * CUT + 1, (partition + 2) * CUT)
+      if names[i] and first_partition then
+        own = string.sub(own, first_partition * CUT + 1, (first_partition + 1) * CUT)
+          .. string.sub(own, end_partition * CUT + 1, (end_partition + 1) * CUT)
         local from, to = struct.unpack('>I8I8', own)
         if bytes then bytes = string.sub(bytes, from + 1, to) end
         if from < to then found[#found + 1] = { names[i], own, bytes or nil } end
@@ -64,7 +65,9 @@ if kind == 'plan' then
 elseif kind == 'map' then
   batch = string.match(redis.call('HGET', key .. ':batches', index), '^%d+|(.*)$')
 elseif kind == 'reduce' then
-  inputs = pieces('map', true, index)
+  local partitions, tasks = get_number(job, 'reducers'), get_number(job, 'reduce_total')
+  inputs = pieces('map', true, math.floor(index * partitions / tasks),
+    math.floor((index + 1) * partitions / tasks))
 elseif kind == 'partial' then
   coverage = tostring(coverage_of(job))
   redis.call('HSET', tkey, 'coverage', coverage)

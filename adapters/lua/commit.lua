@@ -32,8 +32,9 @@ add(job, kind .. '_succeeded', 1)
 add(job, 'items_succeeded', outcome.items)
 add(job, 'bytes_read', outcome.bytes_read)
 if outcome.piece then
+  if kind == 'map' then add(job, 'shuffle_bytes', outcome.piece_bytes) end
   redis.call('HSET', key .. ':pieces:' .. kind, index, outcome.piece)
-  if ARGV[6] ~= '' then redis.call('HSET', key .. ':cuts', index, ARGV[6]) end
+  if kind == 'map' then redis.call('HSET', key .. ':cuts', index, ARGV[6]) end
   if outcome.has_data then
     redis.call('HSET', key .. ':data:' .. kind, index, ARGV[7])
     add(job, 'kept_bytes', #ARGV[7])

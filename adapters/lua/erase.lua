@@ -10,10 +10,9 @@ for _, kind in ipairs({ 'plan', 'map', 'reduce', 'finish' }) do
     redis.call('UNLINK', task_key(job, kind .. '-' .. erased))
     erased, left = erased + 1, left - 1
   end
-  if erased < total then
-    redis.call('HSET', key, kind .. '_erased', erased)
-    return 0
-  end
+  -- Also of a kind that is done: else it would use up the next call's share again, for ever.
+  if total > 0 then redis.call('HSET', key, kind .. '_erased', erased) end
+  if erased < total then return 0 end
 end
 drop_temporary(job)
 redis.call('UNLINK', key .. ':counters', key .. ':result', key)

@@ -101,6 +101,14 @@ local function is_complete(job, kind)
   return get_number(job, kind .. '_succeeded') == get_number(job, kind .. '_total')
 end
 
+-- A reduce task takes several partitions when each would hold next to nothing.
+local function reduce_tasks(job, partitions)
+  local bytes_each = get_number(job, 'reduce_bytes')
+  if bytes_each == 0 then return partitions end
+  local wanted = math.ceil(get_number(job, 'shuffle_bytes') / bytes_each)
+  return math.max(1, math.min(partitions, wanted))
+end
+
 -- Open the next phase while the present one is complete; the barrier is the count of committed
 -- tasks, each of which counts once because its own state guards it.
 local function advance(job)
@@ -112,7 +120,7 @@ local function advance(job)
   if phase == 'MAP' and is_complete(job, 'map') then
     redis.call('HSETNX', job_key(job), 'items_total', get_number(job, 'items_succeeded'))
     local reducers = get_number(job, 'reducers')
-    if reducers > 0 then open_phase(job, 'reduce', reducers) else open_phase(job, 'finish', 1) end
+    if reducers > 0 then open_phase(job, 'reduce', reduce_tasks(job, reducers)) else open_phase(job, 'finish', 1) end
     phase = get(job, 'phase')
   end
   if phase == 'REDUCE' and is_complete(job, 'reduce') then open_phase(job, 'finish', 1) end

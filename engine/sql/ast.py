@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from functools import cache
 from typing import Any, Final
@@ -118,6 +118,27 @@ def walk(tree: object) -> Iterator[Node]:
     elif isinstance(tree, list):
         for value in tree:
             yield from walk(value)
+
+
+def replaced(tree: Node, replace: Callable[[Node], Node]) -> Node:
+    """Return *tree* with every object right below it replaced."""
+    return {name: _replaced_value(value, replace) for name, value in tree.items()}
+
+
+def _replaced_value(value: object, replace: Callable[[Node], Node]) -> object:
+    if isinstance(value, dict):
+        return replace(value)
+    if isinstance(value, list):
+        return [_replaced_value(part, replace) for part in value]
+    return value
+
+
+def parts(tree: Node) -> Iterator[Node]:
+    """Yield the objects right below *tree*."""
+    for value in tree.values():
+        for part in value if isinstance(value, list) else [value]:
+            if isinstance(part, dict):
+                yield part
 
 
 def parameter_names(tree: object) -> tuple[str, ...]:

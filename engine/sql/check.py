@@ -17,6 +17,7 @@ from engine.source.sources import Sources
 from engine.spec import FilesMode, JobSpec
 from engine.sql.checker import CheckedSql, SqlCheck
 from engine.sql.columns import ShapeFinder, sample_of
+from engine.sql.fault import told
 from engine.sql.job import Columns, SqlJob, TableShape
 from engine.sql.params import bound_params
 from engine.sql.pruning import folder_filter
@@ -30,6 +31,7 @@ from engine.sql_program import SqlProgram
 Params = Mapping[str, Any]
 
 LISTED_FILES: Final = 1_000
+KEPT_QUERIES: Final = 256
 _OBJECT_COLUMNS: Final = (
     ("uri", "VARCHAR"),
     ("key", "VARCHAR"),
@@ -54,6 +56,7 @@ class SqlInspector:
         self._catalog = catalog
         self._sources = sources
         self._scratch = scratch
+        self._seen: dict[tuple[str, Columns, str], SqlSteps] = {}
 
     def check(self, request: SqlCheck) -> CheckedSql:
         """Look at the source, bind the query to its columns, and split it; see ``SqlChecker``."""
@@ -62,20 +65,18 @@ class SqlInspector:
         path = ("input", "sql") if program is None else ("input", "program")
         text = spec.sql if program is None else program.query
         params = bound_params(self._catalog, spec)
-        if text is None:
-            steps = self._own_steps(program, path)
-        else:
+        query = None
+        if text is not None:
             query = parse_query(text, *path)
             check_serialized(self._connection, text)
-            steps = split(query)
-        if program is None:
+        if program is None and query is not None:
             _check_names(params, query.parameters)
         shape = self._shape_of(spec, request.resolved_source)
-        if text is None:
-            self._bind(steps, shape, params, path)
+        if query is not None:
+            steps = self._split_once(query, shape, params, path)
         else:
-            wanted, _ = self._bound(text, self._empty(shape.every_column), params, path)
-            steps = self._like(wanted, query, steps, shape, params)
+            steps = self._own_steps(program, path)
+            self._bind(steps, shape, params, path)
         folders = [name for name, _ in shape.folder_columns]
         job = SqlJob(
             steps=steps,
@@ -86,7 +87,8 @@ class SqlInspector:
             job=job.to_json(),
             is_map_only=job.is_map_only,
             has_one_reducer=job.has_one_reducer,
-            supports_partial=steps.supports_partial,
+            # Rows of map that are the result themselves are in files that nothing reads yet.
+            supports_partial=steps.supports_partial and bool(steps.reduce or steps.finish),
         )
 
     def _program_of(self, spec: JobSpec) -> SqlProgram | None:
@@ -98,22 +100,40 @@ class SqlInspector:
             raise InputError(issue)
         return program
 
-    def _own_steps(self, program: SqlProgram, path: tuple[str, ...]) -> SqlSteps:
+    def _own_steps(self, program: SqlProgram | None, path: tuple[str, ...]) -> SqlSteps:
         """Return the steps that a program gives one by one."""
+        assert program is not None  # noqa: S101 - there is either a query or a program
         for step in filter(None, (program.map, program.reduce, program.finish)):
             parse_query(step, *path)
             check_serialized(self._connection, step)
         return SqlSteps(
             map=program.map or "",
-            partition_by=program.partition_by,
+            partition_by=tuple(program.partition_by),
             reduce=program.reduce,
             finish=program.finish,
         )
 
-    def _like(
-        self, wanted: Columns, query: Query, steps: SqlSteps, shape: TableShape, params: Params
+    def _split_once(
+        self, query: Query, shape: TableShape, params: Params, path: tuple[str, ...]
     ) -> SqlSteps:
-        """Return *steps* if their rows have the columns of the query itself, else one reduce."""
+        """Return the steps of a query, which callers often send again on the same columns."""
+        key = (query.text, shape.every_column, repr(params))
+        steps = self._seen.pop(key, None) or self._split(query, shape, params, path)
+        self._seen[key] = steps
+        while len(self._seen) > KEPT_QUERIES:
+            del self._seen[next(iter(self._seen))]
+        return steps
+
+    def _split(
+        self, query: Query, shape: TableShape, params: Params, path: tuple[str, ...]
+    ) -> SqlSteps:
+        """Return steps whose rows have the columns of the query itself, else one reduce task.
+
+        Raises:
+            InputError: The query does not fit the source.
+        """
+        wanted, _ = self._bound(query.text, self._empty(shape.every_column), params, path)
+        steps = split(query, columns=[name for name, _ in shape.every_column])
         try:
             if self._bind(steps, shape, params, ()) == wanted:
                 return steps
@@ -160,13 +180,13 @@ class SqlInspector:
             InputError: It does not fit; the message says where in the query.
         """
         self._connection.register(INPUT, table)
+        bound = {name: params[name] for name in parameters_of(query)}
         try:
-            bound = {name: params[name] for name in parameters_of(query)}
             relation = self._connection.sql(query, params=bound)
             columns = tuple(zip(relation.columns, map(str, relation.types), strict=True))
             return columns, relation.limit(0).to_arrow_table()
         except duckdb.Error as exc:
-            raise InputError(Issue(path, _placed(str(exc)))) from exc
+            raise InputError(Issue(path, told(self._connection, query, bound, exc))) from exc
         finally:
             self._connection.unregister(INPUT)
 
@@ -184,14 +204,3 @@ def _check_names(params: Params, wanted: Sequence[str]) -> None:
     ]
     if missing or unknown:
         raise InputError(*missing, *unknown)
-
-
-def _placed(message: str) -> str:
-    """Return DuckDB's message as one line, with the text at fault that it points at."""
-    text, _, rest = message.partition("\n\n")
-    lines = rest.split("\n")
-    for index, line in enumerate(lines[1:], 1):
-        if line.strip(" ^~") == "" and "^" in line:
-            start = line.index("^")
-            return f"{text}, at {lines[index - 1][start:][:40].strip()!r}"
-    return text

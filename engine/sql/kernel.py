@@ -29,6 +29,9 @@ _BAD_DATA: Final = re.compile(
     r"CSV Error|Malformed JSON|Invalid unicode|not valid UTF|JSON transform error|"
     r"Error when sniffing|magic bytes|TProtocolException|Parquet|Snappy|ZSTD"
 )
+_NO_MEMORY: Final = re.compile(
+    r"Out of Memory|failed to allocate|bad_alloc|maximum total string size"
+)
 
 Params = Mapping[str, Any]
 
@@ -130,6 +133,8 @@ def blamed(step: str, names: Mapping[str, str], *, cause: Any = None) -> Iterato
         own = cause() if cause is not None else None
         if own is not None:
             raise own from exc
+        if _NO_MEMORY.search(str(exc)):
+            raise ResourceError(f"{step} needs more memory than a task may have") from exc
         text = _without_paths(str(exc), names)
         is_data = any(path in str(exc) for path in names) or _BAD_DATA.search(text)
         kind = RecordError if is_data else SqlError
@@ -137,7 +142,11 @@ def blamed(step: str, names: Mapping[str, str], *, cause: Any = None) -> Iterato
 
 
 def _without_paths(text: str, names: Mapping[str, str]) -> str:
+    blamed_on = {names[path] for path in names if path in text}
     for path in sorted(names, key=len, reverse=True):
         text = text.replace(path, names[path])
     text = text.partition("\n\nPossible")[0].partition("\n\nLINE ")[0]
-    return re.sub(r"\n\s*file\s*=\s*", "\n  file = ", text)
+    text = re.sub(r"\n\s*file\s*=\s*", "\n  file = ", text)
+    if blamed_on and not any(name in text for name in blamed_on):
+        return f"{', '.join(sorted(blamed_on))}: {text}"
+    return text

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from engine.errors import FanfoldError, RecordError
 from engine.source.chunk import BOM, MAX_RECORD_BYTES, too_long
@@ -85,17 +86,13 @@ class LineStream:
 def _as_batch(name: str, offset: int, block: bytes) -> pa.RecordBatch:
     if offset == 0 and block.startswith(BOM):
         block = block[len(BOM) :]
-    if b"\r\n" in block:
+    if b"\r" in block:
         block = block.replace(b"\r\n", b"\n")
-    if not block.endswith(b"\n"):
-        block += b"\n"
-    ends = np.flatnonzero(np.frombuffer(block, np.uint8) == _NEWLINE).astype(np.int32)
-    offsets = np.zeros(len(ends) + 1, np.int32)
-    offsets[1:] = ends - np.arange(len(ends), dtype=np.int32)
-    text = block.translate(None, b"\n")
-    lines = pa.StringArray.from_buffers(len(ends), pa.py_buffer(offsets), pa.py_buffer(text))
     try:
-        lines.validate(full=True)
+        text = pa.array([block], pa.binary()).cast(pa.utf8())
     except pa.ArrowInvalid as exc:
         raise RecordError(f"{name}: the lines from byte {offset} are not UTF-8") from exc
+    lines = pc.call_function("split_pattern", [text], pc.SplitPatternOptions("\n")).values
+    if block.endswith(b"\n"):
+        lines = lines.slice(0, len(lines) - 1)
     return pa.record_batch([lines], schema=_SCHEMA)

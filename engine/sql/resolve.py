@@ -15,7 +15,7 @@ from typing import Final
 from engine.sql import ast
 from engine.sql.ast import Node
 from engine.sql.shape import (
-    contains_aggregate,
+    bare_name,
     contains_star,
     contains_unnest,
     contains_window,
@@ -54,9 +54,7 @@ class _Resolver:
             raise CannotSplit("names of several tables")
         self._node = node
         self._source = str(source["alias"] or source.get("table_name", _SUBQUERY))
-        ctes = {
-            str(entry["key"]).lower(): entry["value"] for entry in node["cte_map"]["map"]
-        }
+        ctes = {str(entry["key"]).lower(): entry["value"] for entry in node["cte_map"]["map"]}
         names = _names_of(source, ctes, columns)
         self._columns = None if names is None else {name.lower(): name for name in names}
         self._aliases = _aliases(node)
@@ -72,7 +70,8 @@ class _Resolver:
     def node(self) -> Node:
         """Return the whole SELECT."""
         node = self._node
-        items = [self._item(item) for item in self._expanded()]
+        written = self._expanded()
+        items = [self._item(item) for item in written]
         groups = [self._group(expression, items) for expression in node["group_expressions"]]
         having = node["having"]
         return {
@@ -81,11 +80,11 @@ class _Resolver:
             if node["from_table"]["type"] == "SUBQUERY"
             else node["from_table"],
             "select_list": items,
-            "where_clause": self._plain(node["where_clause"]),
+            "where_clause": self._optional(node["where_clause"]),
             "group_expressions": groups,
             "having": self._having(having, self._keys(items, groups)) if having else None,
-            "qualify": self._plain(node["qualify"]),
-            "modifiers": [self._modifier(modifier, items) for modifier in node["modifiers"]],
+            "qualify": self._optional(node["qualify"]),
+            "modifiers": [self._modifier(modifier, written) for modifier in node["modifiers"]],
         }
 
     def _is_column(self, name: str) -> bool:
@@ -104,7 +103,8 @@ class _Resolver:
         found: list[Node] = []
         for item in items:
             if self._columns is not None and _is_whole_star(item):
-                found += [ast.column(self._source, name) for name in self._columns.values()]
+                names = self._columns.values()
+                found += [{**ast.column(self._source, name), "alias": name} for name in names]
             else:
                 found.append(item)
         return found
@@ -114,7 +114,7 @@ class _Resolver:
             return item
         if contains_star(item):
             raise CannotSplit("a column that is several")
-        meant: Node = self._plain(item)
+        meant = self._plain(item)
         if item["alias"]:
             return {**meant, "alias": item["alias"]}
         if not is_plain_column(item):
@@ -126,16 +126,13 @@ class _Resolver:
     def _group(self, expression: Node, items: list[Node]) -> Node:
         if integer(expression) is not None:
             return expression
-        name = _bare_name(expression)
+        name = bare_name(expression)
         if name in self._aliases and not self._is_column(name):
             return {**self._meant(expression, name), "alias": ""}
-        group: Node = self._plain(expression)
-        return group
+        return self._plain(expression)
 
     def _keys(self, items: list[Node], groups: list[Node]) -> set[str]:
         """Return the columns that rows are grouped by, in lower case."""
-        if self._node["aggregate_handling"] == "FORCE_AGGREGATES":
-            groups = [item for item in items if not contains_aggregate(item)]
         keys = set()
         for group in groups:
             at = integer(group)
@@ -145,28 +142,14 @@ class _Resolver:
         return keys
 
     def _having(self, tree: Node, keys: set[str]) -> Node:
-        def replaced(part: object) -> object:
-            if isinstance(part, list):
-                return [replaced(value) for value in part]
-            if not isinstance(part, dict):
-                return part
-            if is_aggregate_call(part) or part.get("class") == "LAMBDA":
-                return self._plain(part)
-            name = _bare_name(part)
-            if not name or name in keys or name not in self._aliases:
-                if part.get("class") == "COLUMN_REF":
-                    return self._plain(part)
-                return {key: replaced(value) for key, value in part.items()}
-            meant = self._meant(part, name)
-            is_forced = self._node["aggregate_handling"] == "FORCE_AGGREGATES"
-            if is_forced and not is_aggregate_call(meant):
-                # GROUP BY ALL takes a column that HAVING names for one more key.
-                raise CannotSplit("GROUP BY ALL and a condition on an alias")
-            return meant
-
-        having = replaced(tree)
-        assert isinstance(having, dict)
-        return having
+        if is_aggregate_call(tree) or tree.get("class") == "LAMBDA":
+            return self._plain(tree)
+        name = bare_name(tree)
+        if name and name in self._aliases and name not in keys:
+            return self._meant(tree, name)
+        if tree.get("class") == "COLUMN_REF":
+            return self._plain(tree)
+        return ast.replaced(tree, lambda part: self._having(part, keys))
 
     def _modifier(self, modifier: Node, items: list[Node]) -> Node:
         if modifier["type"] != "ORDER_MODIFIER":
@@ -180,26 +163,26 @@ class _Resolver:
     def _order(self, expression: Node, items: list[Node]) -> Node:
         if expression["class"] in {"STAR", "CONSTANT"}:
             return expression
-        name = _bare_name(expression)
+        name = bare_name(expression)
         if name in self._aliases:
             if any(item["class"] == "STAR" for item in items):
                 return expression
-            at = next(i for i, item in enumerate(items, 1) if item["alias"].lower() == name)
+            own = ast.canonical(self._aliases[name])
+            at = next(
+                at
+                for at, item in enumerate(items, 1)
+                if item["alias"].lower() == name and ast.canonical(item) == own
+            )
             return ast.parse_expression(str(at))
-        order: Node = self._plain(expression)
-        return order
+        return self._plain(expression)
 
-    def _plain(self, tree: object, bound: frozenset[str] = _NOTHING) -> object | Node:
+    def _plain(self, tree: Node, bound: frozenset[str] = _NOTHING) -> Node:
         """Return *tree* where columns come before aliases.
 
         Args:
             tree: Any part of the SELECT.
             bound: Names, in lower case, that a lambda around it binds.
         """
-        if isinstance(tree, list):
-            return [self._plain(value, bound) for value in tree]
-        if not isinstance(tree, dict):
-            return tree
         if tree.get("class") == "LAMBDA":
             names = simple_names(tree["lhs"])
             if tree["syntax_type"] == "SINGLE_ARROW" or self._source.lower() in names:
@@ -207,7 +190,10 @@ class _Resolver:
             return {**tree, "expr": self._plain(tree["expr"], bound | names)}
         if tree.get("class") == "COLUMN_REF":
             return self._column(tree, bound)
-        return {key: self._plain(value, bound) for key, value in tree.items()}
+        return ast.replaced(tree, lambda part: self._plain(part, bound))
+
+    def _optional(self, tree: Node | None) -> Node | None:
+        return self._plain(tree) if tree else None
 
     def _column(self, part: Node, bound: frozenset[str]) -> Node:
         names = [str(name) for name in part["column_names"]]
@@ -235,7 +221,6 @@ class _Resolver:
         self._within.append(name)
         meant = self._plain(item)
         self._within.pop()
-        assert isinstance(meant, dict)
         return {**meant, "alias": part["alias"]}
 
     def _exact(self, name: str) -> str:
@@ -251,13 +236,6 @@ def _aliases(node: Node) -> dict[str, Node]:
         if alias:
             found[alias] = item
     return found
-
-
-def _bare_name(expression: Node) -> str:
-    """Return the name, in lower case, that *expression* is and nothing else; or nothing."""
-    if not is_plain_column(expression) or len(expression["column_names"]) != 1:
-        return ""
-    return last_name(expression).lower()
 
 
 def _is_whole_star(item: Node) -> bool:
@@ -276,11 +254,10 @@ def _names_of(
         if name not in ctes:
             return columns if name == "input" else None
         entry = ctes[name]
-        if entry.get("aliases"):
+        if entry["aliases"]:
             return None
         earlier = dict(list(ctes.items())[: list(ctes).index(name)])
-        return _names_selected(entry["query"]["node"] if "query" in entry else entry["query_node"],
-                               earlier, columns)
+        return _names_selected(entry["query_node"], earlier, columns)
     if source["type"] == "SUBQUERY":
         return _names_selected(source["subquery"]["node"], ctes, columns)
     return None

@@ -33,8 +33,10 @@ class SqlRuntime:
     ) -> None:
         self._catalog = catalog
         self._sources = sources
-        self._scratch = scratch
         self._connection = open_sandbox(folders=folders, scratch=scratch)
+        self._inspector = SqlInspector(
+            self._connection, catalog=catalog, sources=sources, scratch=scratch
+        )
 
     def work(self, task: Task, context: Context) -> SqlWork:
         """Return the work of an attempt."""
@@ -56,10 +58,4 @@ class SqlRuntime:
 
     def check(self, request: SqlCheck) -> CheckedSql:
         """Check a job; see ``SqlChecker``."""
-        inspector = SqlInspector(
-            self._connection,
-            catalog=self._catalog,
-            sources=self._sources,
-            scratch=self._scratch,
-        )
-        return inspector.check(request)
+        return self._inspector.check(request)

@@ -165,6 +165,13 @@ def last_name(expression: Node) -> str:
     return str(expression["column_names"][-1])
 
 
+def bare_name(expression: Node) -> str:
+    """Return the name, in lower case, that *expression* is and nothing else; or nothing."""
+    if not is_plain_column(expression) or len(expression["column_names"]) != 1:
+        return ""
+    return last_name(expression).lower()
+
+
 def renamed_by(node: Node) -> dict[str, Node]:
     """Return the aliases of *node*'s columns, in lower case, that stand for another expression.
 

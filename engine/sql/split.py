@@ -44,9 +44,7 @@ _EVERYTHING: Final = "SELECT * FROM input"
 __all__ = ["CannotSplit", "SqlSteps", "parameters_of", "split", "whole_in_one"]
 
 
-def split(
-    query: Query, *, columns: Sequence[str] | None = None, dedupe: bool = False
-) -> SqlSteps:
+def split(query: Query, *, columns: Sequence[str] | None = None, dedupe: bool = False) -> SqlSteps:
     """Return the steps of *query*; whatever cannot be split is left to one reduce task.
 
     Args:

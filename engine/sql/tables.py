@@ -114,8 +114,10 @@ class InputTable:
             yield self._of_items(batch, parts)
             return
         for (format_, folders), slices in groupby(batch.slices, key=self._kind_of):
-            for query in self._of_slices(format_, list(slices), parts):
-                yield self._shaped(query, dict(folders))
+            group = list(slices)
+            name = self._sources.name_of(group[0].path)
+            for query in self._of_slices(format_, group, parts):
+                yield self._shaped(query, dict(folders), name)
 
     def _kind_of(self, part: FileSlice) -> tuple[DataFormat, tuple[tuple[str, Any], ...]]:
         if not self._shape.folder_columns:
@@ -178,8 +180,11 @@ class InputTable:
 
     def _csv(self, slices: Sequence[FileSlice], parts: _Parts) -> Iterator[str]:
         files = [self._file_of(part, parts) for part in slices]
-        keyed = [(self._header(part, file), file) for part, file in zip(slices, files, strict=True)]
-        for (names, has_header), group in groupby(keyed, key=lambda pair: pair[0]):
+        keyed = [
+            ((*self._header(part, file), _line_end(file.path, self._layout.csv)), file)
+            for part, file in zip(slices, files, strict=True)
+        ]
+        for (names, has_header, line_end), group in groupby(keyed, key=lambda pair: pair[0]):
             paths = [file.path for _, file in group]
             parts.items += sum(_count_records(path, has_header=has_header) for path in paths)
             types = dict(self._shape.columns)
@@ -192,6 +197,7 @@ class InputTable:
                 "quote": literal('"'),
                 "escape": literal('"'),
                 "max_line_size": str(_MAX_OBJECT_BYTES),
+                "new_line": literal(line_end),
                 "hive_partitioning": "false",
                 **{name: literal(text) for name, text in self._shape.csv_options.items()},
             }
@@ -282,8 +288,14 @@ class InputTable:
             shutil.copyfile(path, linked)
         return str(linked)
 
-    def _shaped(self, query: str, folders: dict[str, Any]) -> str:
-        """Give *query* the columns of the job, in their order and with their types."""
+    def _shaped(self, query: str, folders: dict[str, Any], file: str) -> str:
+        """Give *query* the columns of the job, in their order and with their types.
+
+        Args:
+            query: Over files of one format, of which *file* is the first.
+            folders: What their folders' names say.
+            file: For messages.
+        """
         relation = self._connection.sql(query)
         found = dict(zip(relation.columns, map(str, relation.types), strict=True))
         if list(found.items()) == list(self._shape.every_column):
@@ -297,7 +309,7 @@ class InputTable:
             elif self._is_sparse(query):
                 value = "NULL"
             else:
-                raise RecordError(f"a file has no column {name!r}; it has {', '.join(found)}")
+                raise RecordError(f"{file}: has no column {name!r}; it has {', '.join(found)}")
             columns.append(
                 f"{value} AS {identifier(name)}"
                 if found.get(name) == kind
@@ -312,7 +324,7 @@ class InputTable:
         columns = ", ".join(
             f"CAST(NULL AS {kind}) AS {identifier(name)}" for name, kind in self._shape.every_column
         )
-        return f"SELECT {columns} WHERE false"
+        return f"SELECT {columns or 'NULL AS line'} WHERE false"
 
 
 @dataclass(frozen=True, slots=True)
@@ -362,13 +374,26 @@ def _footer(stream: Any, name: str) -> pq.FileMetaData:
 
 
 def _first_row(stream: BinaryIO, csv: CsvSpec, name: str) -> tuple[str, ...]:
+    return read_columns(Chunk(name, 0, _first_record(stream, csv).removeprefix(BOM)), csv)
+
+
+def _line_end(path: str, csv: CsvSpec) -> str:
+    """Return how rows end; DuckDB would go by the first line break, which may be within quotes."""
+    with open(path, "rb") as stream:
+        record = _first_record(stream, csv)
+    if record.endswith(b"\r\n"):
+        return r"\r\n"
+    return r"\r" if record.endswith(b"\r") else r"\n"
+
+
+def _first_record(stream: BinaryIO, csv: CsvSpec) -> bytes:
     head = b""
     while (end := first_record_end(head, csv.delimiter)) is None:
         block = stream.read(_HEAD_BYTES)
         head += block
         if not block or len(head) > MAX_RECORD_BYTES:
             break
-    return read_columns(Chunk(name, 0, head[:end].removeprefix(BOM)), csv)
+    return head[:end]
 
 
 def _copy(stream: Any, target: Path, size_bytes: int, name: str) -> None:

@@ -64,7 +64,7 @@ class SqlWork:
         return wanted_files(self._connection, files, sources=self._sources, job=self._job)
 
     def reducers(self, *, wanted: int | None, size_bytes: int, workers: int) -> int:
-        """Return so many for each worker that each has 256 MiB of source or less; see ``Work``."""
+        """Return so many for each worker that each has 64 MiB of source or less; see ``Work``."""
         if self._job.is_map_only or self._job.has_one_reducer:
             return 0 if self._job.is_map_only else 1
         if wanted is not None:

@@ -2,57 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from adapters.redis_jobs import RedisJobs
-from adapters.redis_ledger import RedisLedger
+from adapters.redis_client import reply
+from adapters.redis_ledger import KEPT_BYTES_IN_ALL, KEPT_BYTES_OF_A_JOB
+from engine.batch import Batch
 from engine.errors import IdempotencyConflictError, NotFoundError
-from engine.job import Job, JobId, JobPhase, JobState, TaskKind, TaskState
-from engine.jobs import JobFilter, NewJob, TaskFilter
+from engine.job import JobId, JobPhase, JobState, TaskKind, TaskState
+from engine.jobs import JobFilter, TaskFilter
+from engine.jsonvalue import encode
 from engine.ledger import Claim, Verdict
-from tests.support.jobs import BROKEN, TENANT, claim_of, files_job, inline_job, outcome_of
+from tests.support.house import House, house_over, mapped
+from tests.support.jobs import BROKEN, FOUND, TENANT, claim_of, files_job, inline_job, outcome_of
 
 pytestmark = pytest.mark.anyio
-
-LONG_LEASE_MS = 60_000
-
-
-@dataclass
-class House:
-    """A job store and ledgers over the same store: one with living workers, one with dead ones."""
-
-    jobs: RedisJobs
-    ledger: RedisLedger
-    dying: RedisLedger
-
-    async def job(self, job: JobId, tenant: str = TENANT) -> Job:
-        [found] = await self.jobs.get(tenant, [job])
-        assert found is not None
-        return found
-
-    async def do(self, claim: Claim, *, worker: str = "w1") -> Verdict:
-        assert await self.ledger.claim(claim, worker=worker) is not None
-        return await self.ledger.commit(claim, outcome_of(claim))
-
-    async def run_to_the_end(self, new: NewJob) -> Job:
-        await self.jobs.accept(new)
-        for task in ("map-0", "map-1", "reduce-0", "finish-0"):
-            assert await self.do(claim_of(new.id, task)) is Verdict.ACCEPTED
-        return await self.job(new.id)
 
 
 @pytest.fixture
 async def house(redis: Redis) -> House:
-    return House(
-        jobs=RedisJobs(redis),
-        ledger=RedisLedger(redis, lease_ms=LONG_LEASE_MS),
-        dying=RedisLedger(redis, lease_ms=0),
-    )
+    return house_over(redis)
 
 
 async def test_a_job_runs_from_map_over_reduce_to_its_result(house: House) -> None:
@@ -69,15 +40,108 @@ async def test_a_job_runs_from_map_over_reduce_to_its_result(house: House) -> No
 async def test_a_plan_task_brings_the_batches(house: House) -> None:
     new = files_job()
     await house.jobs.accept(new)
+    plan = claim_of(new.id, "plan-0")
+    await house.ledger.claim(plan, worker="w1")
+    assert await house.ledger.extend(plan, 0, FOUND) is Verdict.ACCEPTED
 
-    assert await house.do(claim_of(new.id, "plan-0")) is Verdict.ACCEPTED
+    assert await house.ledger.commit(plan, outcome_of(plan)) is Verdict.ACCEPTED
 
     status = (await house.job(new.id)).status
     assert (status.phase, status.map.total, status.reduce.total) == (JobPhase.MAP, 2, 1)
-    attempt = await house.ledger.claim(claim_of(new.id, "map-1"), worker="w1")
-    assert attempt is not None
+    attempt = await house.take(claim_of(new.id, "map-1"))
     assert attempt.batch is not None
     assert attempt.batch.items == ("b",)
+
+
+async def test_batches_come_in_parts_and_are_seen_by_nobody_before_the_plan_is_committed(
+    house: House, redis: Redis
+) -> None:
+    new = files_job()
+    await house.jobs.accept(new)
+    plan = claim_of(new.id, "plan-0")
+    await house.ledger.claim(plan, worker="w1")
+    before = await house.job(new.id)
+
+    for first, batch in enumerate(FOUND):
+        await house.ledger.extend(plan, first, [batch])
+
+    assert await house.job(new.id) == before
+    assert await redis.zcard("fanfold:queue:process") == 0
+    await house.ledger.commit(plan, outcome_of(plan))
+    assert await redis.zcard("fanfold:queue:process") == len(FOUND)
+    for index, batch in enumerate(FOUND):
+        attempt = await house.take(claim_of(new.id, f"map-{index}"))
+        assert attempt.batch == batch
+
+
+async def test_a_later_attempt_at_the_plan_writes_over_what_an_earlier_one_found(
+    house: House,
+) -> None:
+    new = files_job()
+    await house.jobs.accept(new)
+    lost, second = claim_of(new.id, "plan-0"), claim_of(new.id, "plan-0", 2)
+    await house.dying.claim(lost, worker="dead")
+    await house.dying.extend(lost, 0, [Batch(items=("stale",))] * 3)
+    await house.ledger.sweep()
+    await house.ledger.claim(second, worker="w1")
+    await house.ledger.extend(second, 0, FOUND)
+
+    assert await house.ledger.extend(lost, 0, [Batch(items=("late",))]) is Verdict.FENCED
+    await house.ledger.commit(second, outcome_of(second))
+    assert await house.ledger.extend(second, 0, [Batch(items=("later",))]) is Verdict.FENCED
+
+    found = []
+    for index in range((await house.job(new.id)).status.map.total or 0):
+        attempt = await house.take(claim_of(new.id, f"map-{index}"))
+        found.append(attempt.batch)
+    assert found == list(FOUND)
+
+
+async def test_batches_of_a_job_that_is_over_are_fenced(house: House, redis: Redis) -> None:
+    new = files_job()
+    await house.jobs.accept(new)
+    plan = claim_of(new.id, "plan-0")
+    await house.ledger.claim(plan, worker="w1")
+    await redis.zadd("fanfold:deadlines", {new.id: 1})
+    await house.ledger.sweep()
+
+    assert await house.ledger.extend(plan, 0, FOUND) is Verdict.FENCED
+
+    assert await redis.exists(f"fanfold:job:{new.id}:batches") == 0
+
+
+async def test_a_plan_is_told_how_many_workers_are_alive(house: House, redis: Redis) -> None:
+    new = files_job()
+    await house.jobs.accept(new)
+    for name in ("w1", "w2", "w3"):
+        await house.ledger.enter(name)
+    await redis.zadd("fanfold:workers", {"w3": 1})
+    await house.ledger.leave("w2")
+    await house.ledger.enter("w4")
+
+    attempt = await house.take(claim_of(new.id, "plan-0"))
+
+    assert (attempt.workers, await house.jobs.workers()) == (2, 2)
+
+
+async def test_a_plan_counts_its_own_worker_even_if_none_is_known(house: House) -> None:
+    new = files_job()
+    await house.jobs.accept(new)
+
+    attempt = await house.take(claim_of(new.id, "plan-0"))
+
+    assert (attempt.workers, await house.jobs.workers()) == (1, 0)
+
+
+async def test_a_heartbeat_without_claims_keeps_a_worker_on_the_list(
+    house: House, redis: Redis
+) -> None:
+    await redis.zadd("fanfold:workers", {"w1": 1, "gone": 1})
+
+    assert list(await house.ledger.renew([], worker="w1")) == []
+
+    assert await house.jobs.workers() == 1
+    assert await redis.zrange("fanfold:workers", 0, -1) == [b"w1"]
 
 
 async def test_a_plan_without_batches_goes_straight_to_reduce(house: House) -> None:
@@ -94,9 +158,8 @@ async def test_a_map_only_job_has_no_reduce(house: House) -> None:
     await house.jobs.accept(new)
     await house.do(claim_of(new.id, "map-0"))
 
-    finish = await house.ledger.claim(claim_of(new.id, "finish-0"), worker="w1")
+    finish = await house.take(claim_of(new.id, "finish-0"))
 
-    assert finish is not None
     assert [piece.name for piece in finish.inputs] == [f"jobs/{new.id}/map-0-a1"]
 
 
@@ -106,12 +169,153 @@ async def test_a_reduce_task_gets_the_committed_pieces_in_task_order(house: Hous
     for index in reversed(range(12)):
         await house.do(claim_of(new.id, f"map-{index}"))
 
-    attempt = await house.ledger.claim(claim_of(new.id, "reduce-0"), worker="w1")
+    attempt = await house.take(claim_of(new.id, "reduce-0"))
 
-    assert attempt is not None
     assert [piece.name for piece in attempt.inputs] == [
         f"jobs/{new.id}/map-{index}-a1" for index in range(12)
     ]
+
+
+async def test_a_reduce_task_gets_its_own_cuts_and_skips_pieces_without_a_share(
+    house: House,
+) -> None:
+    new = inline_job(batches=3, reducers=3)
+    await house.jobs.accept(new)
+    for index, cuts in enumerate([(0, 4, 4, 9), (0, 0, 7, 7), (0, 0, 0, 2**40)]):
+        claim = claim_of(new.id, f"map-{index}")
+        await house.ledger.claim(claim, worker="w1")
+        await house.ledger.commit(claim, mapped(claim, cuts))
+
+    shares = []
+    for reducer in range(3):
+        attempt = await house.take(claim_of(new.id, f"reduce-{reducer}"))
+        assert all(piece.data is None for piece in attempt.inputs)
+        shares.append([(piece.name.rpartition("/")[2], piece.cuts) for piece in attempt.inputs])
+
+    assert shares == [
+        [("map-0-a1.arrow", (0, 4))],
+        [("map-1-a1.arrow", (0, 7))],
+        [("map-0-a1.arrow", (4, 9)), ("map-2-a1.arrow", (0, 2**40))],
+    ]
+
+
+async def test_what_a_reduce_task_makes_leaves_the_cuts_of_map_alone(house: House) -> None:
+    new = inline_job(batches=2, reducers=3)
+    await house.jobs.accept(new)
+    for index, cuts in enumerate([(0, 4, 4, 9), (0, 0, 7, 7)]):
+        claim = claim_of(new.id, f"map-{index}")
+        await house.do(claim, mapped(claim, cuts))
+    first = claim_of(new.id, "reduce-0")
+    await house.do(first, mapped(first, (0, 5)))
+
+    attempt = await house.take(claim_of(new.id, "reduce-2"))
+
+    assert [piece.cuts for piece in attempt.inputs] == [(4, 9)]
+
+
+async def test_a_reduce_task_gets_its_own_bytes_of_pieces_that_are_kept(house: House) -> None:
+    new = inline_job(batches=2, reducers=2)
+    await house.jobs.accept(new)
+    kept, stored = claim_of(new.id, "map-0"), claim_of(new.id, "map-1")
+    for claim, data in ((kept, b"\x00first\xffsecond"), (stored, None)):
+        await house.ledger.claim(claim, worker="w1")
+        await house.ledger.commit(claim, mapped(claim, (0, 6, 13), data))
+
+    shares = []
+    for reducer in range(2):
+        attempt = await house.take(claim_of(new.id, f"reduce-{reducer}"))
+        shares.append([(piece.cuts, piece.data) for piece in attempt.inputs])
+
+    assert shares == [
+        [((0, 6), b"\x00first"), ((0, 6), None)],
+        [((6, 13), b"\xffsecond"), ((6, 13), None)],
+    ]
+
+
+async def test_the_claims_of_a_wide_job_stay_small(house: House, redis: Redis) -> None:
+    maps, reducers = 5_000, 1_000
+    new = inline_job(batches=1, reducers=reducers)
+    await house.jobs.accept(new)
+    first = claim_of(new.id, "map-0")
+    await house.ledger.claim(first, worker="w1")
+    cuts = tuple(range(0, 100 * (reducers + 1), 100))
+    await house.ledger.commit(first, mapped(first, cuts, rows=1_000))
+    await copy_the_only_map(redis, new.id, maps)
+
+    attempt = await house.take(claim_of(new.id, "reduce-999"))
+
+    assert len(attempt.inputs) == maps
+    assert {piece.cuts for piece in attempt.inputs} == {(99_900, 100_000)}
+    assert len(encode(attempt.to_json())) < 1_000_000
+
+
+async def copy_the_only_map(redis: Redis, job: JobId, maps: int) -> None:
+    """Make a job of one committed map task one of *maps*, all alike."""
+    key = f"fanfold:job:{job}"
+    for name in (f"{key}:pieces:map", f"{key}:cuts"):
+        value = await reply(redis.hget(name, "0"))
+        await reply(redis.hset(name, mapping={str(i): value for i in range(maps)}))
+    await reply(redis.hset(key, mapping={"map_total": maps, "map_succeeded": maps}))
+
+
+async def test_small_pieces_are_kept_until_the_job_is_tidied_up(house: House, redis: Redis) -> None:
+    new, other = inline_job(batches=2), inline_job(batches=1)
+    for job, tasks in ((new, ("map-0", "map-1")), (other, ("map-0",))):
+        await house.jobs.accept(job)
+        for task in tasks:
+            claim = claim_of(job.id, task)
+            attempt = await house.take(claim)
+            assert attempt.may_inline
+            await house.ledger.commit(claim, mapped(claim, (0, 50), b"x" * 50))
+    assert await redis.get("fanfold:kept_bytes") == b"150"
+
+    for task in ("reduce-0", "finish-0"):
+        await house.do(claim_of(new.id, task))
+    await house.ledger.cleaned(new.id)
+    await house.ledger.cleaned(new.id)
+    await house.ledger.cleaned(other.id)  # which has not ended
+
+    assert await redis.get("fanfold:kept_bytes") == b"50"
+    assert await reply(redis.hget(f"fanfold:job:{other.id}", "kept_bytes")) == b"50"
+
+
+async def test_a_job_whose_share_is_used_up_keeps_no_more(house: House, redis: Redis) -> None:
+    new, other = inline_job(batches=3), inline_job(batches=1)
+    await house.jobs.accept(new)
+    await house.jobs.accept(other)
+    claim = claim_of(new.id, "map-0")
+    await house.ledger.claim(claim, worker="w1")
+    await house.ledger.commit(claim, mapped(claim, (0, KEPT_BYTES_OF_A_JOB), b"x"))
+    used = {"kept_bytes": KEPT_BYTES_OF_A_JOB}
+    await reply(redis.hset(f"fanfold:job:{new.id}", mapping=used))
+
+    assert not await may_keep(house, claim_of(new.id, "map-1"))
+    assert await may_keep(house, claim_of(other.id, "map-0"))
+
+    await redis.set("fanfold:kept_bytes", KEPT_BYTES_IN_ALL)
+    assert not await may_keep(house, claim_of(other.id, "map-0"))
+
+
+async def may_keep(house: House, claim: Claim) -> bool:
+    attempt = await house.take(claim)
+    return attempt.may_inline
+
+
+async def test_what_a_fenced_attempt_would_have_kept_is_not_counted(
+    house: House, redis: Redis
+) -> None:
+    new = inline_job(batches=1)
+    await house.jobs.accept(new)
+    lost, second = claim_of(new.id, "map-0"), claim_of(new.id, "map-0", 2)
+    await house.dying.claim(lost, worker="dead")
+    await house.ledger.sweep()
+    await house.ledger.claim(second, worker="w1")
+
+    await house.ledger.commit(lost, mapped(lost, (0, 9), b"too late!"))
+    await house.ledger.commit(second, mapped(second, (0, 7), b"in time"))
+    await house.ledger.commit(second, mapped(second, (0, 7), b"in time"))
+
+    assert await redis.get("fanfold:kept_bytes") == b"7"
 
 
 async def test_the_version_rises_by_one_with_every_change(house: House) -> None:
@@ -177,7 +381,7 @@ async def test_a_renewed_lease_is_not_swept(house: House) -> None:
     claim = claim_of(new.id, "map-0")
     await house.dying.claim(claim, worker="slow")
 
-    assert list(await house.ledger.renew([claim])) == []
+    assert list(await house.ledger.renew([claim], worker="slow")) == []
 
     assert await house.ledger.sweep() == 0
 
@@ -190,7 +394,7 @@ async def test_renewing_tells_which_attempts_are_lost(house: House) -> None:
     await house.ledger.claim(kept, worker="w1")
     await house.ledger.sweep()
 
-    assert list(await house.ledger.renew([lost, kept])) == [lost]
+    assert list(await house.ledger.renew([lost, kept], worker="w1")) == [lost]
 
 
 async def test_a_task_that_is_lost_too_often_fails_the_job(house: House) -> None:
@@ -304,7 +508,7 @@ async def test_a_cancelled_job_has_ended_when_nothing_of_it_runs(house: House) -
 
     await house.jobs.cancel(TENANT, new.id, reason=None)
     assert (await house.job(new.id)).status.state is JobState.CANCELLING
-    assert set(await house.ledger.renew([first, second])) == {first, second}
+    assert set(await house.ledger.renew([first, second], worker="w1")) == {first, second}
     await house.ledger.release(first)
     assert (await house.job(new.id)).status.state is JobState.CANCELLING
     assert await house.ledger.commit(second, outcome_of(second)) is Verdict.FENCED
@@ -462,7 +666,7 @@ async def test_whatever_happens_counts_add_up_and_every_task_is_committed_once(
             case "release":
                 await house.ledger.release(late)
             case "renew":
-                await house.ledger.renew([late])
+                await house.ledger.renew([late], worker="w1")
             case "cancel":
                 await house.jobs.cancel(TENANT, new.id, reason=None)
             case "sweep":

@@ -228,7 +228,7 @@ async def test_a_small_job_can_be_waited_for(api: Api) -> None:
     answer = await api.try_submit(program="wordcount", source={"inline": POEM}, waitUpToMs=10_000)
 
     assert pairs_of(answer["job"]["status"]) == words(POEM)
-    assert answer["job"]["allowedActions"] == []
+    assert answer["job"]["allowedActions"] == ["DELETE"]
 
 
 async def test_the_same_idempotency_key_leads_to_the_same_job(api: Api) -> None:

@@ -88,7 +88,7 @@ async def test_every_task_tells_who_ran_it(api: Api) -> None:
     job = await api.job(status["id"])
 
     assert job["counters"] == [{"name": "words", "value": 4}]
-    assert job["allowedActions"] == []
+    assert job["allowedActions"] == ["DELETE"]
     nodes = [edge["node"] for edge in job["tasks"]["edges"]]
     assert job["tasks"]["totalCount"] == 5
     assert [(task["id"], task["items"]) for task in nodes] == [

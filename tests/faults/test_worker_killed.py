@@ -112,7 +112,7 @@ async def test_the_last_attempt_s_death_fails_the_job_and_says_so(api: Api, stag
 async def test_a_worker_that_slept_through_its_lease_changes_nothing(
     service: RunningService, api: Api, stage: Stage
 ) -> None:
-    job = await api.submit("held", LINES, params=stage.params("map"), **ONE_BY_ONE)
+    job = await api.submit("held_large", LINES, params=stage.params("map"), **ONE_BY_ONE)
     sleeper = worker_of(await stage.begun())
 
     os.kill(sleeper, signal.SIGSTOP)
@@ -120,6 +120,7 @@ async def test_a_worker_that_slept_through_its_lease_changes_nothing(
         status = await api.end_of(job, within_s=10)
         counters = (await api.job(job))["counters"]
         await eventually_async(lambda: not list(shuffles(service)))
+        assert status["map"]["retried"] == 1
         stage.let_go()  # its task process finishes, but who would say so sleeps
         await eventually_async(lambda: list(shuffles(service)))
     finally:

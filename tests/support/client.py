@@ -22,7 +22,7 @@ fragment StatusParts on JobStatus {
   items { total pending running succeeded failed skipped }
   map { total pending running succeeded failed retried }
   reduce { total pending running succeeded failed retried }
-  result resultRows resultBytes
+  partial coverage result resultRows resultBytes
   error { code message retryable taskId }
 }
 """
@@ -55,6 +55,18 @@ query Job($id: ID!) {
 }
 """
 )
+RESULT: Final = """
+fragment FileParts on ResultFile { name byteSize sha256 contentType url urlExpiresAt }
+query Result($id: ID!) {
+  job(id: $id) {
+    result {
+      rowCount byteSize exact columns { name type }
+      files { ...FileParts }
+      manifest { ...FileParts }
+    }
+  }
+}
+"""
 CANCEL: Final = """
 mutation Cancel($id: ID!) {
   cancelJob(id: $id, reason: "enough") {
@@ -114,6 +126,11 @@ class Api:
     async def run(self, program: str, source: Any, **job: Any) -> dict[str, Any]:
         """Submit a job and return its terminal status."""
         return await self.end_of(await self.submit(program, source, **job))
+
+    async def result(self, job_id: str) -> dict[str, Any]:
+        """Return a job's result with the addresses of its files."""
+        found: dict[str, Any] = (await self.ask(RESULT, id=job_id))["job"]["result"]
+        return found
 
     async def job(self, job_id: str) -> dict[str, Any]:
         found: dict[str, Any] = (await self.ask(JOB, id=job_id))["job"]

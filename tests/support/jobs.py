@@ -17,7 +17,12 @@ BROKEN = JobError(code="USER_CODE", message="map raised ValueError", retryable=T
 
 
 def inline_job(
-    *, batches: int = 2, map_only: bool = False, tenant: str = TENANT, **spec: Any
+    *,
+    batches: int = 2,
+    map_only: bool = False,
+    tenant: str = TENANT,
+    supports_partial: bool = False,
+    **spec: Any,
 ) -> NewJob:
     """A job of *batches* map tasks with one item each."""
     parsed = parse_spec(
@@ -36,6 +41,7 @@ def inline_job(
         plan=plan_inline(parsed, is_map_only=map_only),
         is_async=False,
         is_map_only=map_only,
+        supports_partial=supports_partial,
     )
 
 
@@ -53,6 +59,10 @@ def files_job(**spec: Any) -> NewJob:
     )
 
 
+FOUND = (Batch(items=("a",)), Batch(items=("b",)))
+"""What the plan task of ``files_job`` hands over before its outcome."""
+
+
 def claim_of(job: JobId, task: str, number: int = 1) -> Claim:
     return Claim(job, TaskId(task), number)
 
@@ -66,11 +76,13 @@ def outcome_of(
     piece = Piece(name=name, rows=1, size_bytes=10, cuts=(0, 10))
     match kind:
         case TaskKind.PLAN:
-            return Outcome(plan=(Batch(items=("a",)), Batch(items=("b",))), reducers=1)
+            return Outcome(plan_batches=2, plan_bytes=20, reducers=1)
         case TaskKind.MAP:
             return Outcome(items=items, bytes_read=5, piece=piece, counters=counters or {})
         case TaskKind.REDUCE:
             return Outcome(piece=piece)
+        case TaskKind.PARTIAL:
+            return Outcome(partial='[{"key":"so far"}]')
         case TaskKind.FINISH:
             summary = ResultSummary(rows=1, size_bytes=9, inline='[{"key":"a"}]', manifest=name)
             return Outcome(result=summary)

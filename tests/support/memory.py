@@ -16,7 +16,13 @@ from typing import Any
 
 from engine.bell import OnRing, job_topic, tenant_topic
 from engine.catalog import load_catalog
-from engine.errors import IdempotencyConflictError, NotFoundError, UnavailableError
+from engine.errors import (
+    FanfoldError,
+    IdempotencyConflictError,
+    InvalidStateError,
+    NotFoundError,
+    UnavailableError,
+)
 from engine.job import (
     ItemCounts,
     Job,
@@ -36,8 +42,14 @@ from engine.jobs import (
     TaskFilter,
     TaskPage,
 )
+from engine.output.destination import FILE, Destinations
+from engine.output.folders import OutputFolders
+from engine.signing import Signer
+from engine.source.blob_files import BlobFiles
 from engine.source.roots import SourceRoots
+from engine.source.sources import BLOB, LOCAL, Sources
 from engine.spec import parse_spec
+from engine.sql.checker import CheckedSql, SqlCheck
 from resolvers.hub import StatusHub
 from resolvers.lookout import Timing
 from resolvers.services import Caller, Limits, Services
@@ -90,6 +102,8 @@ class MemoryJobs:
         reads: What was asked for by ``get``, call by call.
         is_down: Whether every call fails.
         fault: Raised by every read, for faults that nobody foresees.
+        alive: How many workers there are said to be.
+        erased: Deleted jobs whose data has been removed, too.
         open: Reads wait until it is set.
     """
 
@@ -98,7 +112,9 @@ class MemoryJobs:
     manifests: dict[JobId, str] = field(default_factory=dict)
     task_lists: dict[JobId, tuple[Task, ...]] = field(default_factory=dict)
     reads: list[tuple[JobId, ...]] = field(default_factory=list)
+    erased: list[JobId] = field(default_factory=list)
     pages: int = 0
+    alive: int = 1
     is_down: bool = False
     fault: Exception | None = None
     open: asyncio.Event = field(default_factory=asyncio.Event)
@@ -168,6 +184,25 @@ class MemoryJobs:
         if not found.status.state.is_terminal:
             self.change(job, state=JobState.CANCELLED, message=reason)
 
+    async def delete(self, tenant: str, job: JobId) -> None:
+        self._check()
+        found = self._of(tenant, job)
+        if found is None:
+            raise NotFoundError(f"no job {job!r}")
+        if not found.status.state.is_terminal:
+            state = found.status.state
+            raise InvalidStateError(f"job {job} is {state}; cancel it first", state=state)
+        del self.jobs[job]
+        self.bell.ring(job_topic(job), job)
+
+    async def erase(self, job: JobId) -> None:
+        self._check()
+        self.erased.append(job)
+
+    async def workers(self) -> int:
+        self._check()
+        return self.alive
+
     def put(self, job: Job, *, rings: bool = True) -> Job:
         self.jobs[job.id] = job
         if rings:
@@ -207,12 +242,60 @@ class MemoryBlobs:
             raise NotFoundError(f"no blob {name!r}")
         return self.blobs[name][start:end]
 
+    def put_file(self, name: str, path: Path) -> None:
+        self.put(name, path.read_bytes())
+        path.unlink()
+
+    def size(self, name: str) -> int:
+        return len(self.read(name))
+
+    def local_path(self, name: str) -> Path | None:
+        return None
+
+    def presigned_url(self, name: str, *, method: str, expires_s: int) -> str | None:
+        return None
+
     def list(self, prefix: str) -> Iterable[str]:
-        return [name for name in self.blobs if name.startswith(prefix)]
+        return [name for name in self.blobs if name.startswith(f"{prefix}/")]
 
     def delete(self, names: Iterable[str]) -> None:
         for name in names:
             self.blobs.pop(name, None)
+
+
+@dataclass
+class ScriptedChecker:
+    """Says of every query what it was told to say.
+
+    Attributes:
+        answer: What is found, or what is raised.
+        requests: What it was asked to check.
+    """
+
+    answer: CheckedSql | FanfoldError = field(default_factory=lambda: checked_sql())
+    requests: list[SqlCheck] = field(default_factory=list)
+
+    async def check(self, request: SqlCheck) -> CheckedSql:
+        self.requests.append(request)
+        if isinstance(self.answer, FanfoldError):
+            raise self.answer
+        return self.answer
+
+
+def checked_sql(
+    *,
+    is_map_only: bool = False,
+    has_one_reducer: bool = False,
+    supports_partial: bool = True,
+) -> CheckedSql:
+    """A query without a problem."""
+    steps = {"map": "SELECT 1", "reduce": None if is_map_only else "SELECT 2", "finish": None}
+    return CheckedSql(
+        job={"steps": steps},
+        is_map_only=is_map_only,
+        has_one_reducer=has_one_reducer,
+        supports_partial=supports_partial,
+    )
 
 
 @dataclass
@@ -222,28 +305,43 @@ class World:
     jobs: MemoryJobs
     bell: MemoryBell
     blobs: MemoryBlobs
+    sql: ScriptedChecker
     services: Services
     hub: StatusHub
     log: list[str]
 
 
 def make_world(
-    *, timing: Timing = QUICK, roots: Iterable[Path] = (), max_wait_ms: int = 25_000
+    *,
+    timing: Timing = QUICK,
+    roots: Iterable[Path] = (),
+    output_roots: Iterable[Path] = (),
+    max_wait_ms: int = 25_000,
+    sql_enabled: bool = True,
 ) -> World:
     log: list[str] = []
     bell = MemoryBell(log)
     jobs = MemoryJobs(bell)
     blobs = MemoryBlobs()
+    sql = ScriptedChecker()
     services = Services(
         catalog=load_catalog(()),
         jobs=jobs,
         control=jobs,
         blobs=blobs,
-        roots=SourceRoots(tuple(roots)),
-        limits=Limits(inline_result_bytes=65_536, max_wait_ms=max_wait_ms, version="0.1.0"),
+        sources=Sources({LOCAL: SourceRoots(tuple(roots)), BLOB: BlobFiles(blobs)}),
+        destinations=Destinations({FILE: OutputFolders(tuple(output_roots))}),
+        signer=Signer(b"a key of a test's own"),
+        sql=sql,
+        limits=Limits(
+            inline_result_bytes=65_536,
+            max_wait_ms=max_wait_ms,
+            version="0.1.0",
+            sql_enabled=sql_enabled,
+        ),
     )
     hub = StatusHub(jobs=jobs, bell=bell, timing=timing)
-    return World(jobs=jobs, bell=bell, blobs=blobs, services=services, hub=hub, log=log)
+    return World(jobs=jobs, bell=bell, blobs=blobs, sql=sql, services=services, hub=hub, log=log)
 
 
 def job_of(

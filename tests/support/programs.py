@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import os
+import random
 import signal
 import sys
 import time
@@ -97,7 +98,16 @@ def words_slowly(lines: list[str], ctx: Context) -> Iterator[tuple[str, int]]:
             yield word, 1
 
 
+def text_by_key(row: dict[str, str], ctx: Context) -> Iterator[tuple[str, str]]:
+    yield row["key"], row["text"]
+
+
+def length_of_all(key: str, values: list[str], ctx: Context) -> int:
+    return sum(map(len, values))
+
+
 lines = Program(name="lines", map=numbered)
+by_key = Program(name="by_key", map=text_by_key, reduce=length_of_all)
 lengths = Program(name="lengths", map_batch=lengths_of, combine=total, reduce=total)
 letters = Program(name="letters", map=letters_of, reduce=total)
 slow_count = Program(name="slow_count", map_batch=words_slowly, combine=total, reduce=total)
@@ -131,7 +141,21 @@ def total_held(key: str, values: list[int], ctx: Context) -> int:
     return sum(values)
 
 
+def words_padded(line: str, ctx: Context) -> Iterator[tuple[str, str]]:
+    """Like ``words_held``, but with values of which none fits into the ledger."""
+    for word, _ in words_held(line, ctx):
+        yield word, random.Random(word).randbytes(50_000).hex()  # noqa: S311 - guards nothing
+
+
+def how_many(key: str, values: list[str], ctx: Context) -> int:
+    return len(values)
+
+
 held = Program(name="held", map=words_held, reduce=total_held, params=HoldParams)
+held_large = Program(name="held_large", map=words_padded, reduce=how_many, params=HoldParams)
+held_sum = Program(
+    name="held_sum", map=words_held, combine=total, reduce=total_held, params=HoldParams
+)
 
 
 def loop_for_ever(item: Any, ctx: Context) -> Iterator[tuple[str, int]]:

@@ -21,6 +21,7 @@ from tests.support.waiting import eventually
 
 ROOT: Final = Path(__file__).parents[2]
 PROGRAMS: Final = Path(__file__).with_name("programs.py")
+SQL_PROGRAMS: Final = Path(__file__).with_name("sql_programs.py")
 READY_WITHIN_S: Final = 30.0
 # A job of it stays in map until somebody writes to the named pipe that is its item.
 GATE: Final = """
@@ -114,12 +115,18 @@ def url_of(port: int) -> str:
 
 @contextmanager
 def running_service(
-    data_dir: Path, sources: Path, *, port: int, workers: int = 2
+    data_dir: Path,
+    sources: Path,
+    *,
+    port: int,
+    workers: int = 2,
+    settings: Mapping[str, str] | None = None,
 ) -> Iterator[RunningService]:
     """Run ``fanfold up`` until the block is left; then it must end by itself, with all it started.
 
     Its log and the program ``gate`` are beside the data folder; it also has the programs of
-    ``programs.py``. A test that ends it earlier looks at its exit status itself.
+    ``programs.py`` and ``sql_programs.py``. A test that ends it earlier looks at its exit status
+    itself.
     """
     log_path = data_dir.with_name(f"{data_dir.name}.log")
     program = data_dir.with_name(f"{data_dir.name}_gate.py")
@@ -127,7 +134,8 @@ def running_service(
     environ = {
         "FANFOLD_DATA_DIR": str(data_dir),
         "FANFOLD_SOURCE_ROOTS": str(sources),
-        "FANFOLD_PROGRAMS": f"{program},{PROGRAMS}",
+        "FANFOLD_PROGRAMS": f"{program},{PROGRAMS},{SQL_PROGRAMS}",
+        **(settings or {}),
     }
     with log_path.open("a") as log:
         process = subprocess.Popen(

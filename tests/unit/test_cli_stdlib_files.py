@@ -8,6 +8,7 @@ import pytest
 
 from app.stdlib_files import find_stdlib_files
 from engine.source.roots import SourceRoots
+from engine.source.sources import LOCAL, Sources
 
 
 @pytest.fixture
@@ -24,7 +25,7 @@ def root(tmp_path: Path) -> Path:
 def listed(root: Path) -> list[str]:
     """What a job over these URIs reads."""
     files = find_stdlib_files(root)
-    found = SourceRoots((root,)).list_files(files.uris)
+    found = list(Sources({LOCAL: SourceRoots((root,))}).list_files(files.uris))
     assert len(found) == files.count
     return sorted(str(Path(file.path).relative_to(root)) for file in found)
 

@@ -130,7 +130,9 @@ class TestSubmitJob:
         (tmp_path / "a.csv").write_text("x;y\n1;2\n")
         files = {
             "uris": ["a.csv"],
+            "mode": "RECORDS",
             "format": "CSV",
+            "itemsPointer": None,
             "csv": {"delimiter": ";", "header": False, "columns": ["x", "y"]},
         }
 
@@ -154,10 +156,8 @@ class TestSubmitJob:
     async def test_a_missing_program_is_data(self, schema: Schema, world: World) -> None:
         answer = await submit(schema, world, source=INLINE["source"])
 
-        assert (answer["__typename"], answer["path"]) == (
-            "ValidationError",
-            ["input", "program"],
-        )
+        assert (answer["__typename"], answer["path"]) == ("ValidationError", ["input"])
+        assert "exactly one of program and sql" in answer["message"]
 
     async def test_a_source_that_leads_nowhere_is_data(self, schema: Schema, world: World) -> None:
         files = {"files": {"uris": ["none.txt"]}}
@@ -242,7 +242,7 @@ class TestJobs:
 
         assert data["job"] == {
             "counters": [{"name": "words", "value": 3}],
-            "allowedActions": [],
+            "allowedActions": ["DELETE"],
             "result": {
                 "rowCount": 2,
                 "byteSize": 2**40,
@@ -320,7 +320,7 @@ class TestOtherOperations:
             "version": "0.1.0",
             "inlineResultBytes": 65_536,
             "maxWaitMs": 25_000,
-            "sqlEnabled": False,
+            "sqlEnabled": True,
             "runners": ["WORKERS"],
         }
 

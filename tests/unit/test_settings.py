@@ -191,6 +191,6 @@ def test_settings_are_frozen(data_dir: Path) -> None:
 def test_a_setting_of_a_later_version_is_told_of_and_passed_over(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    load_settings({"FANFOLD_SQL": "on"}, data_dir=tmp_path / "data")
+    load_settings({"FANFOLD_JWKS_URL": "https://keys.test"}, data_dir=tmp_path / "data")
 
-    assert "FANFOLD_SQL: has no effect in this version" in caplog.text
+    assert "FANFOLD_JWKS_URL: has no effect in this version" in caplog.text

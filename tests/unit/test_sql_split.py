@@ -2,6 +2,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import asdict
 
@@ -249,6 +250,66 @@ QUERIES: list[tuple[str, str]] = [
     ("w", "SELECT wavg(f, bytes) FROM input WHERE bytes > 3"),
     ("w", "SELECT id FROM input WHERE id IN (SELECT user_id FROM input)"),
 ]
+# With the columns known; f and r as above.
+OF_KNOWN_COLUMNS: list[tuple[str, str]] = [
+    ("r", "SELECT user_id, sum(bytes) AS bytes FROM input GROUP BY user_id"),
+    ("r", "SELECT user_id, sum(bytes) AS bytes, avg(bytes) AS mean FROM input GROUP BY user_id"),
+    (
+        "r",
+        "SELECT user_id, SUM(Bytes) AS Bytes FROM input GROUP BY 1 HAVING bytes > 9 ORDER BY bytes, 1",
+    ),
+    (
+        "r",
+        "SELECT status, sum(bytes) AS id, max(id) AS m FROM input GROUP BY ALL HAVING id + 1 > 9",
+    ),
+    ("r", "SELECT status, sum(id) AS bytes FROM input GROUP BY status ORDER BY sum(bytes) DESC"),
+    ("r", "SELECT status AS id, sum(id) AS status FROM input GROUP BY status HAVING status > 200"),
+    (
+        "r",
+        "SELECT status + 1 AS q, sum(id) AS status FROM input GROUP BY status + 1 HAVING status > 1",
+    ),
+    ("r", "SELECT status, -status AS s2, sum(s2) FROM input GROUP BY status ORDER BY abs(s2) DESC"),
+    ("r", "SELECT -status AS status, count(*) FROM input GROUP BY status ORDER BY input.status"),
+    (
+        "r",
+        "SELECT lower(country) AS country, count(DISTINCT id) AS id FROM input GROUP BY 1 ORDER BY ALL",
+    ),
+    (
+        "r",
+        "SELECT status, count(*) FROM (SELECT id, status FROM input) GROUP BY ALL ORDER BY status",
+    ),
+    (
+        "r",
+        "SELECT bytes + 1 AS b2, sum(b2) AS id FROM input WHERE b2 > 5 GROUP BY bytes ORDER BY 1",
+    ),
+    ("r", "SELECT DISTINCT -status AS status, ok AS id FROM input ORDER BY status, id"),
+    ("r", "SELECT status, list_transform([status], lambda id: id + 1) AS id FROM input GROUP BY 1"),
+    ("r", "SELECT s.x AS id, sum(id) FROM input GROUP BY s.x ORDER BY id"),
+    (
+        "r",
+        "SELECT *, row_number() OVER (PARTITION BY status ORDER BY id, ts) AS rn FROM input"
+        " QUALIFY rn = 1 ORDER BY status",
+    ),
+    (
+        "r",
+        "SELECT *, row_number() OVER (PARTITION BY status ORDER BY id, ts) AS id FROM input"
+        " QUALIFY id < 300 ORDER BY status, input.id, input.ts",
+    ),
+    (
+        "r",
+        "SELECT country, sum(bytes) AS bytes, rank() OVER (ORDER BY sum(bytes)) AS rank FROM input"
+        " GROUP BY country ORDER BY rank, country",
+    ),
+    ("f", "SELECT -bytes AS bytes, id FROM input WHERE bytes > 9 ORDER BY bytes + 0, id LIMIT 7"),
+    ("f", "SELECT -bytes AS bytes, id FROM input ORDER BY bytes, input.id LIMIT 7"),
+]
+# What GROUP BY ALL takes for one more key.
+OF_MORE_KEYS = [
+    "SELECT status % 3 AS k, count(*) FROM input GROUP BY ALL HAVING k = 0",
+    "SELECT status % 3 AS k, count(*) FROM input GROUP BY ALL HAVING status % 3 = 0",
+    "SELECT status % 3 AS k, count(*) FROM input GROUP BY ALL HAVING status > 200",
+    "SELECT status % 3 AS status, count(*) FROM input GROUP BY ALL HAVING status = 0",
+]
 PARAMS = {"n": 4, "c": "c1"}
 
 
@@ -293,6 +354,38 @@ def test_a_query_in_steps_over_no_rows_gives_what_duckdb_gives(
     assert not differences(con, plain, found, ordered=False)
 
 
+@pytest.mark.parametrize(
+    ("shape", "query"), OF_KNOWN_COLUMNS, ids=[query for _, query in OF_KNOWN_COLUMNS]
+)
+def test_a_name_that_is_an_alias_and_a_column_means_what_duckdb_takes_it_for(
+    con: duckdb.DuckDBPyConnection, rows: pa.Table, shape: str, query: str
+) -> None:
+    parsed = parse_query(query)
+    plain = run(con, query, rows)
+    known = split(parsed, columns=rows.column_names)
+    for steps in (known, split(parsed)):
+        for batches, reducers in ((1, 1), (7, 5)):
+            found = run_steps(con, steps, rows, batches=batches, reducers=reducers)
+            assert not differences(con, plain, found, ordered=_is_ordered(query)), steps
+    assert shape_of(known, query) == shape
+
+
+@pytest.mark.parametrize("query", OF_MORE_KEYS)
+def test_conditions_that_make_groups_finer_are_left_to_duckdb(
+    con: duckdb.DuckDBPyConnection, rows: pa.Table, query: str
+) -> None:
+    plain = run(con, query, rows)
+    for columns in (rows.column_names, None):
+        steps = split(parse_query(query), columns=columns)
+        found = run_steps(con, steps, rows, batches=3, reducers=2)
+        assert not differences(con, plain, found, ordered=False), steps
+
+
+def test_an_alias_of_itself_shows_that_there_is_such_a_column() -> None:
+    query = "SELECT user_id, sum(bytes) AS bytes, avg(bytes) AS mean FROM input GROUP BY user_id"
+    assert shape_of(split(parse_query(query)), query) == "r"
+
+
 def _is_ordered(query: str) -> bool:
     outer = query.rsplit("FROM input", 1)[-1]
     return "ORDER BY" in outer and "OVER" not in outer and "ORDER BY ts" not in outer
@@ -306,13 +399,34 @@ def test_the_main_question_is_answered_without_shuffling_rows() -> None:
         )
     )
     assert steps.partition_by == ("country", "status", "__d0")
-    partials, pairs = steps.map.split(" UNION ALL BY NAME ")
-    assert partials.endswith("GROUP BY country, status)")
-    assert pairs == (
-        "(SELECT country, status, CAST(1 AS UTINYINT) AS __t, user_id AS __d0"
-        ' FROM "input" WHERE (user_id IS NOT NULL))'
+    scan, partials, pairs = re.split(r"(?<=\)) (?=\()| UNION ALL BY NAME ", steps.map)
+    assert scan == (
+        'WITH __r AS MATERIALIZED (SELECT "input".country, "input".status,'
+        ' "input".user_id AS __d0, "input".bytes AS __v0 FROM "input")'
     )
+    assert partials.endswith('AS __s FROM __r GROUP BY "country", "status")')
+    assert pairs == '(SELECT "country", "status", __d0 FROM __r WHERE __d0 IS NOT NULL)'
     assert steps.finish is not None
+
+
+def test_rows_of_pairs_cost_little_more_than_their_values(con: duckdb.DuckDBPyConnection) -> None:
+    rows = con.sql("SELECT i % 3 AS k, i * 7 AS x, i AS y FROM range(50_000) t(i)").to_arrow_table()
+    query = "SELECT k, count(*), sum(y), avg(y), stddev(y), min(y), count(DISTINCT x) FROM input"
+    mapped = run(con, split(parse_query(f"{query} GROUP BY k")).map, rows)
+    assert mapped.column_names == ["k", "__s", "__d0"]
+    assert mapped.nbytes / len(mapped) < 8 + 8 + 6
+
+
+def test_the_source_of_several_kinds_of_pairs_is_scanned_once(
+    con: duckdb.DuckDBPyConnection, rows: pa.Table
+) -> None:
+    query = (
+        "SELECT country, count(DISTINCT id), count(DISTINCT bytes), sum(f) FROM input GROUP BY 1"
+    )
+    con.register("input", rows)
+    plan = con.sql(f"EXPLAIN {split(parse_query(query)).map}").fetchall()[0][1]
+    con.unregister("input")
+    assert plan.count("ARROW_SCAN") == 1
 
 
 def test_words_are_counted_in_map() -> None:
@@ -323,7 +437,7 @@ def test_words_are_counted_in_map() -> None:
         )
     )
     assert steps.partition_by == ("word",)
-    assert steps.map.startswith("SELECT word, count_star() AS __a0 FROM (SELECT unnest(")
+    assert steps.map.startswith("SELECT __s.word, count_star() AS __a0 FROM (SELECT unnest(")
     assert steps.finish is None
 
 

@@ -146,6 +146,54 @@ def windowed(draw: st.DrawFn) -> tuple[str, bool]:
     return f"{query}{qualify} ORDER BY id", True
 
 
+NAMES = st.sampled_from(["a", "b", "B", "x", "m", "id", "odd", "k", "v"])
+EXACT = st.sampled_from(
+    ["count(*)", "sum(x)", "max(m)", "min(a)", "avg(id)", "count(DISTINCT b)", "sum(b) + max(id)"]
+)
+COLUMN_EXPRESSIONS = st.sampled_from(["a", "b", "x % 3", "-b", "b + 1", "lower(a)", "id % 7", "m"])
+
+
+@st.composite
+def named_like_columns(draw: st.DrawFn) -> tuple[str, bool]:
+    """Draw a query whose aliases are also columns; ordered by all that it selects."""
+    keys = draw(st.lists(COLUMN_EXPRESSIONS, max_size=2, unique=True))
+    values = draw(st.lists(EXACT, min_size=1, max_size=3))
+    aliases = [draw(st.one_of(st.just(""), NAMES, NAMES)) for _ in [*keys, *values]]
+    items = [f"{e} AS {n}" if n else e for e, n in zip([*keys, *values], aliases, strict=True)]
+    if draw(st.booleans()):
+        items.append(draw(st.sampled_from(["{} + 1", "sum({})", "-{} AS id"])).format(draw(NAMES)))
+    by_name = [name or key for key, name in zip(keys, aliases, strict=False)]
+    positions = [str(at + 1) for at in range(len(keys))]
+    by = ", ".join(draw(st.sampled_from([keys, by_name, positions, ["ALL"]])))
+    text = f"SELECT {', '.join(items)} FROM input"
+    name = draw(NAMES)
+    text += draw(st.sampled_from(["", "", f" WHERE {name} > 1", " WHERE ok"]))
+    text += f" GROUP BY {by}" if keys else ""
+    having = ["", "", f" HAVING {name} > 1", f" HAVING abs({name}) > 2", f" HAVING sum({name}) > 9"]
+    text += draw(st.sampled_from(having))
+    first = draw(
+        st.sampled_from(["", f"{name}, ", f"-{name}, ", f"{name} DESC, ", f"max({name}), "])
+    )
+    order = ", ".join(str(at + 1) for at in range(len(items)))
+    return f"{text} ORDER BY {first}{order}{draw(st.sampled_from(['', ' LIMIT 4']))}", True
+
+
+@st.composite
+def rows_named_like_columns(draw: st.DrawFn) -> tuple[str, bool]:
+    name, other = draw(NAMES), draw(NAMES)
+    window = f"row_number() OVER (PARTITION BY {draw(NAMES)} ORDER BY id)"
+    value = draw(st.sampled_from([window, window, "-x", "b + 1", "x % 3"]))
+    items = draw(
+        st.sampled_from(["*", "id", "a, id", f"{other} + 1 AS {other}", f"{other}, x AS q"])
+    )
+    where = draw(st.sampled_from(["", "", f" WHERE {other} > 2"]))
+    qualify = draw(st.sampled_from(["", f" QUALIFY {name} < 3", f" QUALIFY -{other} < 9"]))
+    first = draw(st.sampled_from([name, f"-{name}", f"{other} + 1", other]))
+    limit = draw(st.sampled_from(["", " LIMIT 5"]))
+    select = f"SELECT {items}, {value} AS {name} FROM input{where}{qualify}"
+    return f"{select} ORDER BY {first}, input.id{limit}", True
+
+
 @pytest.fixture(scope="module")
 def con() -> Iterator[duckdb.DuckDBPyConnection]:
     with connect() as connection:
@@ -173,13 +221,22 @@ def compare(
         plain = run(con, text, rows)
     except duckdb.Error:
         return False
-    steps = split(parsed, dedupe=dedupe)
-    found = run_steps(con, steps, rows, batches=batches, reducers=reducers)
-    assert not differences(con, plain, found, ordered=ordered), f"{text}\n{steps}"
+    for columns in (None, rows.column_names):
+        steps = split(parsed, columns=columns, dedupe=dedupe)
+        found = run_steps(con, steps, rows, batches=batches, reducers=reducers)
+        assert not differences(con, plain, found, ordered=ordered), f"{text}\n{steps}"
     return steps != whole_in_one(parsed)
 
 
-QUERY = st.one_of(grouped(), grouped(), ungrouped(), windowed())
+QUERY = st.one_of(
+    grouped(),
+    grouped(),
+    ungrouped(),
+    windowed(),
+    named_like_columns(),
+    named_like_columns(),
+    rows_named_like_columns(),
+)
 CUTS = st.sampled_from([(1, 1), (2, 2), (7, 5), (7, 1)])
 NOT_ABOUT_SPEED = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
 

@@ -151,7 +151,7 @@ def test_values_counted_once_travel_without_the_rest_of_their_rows(
     steps = split(query)
     assert steps.partition_by == ("p_type", "l_shipmode", "__d0")
     mapped = run(con, steps.map, lines)
-    assert mapped.column_names == ["p_type", "l_shipmode", "__t", "__a0", "__d0"]
+    assert mapped.column_names == ["p_type", "l_shipmode", "__s", "__d0"]
     assert len(run(con, split(query, dedupe=True).map, lines)) < len(mapped)
 
 
@@ -159,7 +159,8 @@ def test_groups_of_a_median_are_shuffled_by_key_with_the_needed_columns_alone() 
     steps = split(parse_query(QUESTIONS["median"]))
     assert steps.partition_by == ("l_shipmode",)
     assert steps.map == (
-        'SELECT l_shipmode, l_extendedprice AS __v0, l_quantity AS __v1 FROM "input"'
+        'SELECT "input".l_shipmode, "input".l_extendedprice AS __v0, "input".l_quantity AS __v1'
+        ' FROM "input"'
     )
 
 

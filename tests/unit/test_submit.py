@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from engine.attempt import Piece
 from engine.errors import (
     IdempotencyConflictError,
     InputError,
+    InvalidStateError,
+    Issue,
     NotFoundError,
     SourceError,
     UnavailableError,
@@ -21,16 +24,18 @@ from engine.job import JobState
 from engine.result import Manifest
 from resolvers.cancel import cancel_job
 from resolvers.check import MAX_INLINE_BYTES
+from resolvers.delete import delete_job
 from resolvers.pages import encode_cursor
 from resolvers.plan import plan_job
 from resolvers.read import get_job, list_jobs, list_tasks
 from resolvers.results import ResultReader
 from resolvers.submit import Submitted, submit_job
-from tests.support.memory import ADA, EVE, World, job_of, make_world
+from tests.support.memory import ADA, EVE, World, checked_sql, job_of, make_world
 from tests.support.waiting import eventually_async
 
 pytestmark = pytest.mark.anyio
 INLINE: dict[str, Any] = {"program": "wordcount", "source": {"inline": ["a b", "b"]}}
+SQL: dict[str, Any] = {"sql": "SELECT count(*) FROM source", "source": INLINE["source"]}
 
 
 @pytest.fixture
@@ -94,7 +99,63 @@ class TestSubmitting:
         }
 
     async def test_a_missing_program_is_a_problem_of_the_input(self, world: World) -> None:
-        assert await problems(world, {"source": INLINE["source"]}) == {"input.program"}
+        with pytest.raises(InputError, match="give exactly one of program and sql"):
+            await submit(world, {"source": INLINE["source"]})
+        assert world.jobs.jobs == {}
+
+    async def test_program_and_sql_together_are_a_problem(self, world: World) -> None:
+        with pytest.raises(InputError, match="give exactly one of program and sql"):
+            await submit(world, {**INLINE, "sql": "SELECT 1"})
+        assert world.sql.requests == []
+
+    async def test_sql_is_checked_before_the_job_is_accepted(self, world: World) -> None:
+        world.sql.answer = InputError(Issue(("input", "sql"), "no column named x"))
+
+        assert await problems(world, SQL) == {"input.sql"}
+        assert [request.spec["sql"] for request in world.sql.requests] == [SQL["sql"]]
+
+    async def test_sql_that_is_off_is_refused_unchecked(self, tmp_path: Path) -> None:
+        world = make_world(sql_enabled=False)
+        async with world.hub:
+            assert await problems(world, SQL) == {"input.sql"}
+        assert world.sql.requests == []
+
+    async def test_a_place_that_may_not_be_written_to_is_refused(
+        self, world: World, tmp_path: Path
+    ) -> None:
+        data = {**INLINE, "output": {"uri": str(tmp_path / "elsewhere")}}
+
+        assert await problems(world, data) == {"input.output.uri"}
+
+    async def test_the_result_of_another_job_is_a_source(self, world: World) -> None:
+        job = world.jobs.put(job_of("j-1", state=JobState.SUCCEEDED))
+        store_result(world, job.id, [b'{"n":1}\n'])
+
+        submitted = await submit(world, {"program": "wordcount", "source": {"job": "j-1"}})
+
+        assert submitted.job.spec["source"]["job"] == "j-1"
+
+    @pytest.mark.parametrize(
+        ("state", "problem"),
+        [
+            (JobState.RUNNING, "j-1 is RUNNING"),
+            (JobState.FAILED, "j-1 is FAILED"),
+            (JobState.SUCCEEDED, "has been erased"),
+        ],
+    )
+    async def test_a_job_without_a_result_is_no_source(
+        self, world: World, state: JobState, problem: str
+    ) -> None:
+        world.jobs.put(job_of("j-1", state=state))
+
+        with pytest.raises(InputError, match=f"input.source.job: .*{problem}"):
+            await submit(world, {"program": "wordcount", "source": {"job": "j-1"}})
+
+    async def test_a_job_of_another_tenant_is_no_source(self, world: World) -> None:
+        world.jobs.put(job_of("j-1", tenant=EVE.tenant, state=JobState.SUCCEEDED))
+
+        with pytest.raises(InputError, match="no job 'j-1'"):
+            await submit(world, {"program": "wordcount", "source": {"job": "j-1"}})
 
     async def test_the_nearest_program_is_named(self, world: World) -> None:
         with pytest.raises(InputError, match="did you mean 'wordcount'"):
@@ -201,7 +262,7 @@ class TestWaiting:
 
 class TestPlanning:
     async def test_the_steps_name_the_programs_functions(self, world: World) -> None:
-        plan = await plan_job(world.services, data=INLINE)
+        plan = await plan_job(world.services, caller=ADA, data=INLINE)
 
         assert plan.map_step == "map_batch count_words, combine total"
         assert plan.reduce_step == "reduce total"
@@ -211,7 +272,7 @@ class TestPlanning:
 
     async def test_a_map_only_program_has_no_reduce(self, world: World) -> None:
         data = {**INLINE, "program": "grep", "params": {"pattern": "a"}}
-        plan = await plan_job(world.services, data=data)
+        plan = await plan_job(world.services, caller=ADA, data=data)
 
         assert (plan.map_step, plan.reduce_step, plan.finish_step) == (
             "map matching_lines",
@@ -221,27 +282,50 @@ class TestPlanning:
         assert plan.reduce_tasks == 0
 
     async def test_files_are_cut_as_submitting_would(self, world: World) -> None:
-        plan = await plan_job(world.services, data=files("a.txt"))
+        plan = await plan_job(world.services, caller=ADA, data=files("a.txt"))
 
         assert (plan.items, plan.size_bytes, plan.map_tasks) == (None, 14, 1)
         assert world.jobs.jobs == {}
 
     async def test_an_empty_source_is_warned_of(self, world: World) -> None:
-        plan = await plan_job(world.services, data={**INLINE, "source": {"inline": []}})
+        plan = await plan_job(world.services, caller=ADA, data={**INLINE, "source": {"inline": []}})
 
         assert "the source is empty" in plan.warnings[0]
 
-    async def test_a_compressed_file_is_warned_of(self, world: World, tmp_path: Path) -> None:
-        (tmp_path / "a.txt.gz").write_text("not really\n")
-        plan = await plan_job(world.services, data=files("a.txt.gz"))
+    async def test_a_compressed_file_is_one_task(self, world: World, tmp_path: Path) -> None:
+        (tmp_path / "a.txt.gz").write_bytes(gzip.compress(b"one line\n" * 100_000))
+        batching = {"batching": {"maxBytes": 100}}
 
-        assert plan.warnings[0].startswith("a.txt.gz looks compressed")
+        plan = await plan_job(world.services, caller=ADA, data=files("a.txt.gz", **batching))
+
+        assert (plan.map_tasks, plan.warnings) == (1, ())
+
+    async def test_the_steps_of_a_query_are_told(self, world: World) -> None:
+        plan = await plan_job(world.services, caller=ADA, data=SQL)
+
+        assert (plan.map_step, plan.reduce_step, plan.finish_step) == ("SELECT 1", "SELECT 2", None)
+
+    async def test_a_query_that_cannot_be_reduced_in_parts_is_warned_of(self, world: World) -> None:
+        world.sql.answer = checked_sql(has_one_reducer=True)
+        data = {**SQL, "batching": {"maxItems": 1}, "reducers": 4}
+
+        plan = await plan_job(world.services, caller=ADA, data=data)
+
+        assert (plan.map_tasks, plan.reduce_tasks) == (2, 1)
+        assert "cannot be reduced in parts" in plan.warnings[0]
+
+    async def test_wanting_answers_so_far_in_vain_is_warned_of(self, world: World) -> None:
+        world.sql.answer = checked_sql(supports_partial=False)
+
+        plan = await plan_job(world.services, caller=ADA, data={**SQL, "partialEveryMs": 100})
+
+        assert "partialEveryMs has no effect" in plan.warnings[0]
 
     async def test_problems_are_those_of_submitting(self, world: World) -> None:
         with pytest.raises(InputError):
-            await plan_job(world.services, data={})
+            await plan_job(world.services, caller=ADA, data={})
         with pytest.raises(SourceError):
-            await plan_job(world.services, data=files("none.txt"))
+            await plan_job(world.services, caller=ADA, data=files("none.txt"))
 
 
 class TestReading:
@@ -343,6 +427,38 @@ class TestCancelling:
 
         with pytest.raises(UnavailableError):
             await cancel_job(world.services, caller=ADA, job_id="j-1")
+
+
+class TestDeleting:
+    async def test_an_ended_job_goes_with_its_blobs(self, world: World) -> None:
+        world.jobs.put(job_of("j-1", state=JobState.SUCCEEDED))
+        world.jobs.put(job_of("j-12", state=JobState.SUCCEEDED))
+        for name in ("jobs/j-1/result/a", "jobs/j-1/shuffle/b", "jobs/j-12/result/c"):
+            world.blobs.put(name, b"")
+
+        assert await delete_job(world.services, caller=ADA, job_id="j-1") == "j-1"
+
+        assert list(world.blobs.blobs) == ["jobs/j-12/result/c"]
+        assert world.jobs.erased == ["j-1"]
+        assert await get_job(world.services, caller=ADA, job_id="j-1") is None
+
+    async def test_a_live_job_is_not_deleted(self, world: World) -> None:
+        world.jobs.put(job_of("j-1", state=JobState.RUNNING))
+
+        with pytest.raises(InvalidStateError, match="RUNNING"):
+            await delete_job(world.services, caller=ADA, job_id="j-1")
+        assert world.jobs.erased == []
+
+    @pytest.mark.parametrize("id", ["j-2", "j 1", ""])
+    async def test_an_unknown_job_is_not_found(self, world: World, id: str) -> None:
+        with pytest.raises(NotFoundError):
+            await delete_job(world.services, caller=ADA, job_id=id)
+
+    async def test_another_tenants_job_is_not_found(self, world: World) -> None:
+        world.jobs.put(job_of("j-1", state=JobState.SUCCEEDED))
+
+        with pytest.raises(NotFoundError):
+            await delete_job(world.services, caller=EVE, job_id="j-1")
 
 
 def store_result(world: World, job: str, files: list[bytes]) -> None:

@@ -8,7 +8,7 @@ import os
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -22,8 +22,9 @@ from engine.batch import Batch
 from engine.catalog import Catalog
 from engine.context import Context
 from engine.job import JobId, TaskId
+from engine.output.destination import Destinations
 from engine.program import Program
-from engine.source.roots import SourceRoots
+from engine.source.sources import Sources
 from engine.spec import parse_spec
 from engine.steps import Steps
 from tests.support.waiting import eventually_async
@@ -35,15 +36,17 @@ ROOT = Path(__file__).parents[2]
 
 CHILD = """
 import os, signal, socket, sys, threading, time
+from pathlib import Path
 from engine.attempt import Outcome
 from workers.frames import READY, frame, receive
 
-connection = socket.socket(fileno=int(sys.argv[1]))
+connection = socket.socket(fileno=int(sys.argv[2]))
 if os.path.exists(f"{sys.argv[0]}.gate"):
     with open(f"{sys.argv[0]}.loading", "a") as log:
         log.write(f"{os.getpid()}\\n")
     with open(f"{sys.argv[0]}.gate") as gate:
         gate.read()
+scratch = Path(sys.argv[1])
 connection.sendall(frame({"id": READY}))
 
 def answer(message, **more):
@@ -62,7 +65,7 @@ while True:
         error = {"code": "TASK_FAILED", "message": "was told to stop", "retryable": True}
         connection.sendall(frame({"id": message["cancel"], "error": error, "log": []}))
         continue
-    params = message["attempt"]["spec"]
+    params = message["attempt"]["spec"] if "attempt" in message else message
     match params["do"]:
         case "answer":
             answer(message)
@@ -85,6 +88,15 @@ while True:
         case "error":
             error = {"code": "USER_CODE", "message": "no", "retryable": True}
             connection.sendall(frame({"id": message["id"], "error": error, "log": ["a line"]}))
+        case "scratch":
+            (scratch / "left").mkdir()
+            (scratch / "left" / "over").write_text("bytes")
+            connection.sendall(frame({"id": message["id"], "scratch": str(scratch)}))
+        case "plan":
+            for items in params["found"]:
+                batches = [{"items": [item], "first": 0} for item in items]
+                connection.sendall(frame({"id": message["id"], "batches": batches}))
+            answer(message, plan_batches=3)
         case "echo":
             text = message["attempt"]["batch"]["items"][0]
             answer(message, piece={"name": text, "rows": 0, "size_bytes": len(text), "sha256": "",
@@ -98,6 +110,7 @@ class House:
     def __init__(self, folder: Path) -> None:
         self.script = folder / "child.py"
         self.script.write_text(CHILD)
+        self.scratch = folder / "scratch"
         self._processes: list[TaskProcess] = []
 
     def process(
@@ -107,6 +120,7 @@ class House:
         process = TaskProcess(
             [sys.executable, str(self.script)],
             environment={"PYTHONPATH": str(ROOT)},
+            scratch=self.scratch,
             one_at_a_time=one_at_a_time,
             loads_within_s=loads_within_s,
         )
@@ -387,10 +401,142 @@ async def test_stopping_kills_the_process(house: House) -> None:
 
 
 @pytest.mark.anyio
+async def test_batches_of_a_plan_are_taken_in_order_before_its_outcome(house: House) -> None:
+    taken: list[Any] = []
+
+    async def take(batches: Sequence[Batch]) -> None:
+        await asyncio.sleep(0)
+        taken.append([batch.items for batch in batches])
+
+    outcome = await house.process().run(attempt("plan", found=[["a", "b"], ["c"]]), take)
+
+    assert taken == [[("a",), ("b",)], [("c",)]]
+    assert outcome.plan_batches == 3
+
+
+@pytest.mark.anyio
+async def test_a_plan_that_nobody_wants_any_more_is_lost_and_its_process_replaced(
+    house: House,
+) -> None:
+    process = house.process()
+    before = pid_of(await process.run(attempt("answer")))
+
+    async def refuse(batches: Sequence[Batch]) -> None:
+        raise AttemptLost("it is another attempt's by now")
+
+    with pytest.raises(AttemptLost):
+        await process.run(attempt("plan", found=[["a"]]), refuse)
+
+    assert is_gone(before)
+    assert pid_of(await process.run(attempt("answer"))) != before
+
+
+@pytest.mark.anyio
+async def test_a_plan_whose_batches_nobody_takes_in_can_be_stopped(house: House) -> None:
+    process = house.process()
+    before = pid_of(await process.run(attempt("answer")))
+    is_taking = asyncio.Event()
+
+    async def take(batches: Sequence[Batch]) -> None:
+        is_taking.set()
+        await asyncio.Event().wait()
+
+    running = asyncio.create_task(process.run(attempt("plan", found=[["a"]]), take))
+    await is_taking.wait()
+    running.cancel()
+    async with asyncio.timeout(5):
+        await asyncio.wait([running])
+
+    assert running.cancelled()
+    assert is_gone(before)
+
+
+@pytest.mark.anyio
+async def test_what_is_asked_is_answered_by_the_process_that_runs_attempts(house: House) -> None:
+    process = house.process()
+    pid = pid_of(await process.run(attempt("answer")))
+
+    answer = await process.ask({"do": "answer"}, within_s=10)
+
+    assert answer["outcome"]["counters"] == {"pid": pid}
+
+
+@pytest.mark.anyio
+async def test_a_question_that_takes_too_long_ends_the_process_and_the_next_one_is_answered(
+    house: House,
+) -> None:
+    process = house.process()
+    before = pid_of(await process.run(attempt("answer")))
+
+    with pytest.raises(TimeoutError):
+        await process.ask({"do": "hold", "block": True}, within_s=0.1)
+
+    assert is_gone(before)
+    assert pid_of(await process.run(attempt("answer"))) != before
+
+
+@pytest.mark.anyio
+async def test_a_question_that_is_cancelled_ends_the_process(house: House) -> None:
+    process = house.process()
+    before = pid_of(await process.run(attempt("answer")))
+    asking = asyncio.create_task(process.ask({"do": "hold", "block": True}, within_s=60))
+    await eventually_async(lambda: house.notes("held"))
+
+    asking.cancel()
+    await asyncio.wait([asking])
+
+    assert asking.cancelled()
+    assert is_gone(before)
+
+
+@pytest.mark.anyio
+async def test_a_question_that_kills_the_process_fails_and_the_next_one_is_answered(
+    house: House,
+) -> None:
+    process = house.process()
+
+    with pytest.raises(AttemptFailed, match="killed by signal 9"):
+        await process.ask({"do": "die"}, within_s=10)
+
+    assert (await process.ask({"do": "answer"}, within_s=10))["outcome"]["items"] == 1
+
+
+@pytest.mark.anyio
+async def test_a_process_that_starts_finds_its_scratch_folder_empty(house: House) -> None:
+    house.scratch.mkdir()
+    (house.scratch / "of an earlier worker").touch()
+    process = house.process()
+    await process.start()
+    assert list(house.scratch.iterdir()) == []
+    assert house.scratch.stat().st_mode & 0o777 == 0o700
+    await process.ask({"do": "scratch"}, within_s=10)
+    assert [path.name for path in house.scratch.iterdir()] == ["left"]
+
+    with pytest.raises(AttemptFailed):
+        await process.run(attempt("die"))
+    await process.start()
+
+    assert list(house.scratch.iterdir()) == []
+
+
+@pytest.mark.anyio
+async def test_the_scratch_folder_goes_when_the_process_is_stopped(house: House) -> None:
+    process = house.process()
+    answer = await process.ask({"do": "scratch"}, within_s=10)
+    assert answer["scratch"] == str(house.scratch)
+
+    await process.stop()
+
+    assert not house.scratch.exists()
+
+
+@pytest.mark.anyio
 async def test_a_command_that_does_not_exist_is_an_error_and_leaks_nothing(
     tmp_path: Path,
 ) -> None:
-    process = TaskProcess([str(tmp_path / "none")], environment={}, one_at_a_time=True)
+    process = TaskProcess(
+        [str(tmp_path / "none")], environment={}, scratch=tmp_path / "own", one_at_a_time=True
+    )
     before = len(os.listdir("/proc/self/fd"))
 
     with pytest.raises(FileNotFoundError):
@@ -400,8 +546,9 @@ async def test_a_command_that_does_not_exist_is_an_error_and_leaks_nothing(
 
 
 @pytest.mark.anyio
-async def test_a_command_that_ends_at_once_fails_the_attempt(house: House) -> None:
-    process = TaskProcess([sys.executable, "-c", "pass"], environment={}, one_at_a_time=True)
+async def test_a_command_that_ends_at_once_fails_the_attempt(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", "pass"]
+    process = TaskProcess(command, environment={}, scratch=tmp_path / "own", one_at_a_time=True)
 
     async with asyncio.timeout(5):
         with pytest.raises(AttemptFailed, match="exited with 0"):
@@ -411,8 +558,10 @@ async def test_a_command_that_ends_at_once_fails_the_attempt(house: House) -> No
 def steps_with(program: Program, folder: Path) -> Steps:
     return Steps(
         catalog=Catalog({program.name: program}),
-        blobs=ObstoreBlobs(folder),
-        roots=SourceRoots(()),
+        blobs=ObstoreBlobs.local(folder),
+        sources=Sources({}),
+        destinations=Destinations({}),
+        scratch=folder,
         inline_result_bytes=0,
     )
 

@@ -1,0 +1,154 @@
+"""Shuffles larger than what a process may hold: exact, in bounded memory, and gone afterwards.
+
+The long form is run on demand alone: ``LARGE_SHUFFLE=1``; it wants 20 GB of disk and minutes.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from tests.support.client import Api
+from tests.support.leftovers import blobs_of, pieces_in_redis, scratch_of
+from tests.support.running import RunningService, free_port, running_service
+from tests.support.sql_jobs import submit_sql
+from tests.support.waiting import eventually_async
+from tests.support.watching import Peaks, watched
+
+pytestmark = pytest.mark.anyio
+
+MB: Final = 1_000_000
+WIDTH: Final = 1_000
+TWICE: Final = 100
+REPEATED: Final = (
+    "SELECT key, max(text) AS text, count(*) AS n FROM input GROUP BY key HAVING count(*) > 1"
+)
+needs_time = pytest.mark.skipif("LARGE_SHUFFLE" not in os.environ, reason="LARGE_SHUFFLE not set")
+
+
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    folder = tmp_path_factory.mktemp("shuffle")
+    (folder / "sources").mkdir()
+    with running_service(folder / "data", folder / "sources", port=free_port()) as running:
+        yield running
+    for path in (folder / "sources").iterdir():
+        path.unlink()
+
+
+@pytest.fixture
+async def api(service: RunningService) -> AsyncIterator[Api]:
+    async with Api(service.url) as client:
+        yield client
+
+
+def source_of(service: RunningService, rows: int) -> str:
+    """Write a row for each key, and a second one for some."""
+    path = service.sources / f"{rows}.csv"
+    if not path.exists():
+        pad = "x" * (WIDTH - 20)
+        with path.open("w") as file:
+            file.write("key,text\n")
+            file.writelines(f"k{number:09},{pad}{number:08}\n" for number in range(rows))
+            file.writelines(f"k{number:09},{pad}{number:08}\n" for number in range(TWICE))
+    return path.name
+
+
+async def run_program(api: Api, source: str, rows: int, *, reducers: int, within_s: float) -> str:
+    """Run a program whose shuffle is the whole source, and check its result."""
+    job = await api.submit("by_key", source, reducers=reducers)
+    status = await api.end_of(job, within_s=within_s)
+    assert status["state"] == "SUCCEEDED", status["error"]
+    assert status["resultRows"] == rows
+    counts = await api.ask(
+        "query Rows($id: ID!) { job(id: $id) { result { rows(first: 3) { edges { node } } } } }",
+        id=job,
+    )
+    for edge in counts["job"]["result"]["rows"]["edges"]:
+        length = WIDTH - 12
+        is_twice = int(edge["node"]["key"][1:]) < TWICE
+        assert edge["node"]["value"] == length * (2 if is_twice else 1)
+    return job
+
+
+async def run_query(api: Api, source: str, *, within_s: float) -> str:
+    """Run a query whose shuffle is the whole source, and check its result."""
+    job = await submit_sql(api, REPEATED, source)
+    status = await api.end_of(job, within_s=within_s)
+    assert status["state"] == "SUCCEEDED", status["error"]
+    assert status["resultRows"] == TWICE
+    result: list[dict[str, Any]] = status["result"] or []
+    assert all(row["n"] == 2 for row in result)
+    return job
+
+
+async def nothing_is_left(service: RunningService, api: Api, job: str) -> None:
+    kept = len((await api.result(job))["files"]) + 1
+    await eventually_async(lambda: len(blobs_of(service, job)) == kept, within_s=20)
+    assert pieces_in_redis(service, job) == set()
+    assert scratch_of(service) == set()
+
+
+def assert_small(peaks: Peaks, *, process_mb: int, worker_mb: int) -> None:
+    assert max(peaks.processes.values()) < process_mb * MB, peaks
+    assert max(peaks.workers.values()) < worker_mb * MB, peaks
+    assert peaks.redis < 256 * MB
+
+
+def shuffled_bytes(service: RunningService, job: str) -> int:
+    folder: Path = service.data_dir / "blobs" / "jobs" / job / "shuffle"
+    return sum(path.stat().st_size for path in folder.glob("*"))
+
+
+async def test_a_program_shuffles_256_mb_through_one_reducer(
+    service: RunningService, api: Api
+) -> None:
+    rows = 256 * MB // WIDTH
+    source = source_of(service, rows)
+
+    with watched(service) as peaks:
+        job = await run_program(api, source, rows, reducers=1, within_s=50)
+
+    assert_small(peaks, process_mb=500, worker_mb=700)
+    await nothing_is_left(service, api, job)
+
+
+async def test_a_query_shuffles_256_mb(service: RunningService, api: Api) -> None:
+    source = source_of(service, 256 * MB // WIDTH)
+
+    with watched(service) as peaks:
+        job = await run_query(api, source, within_s=50)
+
+    assert_small(peaks, process_mb=500, worker_mb=700)
+    await nothing_is_left(service, api, job)
+
+
+@pytest.mark.long
+@needs_time
+@pytest.mark.timeout(1200)
+async def test_a_program_shuffles_4_gib(service: RunningService, api: Api) -> None:
+    rows = 4 * 1024**3 // WIDTH
+    source = source_of(service, rows)
+
+    with watched(service) as peaks:
+        job = await run_program(api, source, rows, reducers=8, within_s=1000)
+
+    assert_small(peaks, process_mb=1024, worker_mb=1024)
+    await nothing_is_left(service, api, job)
+
+
+@pytest.mark.long
+@needs_time
+@pytest.mark.timeout(1200)
+async def test_a_query_shuffles_4_gib(service: RunningService, api: Api) -> None:
+    source = source_of(service, 4 * 1024**3 // WIDTH)
+
+    with watched(service) as peaks:
+        job = await run_query(api, source, within_s=1000)
+
+    assert_small(peaks, process_mb=1024, worker_mb=1024)
+    await nothing_is_left(service, api, job)
