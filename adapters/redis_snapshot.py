@@ -110,10 +110,11 @@ def _phase(fields: Hash) -> JobPhase:
 
 
 def _progress(fields: Hash) -> Progress:
+    reduce = _tasks(fields, "reduce")
     return Progress(
         map=_tasks(fields, "map"),
-        reduce=_tasks(fields, "reduce"),
-        reducers=_int(fields, "reducers"),
+        reduce=reduce,
+        reducers=reduce.total,
         bytes_read=_int(fields, "bytes_read") or 0,
         bytes_total=_int(fields, "bytes_total"),
     )

@@ -11,8 +11,10 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Coroutine, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
@@ -47,14 +49,25 @@ class SourceFormat(StrEnum):
     AUTO = "auto"
     TEXT = "text"
     CSV = "csv"
+    JSON = "json"
     JSONL = "jsonl"
+    PARQUET = "parquet"
 
 
-class RowFormat(StrEnum):
-    """How rows are printed."""
+class OutputFormat(StrEnum):
+    """How a result is written."""
 
     JSONL = "jsonl"
     CSV = "csv"
+    PARQUET = "parquet"
+
+
+class RowFormat(StrEnum):
+    """How rows are printed or saved."""
+
+    JSONL = "jsonl"
+    CSV = "csv"
+    PARQUET = "parquet"
     TABLE = "table"
 
 
@@ -156,23 +169,32 @@ def schema(
 
 @app.command()
 def submit(
-    program: Annotated[
-        str, typer.Argument(metavar="PROGRAM", help="A registered program, such as wordcount.")
-    ],
-    uris: Annotated[
-        list[str],
+    words: Annotated[
+        list[str] | None,
         typer.Argument(
-            metavar="URI",
-            help="Files below the service's source roots; * and ** are wildcards. "
+            metavar="[PROGRAM] URI...",
+            help="A registered program, such as wordcount, unless there is --sql. Then files below "
+            "the service's source roots, or s3://bucket/key; * and ** are wildcards. "
             "'-' sends the lines of standard input.",
+            show_default=False,
         ),
-    ],
+    ] = None,
+    sql: Annotated[
+        str | None,
+        typer.Option(metavar="QUERY", help="A SELECT over the table 'input', without a program."),
+    ] = None,
     param: Annotated[
         list[str] | None,
         typer.Option("--param", metavar="KEY=VALUE", help="A parameter; the value is JSON."),
     ] = None,
     source_format: Annotated[
         SourceFormat | None, typer.Option("--format", help="How files are cut into records.")
+    ] = None,
+    output_format: Annotated[
+        OutputFormat | None, typer.Option(help="How the result is written; by default jsonl.")
+    ] = None,
+    reducers: Annotated[
+        int | None, typer.Option(min=1, help="Reduce tasks; by default as the service chooses.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="A name for people.")] = None,
     tag: Annotated[list[str] | None, typer.Option("--tag", help="A tag; may come again.")] = None,
@@ -183,11 +205,13 @@ def submit(
 ) -> int:
     """Submit a job and print its id, or follow it to its end."""
     from app.client import requests
-    from app.client.inputs import build_input, parse_params, source_of
+    from app.client.inputs import build_input, parse_params, program_and_uris, source_of
 
     try:
+        program, uris = program_and_uris(words or [], sql=sql)
         job = build_input(
             program=program,
+            sql=sql,
             source=source_of(
                 uris,
                 data_format=source_format.name if source_format else None,
@@ -196,6 +220,8 @@ def submit(
             params=parse_params(param or []),
             name=name,
             tags=tag or [],
+            reducers=reducers,
+            output_format=output_format.name if output_format else None,
         )
     except ValueError as exc:
         raise typer.TyperException(str(exc)) from exc
@@ -226,15 +252,29 @@ def result(
         int | None,
         typer.Option(min=0, help=f"Rows at most; {_TABLE_ROWS} for a table, else all."),
     ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Save to a file, whole or not at all."),
+    ] = None,
     url: Url = _DEFAULT_URL,
 ) -> None:
-    """Print the rows of a job's result."""
+    """Print or save the rows of a job's result."""
     from app.client import requests
+    from app.client.save import replaced, save_rows
 
-    chosen = row_format or (RowFormat.TABLE if sys.stdout.isatty() else RowFormat.JSONL)
-    if limit is None and chosen is RowFormat.TABLE:
-        limit = _TABLE_ROWS
-    asyncio.run(requests.print_rows(url, job_id, row_format=chosen.value, limit=limit))
+    is_shown = output is None and sys.stdout.isatty()
+    chosen = row_format or (RowFormat.TABLE if is_shown else RowFormat.JSONL)
+    if chosen is RowFormat.TABLE:
+        if output is not None:
+            raise typer.TyperException("a table is for looking at: save jsonl, csv or parquet")
+        rows = _TABLE_ROWS if limit is None else limit
+        asyncio.run(requests.print_table(url, job_id, limit=rows))
+        return
+    if chosen is RowFormat.PARQUET and is_shown:
+        raise typer.TyperException("parquet is not for a terminal: give -o FILE")
+    with _told_if_unwritable(output), replaced(output) if output else nullcontext() as file:
+        out = file or sys.stdout.buffer
+        asyncio.run(save_rows(url, job_id, row_format=chosen.value, limit=limit, out=out))
 
 
 @app.command()
@@ -286,6 +326,17 @@ def _configured(start: Callable[[], int | None]) -> int:
     except ConfigError as exc:
         _tell(exc.message.splitlines())
         return WRONGLY_CONFIGURED
+
+
+@contextmanager
+def _told_if_unwritable(output: Path | None) -> Iterator[None]:
+    """Tell in one line what is wrong with the file that a result is to be saved to."""
+    try:
+        yield
+    except OSError as exc:
+        if output is None:
+            raise
+        raise typer.TyperException(f"{output} cannot be written: {exc.strerror}") from exc
 
 
 def _in_uvloop(work: Coroutine[Any, Any, T]) -> T:

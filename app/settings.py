@@ -87,8 +87,8 @@ class Settings(BaseModel):
             the data folder itself: it holds Redis' log of every job, and other jobs' results,
             which no job may read.
         output_roots: Folders that jobs may write results to; none by default.
-        result_uri: Folder or ``s3://bucket/prefix`` for all that the service keeps: shuffle, results
-            and uploads; ``<data_dir>/blobs`` by default.
+        result_uri: Folder or ``s3://bucket/prefix`` for all that the service keeps: shuffle,
+            results and uploads; ``<data_dir>/blobs`` by default.
         s3_endpoint: Address of an S3-compatible store; AWS by default. Keys and region come from
             the standard AWS variables.
         source_hosts: Hosts that jobs may read ``https://`` sources from; none by default.

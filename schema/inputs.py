@@ -34,8 +34,8 @@ class FilesInput:
 
     uris: list[str] = strawberry.field(
         description=(
-            "s3://bucket/key, s3://bucket/prefix/, s3://bucket/a/*.csv, https://host/file, or a path"
-            " below\none of the server's source roots; * and ** are wildcards."
+            "s3://bucket/key, s3://bucket/prefix/, s3://bucket/a/*.csv, https://host/file, or a"
+            " path below\none of the server's source roots; * and ** are wildcards."
         )
     )
     format: DataFormat | None = DataFormat.AUTO

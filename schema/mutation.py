@@ -8,10 +8,10 @@ from engine import errors as engine_errors
 from resolvers.cancel import cancel_job
 from resolvers.submit import submit_job
 from schema.context import Info
+from schema.delete import DeleteJobResult, resolve_delete_job
 from schema.errors import IdempotencyConflictError, NotFoundError, SourceError, ValidationError
 from schema.inputs import SubmitJobInput
 from schema.job import Job
-from schema.delete import DeleteJobResult, resolve_delete_job
 from schema.outcomes import JobActionResult, JobActionSuccess, SubmitJobResult, SubmitJobSuccess
 from schema.upload import CreateUploadResult, resolve_create_upload
 

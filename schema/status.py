@@ -117,7 +117,8 @@ class JobStatus:
     )
     partial: list[JSON] | None = strawberry.field(
         description=(
-            "Rows of the answer so far, for jobs that asked for them; null otherwise and once ended."
+            "Rows of the answer so far, for jobs that asked for them; null otherwise and once"
+            " ended."
         )
     )
     coverage: float | None = strawberry.field(

@@ -12,7 +12,7 @@ import time
 from typing import Final
 
 from engine.blobs import BlobStore
-from engine.errors import UnavailableError
+from engine.errors import NotFoundError, UnavailableError
 from engine.job import JobId
 from engine.ledger import EndedJob, Sweeper
 from engine.result import Manifest
@@ -74,8 +74,13 @@ def _remove_old_uploads(blobs: BlobStore, keep_s: int) -> None:
 
 def _remove_leftovers(blobs: BlobStore, ended: EndedJob) -> None:
     """Remove every blob of a job that its manifest does not name: shuffle, and lost attempts'."""
-    kept: set[str] = set()
-    if ended.manifest is not None:
-        manifest = Manifest.from_bytes(blobs.read(ended.manifest))
-        kept = {ended.manifest, *(file.name for file in manifest.files)}
+    kept = set() if ended.manifest is None else _named_by(blobs, ended.manifest)
     blobs.delete([name for name in blobs.list(f"jobs/{ended.id}") if name not in kept])
+
+
+def _named_by(blobs: BlobStore, manifest: str) -> set[str]:
+    try:
+        files = Manifest.from_bytes(blobs.read(manifest)).files
+    except NotFoundError:  # the job has just been deleted, or somebody has emptied the store
+        return set()
+    return {manifest, *(file.name for file in files)}

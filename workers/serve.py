@@ -22,6 +22,7 @@ from engine.steps import Steps
 from engine.task import EmitBatches
 from workers.checker import refused
 from workers.frames import READY, frame, read_frame, receive
+from workers.memory import give_back_memory
 
 Check = Callable[[SqlCheck], CheckedSql]
 
@@ -49,6 +50,7 @@ def serve_in_turn(connection: socket.socket, steps: Steps, check: Check | None =
             connection.sendall(frame({"id": id_, "batches": found}))
 
         connection.sendall(_answer(message["id"], steps, message["attempt"], emit))
+        give_back_memory()
 
 
 async def serve_at_once(connection: socket.socket, steps: Steps) -> None:

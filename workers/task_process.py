@@ -291,7 +291,6 @@ class _Running:
                 if answer is not None and not answer.done():
                     answer.set_result(message)
 
-
     async def _hand_over_batches(self, message: Message) -> None:
         """Hand over a part of a plan; when nobody can use it, the process is ended."""
         take = self._takers.get(message["id"])

@@ -66,6 +66,15 @@ query Rows($id: ID!, $first: Int!, $after: String) {
 }
 """
 
+FILES: Final = """
+query Files($id: ID!) {
+  job(id: $id) {
+    status { state }
+    result { files { name byteSize sha256 url } }
+  }
+}
+"""
+
 # The same document for everybody who follows a job, so that a server can serve them as one.
 STATUS: Final = f"""
 subscription Status($id: ID!, $minIntervalMs: Int) {{

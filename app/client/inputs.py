@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 STDIN = "-"
+_MISSING = "Missing argument '{}'; 'fanfold submit --help' tells more"
 
 
 def parse_params(words: Iterable[str]) -> dict[str, Any]:
@@ -26,18 +27,45 @@ def parse_params(words: Iterable[str]) -> dict[str, Any]:
     return params
 
 
+def program_and_uris(words: Sequence[str], *, sql: str | None) -> tuple[str | None, Sequence[str]]:
+    """Tell the program from the URIs; with *sql* all words are URIs.
+
+    Raises:
+        ValueError: A program or a URI is missing.
+    """
+    if sql is not None:
+        if not words:
+            raise ValueError(_MISSING.format("URI"))
+        return None, words
+    if len(words) < 2:
+        raise ValueError(_MISSING.format("URI" if words else "PROGRAM"))
+    return words[0], words[1:]
+
+
 def build_input(
     *,
-    program: str,
     source: dict[str, Any],
     params: dict[str, Any],
     name: str | None,
     tags: Sequence[str],
+    program: str | None = None,
+    sql: str | None = None,
+    reducers: int | None = None,
+    output_format: str | None = None,
 ) -> dict[str, Any]:
     """Return the input of ``submitJob``, without what was left out."""
-    job: dict[str, Any] = {"program": program, "source": source}
-    given = {"params": params, "name": name, "tags": list(tags)}
-    return job | {key: value for key, value in given.items() if value}
+    output = {"format": output_format} if output_format else None
+    job = {
+        "program": program,
+        "sql": sql,
+        "source": source,
+        "params": params,
+        "name": name,
+        "tags": list(tags),
+        "reducers": reducers,
+        "output": output,
+    }
+    return {key: value for key, value in job.items() if value or key == "source"}
 
 
 def source_of(
@@ -47,18 +75,19 @@ def source_of(
 
     Args:
         uris: As given, at least one.
-        data_format: AUTO, TEXT, CSV or JSONL; None leaves it to the service.
+        data_format: AUTO, TEXT, CSV, JSON, JSONL or PARQUET; None leaves it to the service.
         stdin: Lines with their ends, read only if asked for.
 
     Raises:
-        ValueError: ``-`` stands beside other URIs or with CSV, or a line is not JSON.
+        ValueError: ``-`` stands beside other URIs or with a format that has no lines, or a line is
+            not JSON.
     """
     if STDIN not in uris:
         files: dict[str, Any] = {"uris": list(uris)}
         return {"files": files | ({"format": data_format} if data_format else {})}
     if len(uris) > 1:
         raise ValueError(f"{STDIN!r} reads standard input and must be the only source")
-    if data_format == "CSV":
+    if data_format in ("CSV", "JSON", "PARQUET"):
         raise ValueError("standard input is read as lines, or with --format jsonl as JSON values")
     lines = [line.removesuffix("\n").removesuffix("\r") for line in stdin]
     if data_format != "JSONL":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any
 
@@ -10,8 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from app.client.amounts import counted
-from app.client.service import PAGE_ROWS, Service
-from app.client.tables import csv_lines, jobs_table, json_line, rows_table
+from app.client.save import pages
+from app.client.service import Service
+from app.client.tables import jobs_table, json_line, rows_table
 
 
 async def submit(url: str, job_input: dict[str, Any]) -> dict[str, Any]:
@@ -45,38 +47,27 @@ async def print_jobs(url: str, *, limit: int, as_json: bool) -> None:
         sys.stderr.write("no jobs yet: 'fanfold submit' makes one\n")
 
 
-async def print_rows(url: str, job_id: str, *, row_format: str, limit: int | None) -> None:
-    """Print a job's rows, page by page.
+async def print_table(url: str, job_id: str, *, limit: int) -> None:
+    """Print a job's first rows as a table.
 
     Args:
         url: Base address of the service.
         job_id: The job.
-        row_format: ``jsonl``, ``csv`` or ``table``.
-        limit: Rows at most; None means all.
+        limit: Rows at most.
     """
-    shown, row_count = 0, 0
     kept: list[Any] = []
     columns: list[str] = []
+    row_count = 0
     async with Service(url) as service:
-        page_rows = PAGE_ROWS if limit is None else min(max(limit, 1), PAGE_ROWS)
-        async for page in service.result(job_id, page_rows=page_rows):
-            columns, row_count = page.columns, page.row_count
-            rows = page.rows if limit is None else page.rows[: limit - shown]
-            if row_format == "table":
-                kept += rows
-            elif row_format == "csv":
-                sys.stdout.write(csv_lines(columns, rows, header=shown == 0))
-            else:
-                sys.stdout.writelines(f"{json_line(row)}\n" for row in rows)
-            shown += len(rows)
-            if shown == limit:
-                break
+        async with aclosing(pages(service, job_id, limit=limit)) as found:
+            async for page in found:
+                columns, row_count = page.columns, page.row_count
+                kept += page.rows
     sys.stdout.flush()
-    if row_format == "table":
-        _print(rows_table(columns, kept))
-        if shown < row_count:
-            more = counted(row_count - shown, "more row")
-            sys.stderr.write(f"{more}: --limit {row_count} or --format jsonl prints them\n")
+    _print(rows_table(columns, kept))
+    if len(kept) < row_count:
+        more = counted(row_count - len(kept), "more row")
+        sys.stderr.write(f"{more}: --limit {row_count} or --format jsonl prints them\n")
 
 
 def _print(table: Table) -> None:

@@ -193,6 +193,18 @@ class Service:
                 return
             after = page["pageInfo"]["endCursor"]
 
+    async def files(self, job_id: str) -> list[dict[str, Any]]:
+        """Return a result's files in the order of their rows, each with a fresh URL.
+
+        Raises:
+            ServiceError: There is no such job, or it has no result.
+        """
+        job = _existing(await self._ask(documents.FILES, id=job_id), job_id)
+        if job["result"] is None:
+            raise _no_result(job_id, job["status"]["state"])
+        files: list[dict[str, Any]] = job["result"]["files"]
+        return files
+
     async def _ask(self, document: str, **variables: Any) -> dict[str, Any]:
         request = GraphQLRequest(document, variable_values=variables)
         give_up = time.monotonic() + self._retry_within_s

@@ -22,7 +22,7 @@ from engine.sql.split import parameters_of
 from engine.sql.sqlsteps import SqlSteps
 from engine.sql.tables import INPUT
 
-_ROWS_AT_ONCE: Final = 512 * 1024
+_ROWS_AT_ONCE: Final = 128 * 1024
 _OWNER: Final = "__partition"
 _MAX_MESSAGE_LENGTH: Final = 1_000
 _BAD_DATA: Final = re.compile(

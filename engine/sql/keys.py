@@ -94,6 +94,8 @@ class _Reader:
         expression = {**item, "alias": ""}
         meaning = self._meaning(expression)
         if meaning in self._keys:
+            if any(self._meaning({**i, "alias": ""}) == meaning for _, i in self._by_alias):
+                raise CannotSplit("one key twice")
             return
         text = ast.expression_text(expression)
         plain = is_plain_column(expression)

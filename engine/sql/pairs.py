@@ -33,7 +33,7 @@ def split_pairs(groups: Groups, *, dedupe: bool) -> SqlSteps:
         if counts_values_once(aggregate):
             pairs.setdefault(_counted_value(aggregate), []).append(number)
     values = {text: f"__d{at}" for at, text in enumerate(pairs)}
-    moved = Moved(values | {key.grouped: ast.quoted(key.name) for key in groups.keys})
+    moved = Moved(values | {key.grouped: key.name for key in groups.keys})
     usual = [
         (number, _required_form(moved.aggregate(aggregate)))
         for number, aggregate in enumerate(groups.aggregates)

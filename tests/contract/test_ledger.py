@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from itertools import pairwise
+from typing import Any
+
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from adapters.redis_client import reply
+from adapters.redis_jobs import REDUCE_BYTES
 from adapters.redis_ledger import KEPT_BYTES_IN_ALL, KEPT_BYTES_OF_A_JOB
 from engine.batch import Batch
 from engine.errors import IdempotencyConflictError, NotFoundError
 from engine.job import JobId, JobPhase, JobState, TaskKind, TaskState
-from engine.jobs import JobFilter, TaskFilter
+from engine.jobs import JobFilter, NewJob, TaskFilter
 from engine.jsonvalue import encode
 from engine.ledger import Claim, Verdict
+from engine.progress import MAP_SHARE, REDUCE_SHARE
 from tests.support.house import House, house_over, mapped
 from tests.support.jobs import BROKEN, FOUND, TENANT, claim_of, files_job, inline_job, outcome_of
 
@@ -230,6 +236,65 @@ async def test_a_reduce_task_gets_its_own_bytes_of_pieces_that_are_kept(house: H
         [((0, 6), b"\x00first"), ((0, 6), None)],
         [((6, 13), b"\xffsecond"), ((6, 13), None)],
     ]
+
+
+def query_job(*, planned: int, **spec: Any) -> NewJob:
+    """A job in SQL of one map task, with so many *planned* partitions."""
+    new = inline_job(batches=1, **spec)
+    assert new.plan is not None
+    return replace(new, sql={"steps": {}}, plan=replace(new.plan, reducers=planned))
+
+
+@pytest.mark.parametrize(("bytes_each", "tasks"), [(1, 1), (REDUCE_BYTES // 4, 2), (10**9, 8)])
+async def test_reduce_tasks_of_a_query_take_several_partitions_when_these_are_small(
+    house: House, bytes_each: int, tasks: int
+) -> None:
+    new = query_job(planned=8)
+    await house.jobs.accept(new)
+    claim = claim_of(new.id, "map-0")
+    await house.do(claim, mapped(claim, range(0, 9 * bytes_each, bytes_each)))
+
+    status = (await house.job(new.id)).status
+    assert (status.phase, status.reduce.total) == (JobPhase.REDUCE, tasks)
+    shares = []
+    for index in range(tasks):
+        [piece] = (await house.take(claim_of(new.id, f"reduce-{index}"))).inputs
+        shares.append(piece.cuts)
+    assert shares[0][0] == 0
+    assert shares[-1][1] == 8 * bytes_each
+    assert all(before[1] == after[0] for before, after in pairwise(shares))
+    for index in range(tasks):
+        claim = claim_of(new.id, f"reduce-{index}")
+        await house.ledger.commit(claim, outcome_of(claim))
+    status = (await house.job(new.id)).status
+    assert (status.phase, status.ratio) == (JobPhase.FINISH, MAP_SHARE + REDUCE_SHARE)
+
+
+async def test_uneven_shares_of_partitions_meet_without_gap(house: House) -> None:
+    new = query_job(planned=8)
+    await house.jobs.accept(new)
+    claim = claim_of(new.id, "map-0")
+    each = REDUCE_BYTES // 3  # 2.7 times as much as one task is to have: three tasks
+    await house.do(claim, mapped(claim, range(0, 9 * each, each)))
+
+    shares = [
+        [piece.cuts for piece in (await house.take(claim_of(new.id, f"reduce-{i}"))).inputs]
+        for i in range(3)
+    ]
+
+    assert shares == [[(0, 2 * each)], [(2 * each, 5 * each)], [(5 * each, 8 * each)]]
+
+
+async def test_as_many_reduce_tasks_as_the_caller_asked_for_are_not_made_fewer(
+    house: House,
+) -> None:
+    new = query_job(planned=8, reducers=8)
+    await house.jobs.accept(new)
+    claim = claim_of(new.id, "map-0")
+
+    await house.do(claim, mapped(claim, range(9)))
+
+    assert (await house.job(new.id)).status.reduce.total == 8
 
 
 async def test_the_claims_of_a_wide_job_stay_small(house: House, redis: Redis) -> None:

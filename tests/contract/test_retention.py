@@ -397,3 +397,22 @@ async def test_the_caretaker_removes_what_is_due_with_its_blobs(
 
     assert not await house.is_known(due.id)
     assert await house.is_known(kept.id)
+
+
+async def test_a_result_that_somebody_removed_holds_up_nobody(
+    house: House, redis: Redis, tmp_path: Path
+) -> None:
+    blobs = ObstoreBlobs.local(tmp_path / "blobs")
+    emptied, due = [await with_result(house, blobs, inline_job()) for _ in range(2)]
+    await expire(redis, due.id)
+    blobs.delete(list(blobs.list(f"jobs/{emptied.id}/result")))
+    blobs.delete([(await house.jobs.details(emptied.id)).manifest or ""])
+    caring = asyncio.create_task(take_care(house.ledger, blobs, keep_uploads_s=60))
+
+    await eventually_async(lambda: not list(blobs.list("jobs")), within_s=10)
+    async with asyncio.timeout(10):
+        while await mentions_of(redis, due.id) or await house.ledger.ended_jobs():
+            pass
+    await cancel_all([caring])
+
+    assert await house.is_known(emptied.id)

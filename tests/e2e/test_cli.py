@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pyarrow.parquet as pq
 import pytest
 
 from app.client.service import Service
@@ -169,6 +170,65 @@ def test_a_source_that_is_not_there_exits_3(service: RunningService) -> None:
     assert done.stderr == ("fanfold: missing.txt: no such file or folder below the source roots\n")
 
 
+BY_LETTER = (
+    "SELECT line[1] AS letter, count(*) AS n FROM input WHERE len(line) >= $least "
+    "GROUP BY letter ORDER BY letter"
+)
+LETTERS = [{"letter": "j", "n": 1}, {"letter": "t", "n": 1}]
+
+
+def test_a_query_is_submitted_without_a_program(service: RunningService) -> None:
+    words = ["--sql", BY_LETTER, "fox.txt", "--param", "least=3"]
+
+    done = service.fanfold("submit", *words, "--json", "--wait")
+    shown = service.fanfold("submit", *words, "--watch")
+
+    assert done.returncode == shown.returncode == 0, done.stderr + shown.stderr
+    assert json_lines(done.stdout)[-1]["result"] == LETTERS
+    assert shown.stdout.splitlines()[0].endswith("  sql")
+
+
+def test_a_query_reads_standard_input(service: RunningService) -> None:
+    words = ["--sql", "SELECT sum(a) AS total FROM input", "-", "--format", "jsonl"]
+
+    done = service.fanfold("submit", *words, "--json", "--wait", stdin='{"a": 1}\n{"a": 2}\n')
+
+    assert json_lines(done.stdout)[-1]["result"] == [{"total": 3}]
+
+
+def test_reducers_and_output_format_reach_the_job(service: RunningService) -> None:
+    words = ["--reducers", "3", "--output-format", "csv"]
+
+    done = service.fanfold("submit", "wordcount", "fox.txt", *words, "--json", "--wait")
+
+    (state,) = json_lines(done.stdout)
+    assert state["reduce"]["succeeded"] == 3
+    assert {row["key"]: row["value"] for row in state["result"]} == FOX
+    saved = service.fanfold("result", state["id"], "--format", "csv").stdout
+    assert {row["key"] for row in csv.DictReader(io.StringIO(saved))} == set(FOX)
+
+
+@pytest.mark.parametrize(
+    ("words", "missing"),
+    [([], "PROGRAM"), (["wordcount"], "URI"), (["--sql", "SELECT 1"], "URI")],
+)
+def test_what_is_missing_is_told(service: RunningService, words: list[str], missing: str) -> None:
+    done = service.fanfold("submit", *words)
+
+    assert done.returncode == 3
+    assert done.stderr == (
+        f"fanfold: Missing argument '{missing}'; 'fanfold submit --help' tells more\n"
+    )
+
+
+def test_a_query_that_is_wrong_is_told(service: RunningService) -> None:
+    done = service.fanfold("submit", "--sql", "SELECT lines FROM input", "fox.txt")
+
+    assert done.returncode == 3
+    assert done.stderr.startswith("fanfold: sql: ")
+    assert "lines" in done.stderr
+
+
 # ------------------------------------------------------------------ watch and cancel
 
 
@@ -279,6 +339,76 @@ def test_rows_as_csv_have_a_header(service: RunningService, finished: str) -> No
 
     rows = list(csv.DictReader(io.StringIO(done.stdout)))
     assert {row["key"]: int(row["value"]) for row in rows} == FOX
+
+
+@pytest.mark.parametrize("kept", ["jsonl", "csv", "parquet"])
+@pytest.mark.parametrize("wanted", ["jsonl", "csv", "parquet"])
+def test_a_result_is_saved_in_any_format(
+    service: RunningService, tmp_path: Path, kept: str, wanted: str
+) -> None:
+    done = service.fanfold("submit", "wordcount", "fox.txt", "--output-format", kept, "--wait")
+    path = tmp_path / "saved"
+
+    saved = service.fanfold("result", submitted_id(done), "--format", wanted, "-o", str(path))
+
+    assert (saved.returncode, saved.stdout, saved.stderr) == (0, "", "")
+    assert rows_of_file(path, wanted) == FOX
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def rows_of_file(path: Path, row_format: str) -> dict[str, int]:
+    rows: list[dict[str, Any]]
+    if row_format == "parquet":
+        rows = pq.read_table(path).to_pylist()
+    elif row_format == "csv":
+        with path.open(newline="") as file:
+            rows = list(csv.DictReader(file))
+    else:
+        rows = json_lines(path.read_text())
+    return {row["key"]: int(row["value"]) for row in rows}
+
+
+def test_parquet_goes_through_a_pipe(
+    service: RunningService, finished: str, tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        command("result", finished, "--format", "parquet"),
+        env=environment({"FANFOLD_URL": service.url}),
+        capture_output=True,
+        check=True,
+    )
+    path = tmp_path / "piped"
+    path.write_bytes(done.stdout)
+
+    assert rows_of_file(path, "parquet") == FOX
+
+
+def test_a_limit_holds_in_every_format(
+    service: RunningService, finished: str, tmp_path: Path
+) -> None:
+    for row_format in ("jsonl", "csv", "parquet"):
+        path = tmp_path / row_format
+        words = ["--format", row_format, "--limit", "2", "-o", str(path)]
+
+        assert service.fanfold("result", finished, *words).returncode == 0
+        assert len(rows_of_file(path, row_format)) == 2
+
+
+def test_a_result_that_cannot_be_saved_leaves_what_was_there(
+    service: RunningService, finished: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "there"
+    path.write_text("precious")
+
+    unknown = service.fanfold("result", "j-0", "-o", str(path))
+    nowhere = service.fanfold("result", finished, "-o", str(tmp_path / "none" / "x"))
+    table = service.fanfold("result", finished, "--format", "table", "-o", str(path))
+
+    assert [done.returncode for done in (unknown, nowhere, table)] == [3, 3, 3]
+    assert nowhere.stderr.endswith("/none/x cannot be written: No such file or directory\n")
+    assert nowhere.stderr.count("\n") == 1
+    assert path.read_text() == "precious"
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_a_table_says_what_it_leaves_out(service: RunningService, finished: str) -> None:

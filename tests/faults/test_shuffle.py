@@ -94,6 +94,7 @@ async def nothing_is_left(service: RunningService, api: Api, job: str) -> None:
 
 
 def assert_small(peaks: Peaks, *, process_mb: int, worker_mb: int) -> None:
+    print(sorted(v // MB for v in peaks.processes.values()), [v // MB for v in peaks.workers.values()])
     assert max(peaks.processes.values()) < process_mb * MB, peaks
     assert max(peaks.workers.values()) < worker_mb * MB, peaks
     assert peaks.redis < 256 * MB
