@@ -28,6 +28,7 @@ from engine.partition import partitions_of
 COMBINE_EVERY_PAIRS: Final = 250_000
 BUDGET_BYTES: Final = 128 * 1024 * 1024
 DECODED_PAIRS: Final = 65_536
+RUN_BLOCK_BYTES: Final = 1024 * 1024
 _SCALARS: Final = frozenset({int, str, float, bool, type(None)})
 
 
@@ -179,7 +180,7 @@ def read_groups(
     runs: list[Path] = []
     waiting: list[pa.Table] = []
     for table in _tables(parts):
-        if waiting and sum(t.nbytes for t in waiting) + table.nbytes > budget_bytes:
+        if waiting and sum(t.nbytes for t in waiting) + table.nbytes > budget_bytes // 2:
             runs.append(_write_run(waiting, key_type, scratch / f"run-{len(runs)}.arrow"))
             waiting = []
         waiting.append(table)
@@ -241,7 +242,9 @@ def _write_run(tables: list[pa.Table], key_type: pa.DataType, path: Path) -> Pat
     order = pc.call_function("sort_indices", [keys])
     table = pa.table({"key": keys.take(order), "value": values.take(order)})
     with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_stream(sink, table.schema) as writer:
-        writer.write_table(table, max_chunksize=DECODED_PAIRS)
+        # One block of every run is in memory while they are merged.
+        rows = RUN_BLOCK_BYTES * table.num_rows // max(1, table.nbytes)
+        writer.write_table(table, max_chunksize=max(1, min(rows, DECODED_PAIRS)))
     return path
 
 

@@ -20,7 +20,7 @@ from engine.attempt import Attempt, Piece
 from engine.blobs import BlobStore
 
 INLINE_BYTES: Final = 64 * 1024
-BUDGET_BYTES: Final = 256 * 1024 * 1024
+BUDGET_BYTES: Final = 128 * 1024 * 1024
 _SHUFFLE: Final = "shuffle"
 _COPY_BYTES: Final = 4 * 1024 * 1024
 

@@ -285,23 +285,30 @@ class _Running:
             while True:
                 message = await read_frame(reader)
                 if "batches" in message:
-                    await self._hand_over_batches(message)
+                    if not await self._hand_over_batches(message):
+                        return
                     continue
                 answer = self._waiting.pop(message["id"], None)
                 if answer is not None and not answer.done():
                     answer.set_result(message)
 
-    async def _hand_over_batches(self, message: Message) -> None:
-        """Hand over a part of a plan; when nobody can use it, the process is ended."""
+    async def _hand_over_batches(self, message: Message) -> bool:
+        """Hand over a part of a plan; when nobody can use it, the process is ended.
+
+        Returns:
+            Whether to listen on. The outcome of a plan that lacks a part must not be heard.
+        """
         take = self._takers.get(message["id"])
         if take is None:
-            return
+            return True
         try:
             await take([Batch.from_json(batch) for batch in message["batches"]])
         except Exception as exc:  # noqa: BLE001 - the attempt is lost, whatever the reason
             log.warning("a plan is given up: %s", exc)
             self._is_ending = self._is_ended_from_here = True
             _kill(self._process)
+            return False
+        return True
 
 
 @contextmanager

@@ -44,16 +44,18 @@ def split_pairs(groups: Groups, *, dedupe: bool) -> SqlSteps:
         name: [(n, _required_form(_over_value(groups.aggregates[n], name))) for n in numbers]
         for name, numbers in zip(values.values(), pairs.values(), strict=True)
     }
-    states = States(usual + [form for forms in over.values() for form in forms])
-    reduces = [_reduced_partials(groups, States(usual), tuple(values.values()))]
+    own = States(usual)
+    # Of other names: sum(__d0) over all rows is not sum(__d0) over pairs.
+    states = States([form for forms in over.values() for form in forms], prefix="__b")
+    reduces = [_reduced_partials(groups, own, tuple(values.values()))]
     for name, forms in over.items():
         computed = states.computed_of(dict.fromkeys(s for _, form in forms for s in form.states))
         distinct = ", ".join([*_quoted_names(groups), name])
         source = f"(SELECT DISTINCT {distinct} FROM input WHERE {name} IS NOT NULL)"
         reduces.append(grouped_select(groups.keys, computed, source))
-    finals = grouped_select(groups.keys, states.finals, "input")
+    finals = grouped_select(groups.keys, own.finals + states.finals, "input")
     return SqlSteps(
-        map=_mapped_pairs(groups, values, moved, States(usual), dedupe=dedupe),
+        map=_mapped_pairs(groups, values, moved, own, dedupe=dedupe),
         partition_by=(*groups.key_names, *values.values()),
         reduce=_united([select for select in reduces if select]),
         finish=groups.finished(finals),

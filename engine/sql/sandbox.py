@@ -16,7 +16,7 @@ from typing import Final
 
 import duckdb
 
-MEMORY_BYTES: Final = 768 * 1024 * 1024
+MEMORY_BYTES: Final = 512 * 1024 * 1024
 ADDRESSABLE_BYTES: Final = 4 * 1024 * 1024 * 1024
 """DuckDB's own limit does not hold for long lists and strings; the kernel's does."""
 TEMPORARY_BYTES: Final = 64 * 1024 * 1024 * 1024

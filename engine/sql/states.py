@@ -10,16 +10,21 @@ from engine.sql.ast import Node
 
 
 class States:
-    """Columns of partial aggregates, each kept once."""
+    """Columns of partial aggregates, each kept once.
 
-    def __init__(self, partials: list[tuple[int, Partial]]) -> None:
+    Args:
+        partials: Numbers of aggregates and how each is computed.
+        prefix: Of the columns' names.
+    """
+
+    def __init__(self, partials: list[tuple[int, Partial]], *, prefix: str = "__a") -> None:
         self._columns: dict[str, str] = {}
         self._merges: dict[str, str] = {}
         self.finals: list[str] = []
         for number, partial in partials:
             names = []
             for state in partial.states:
-                names.append(self._columns.setdefault(state, f"__a{len(self._columns)}"))
+                names.append(self._columns.setdefault(state, f"{prefix}{len(self._columns)}"))
             for name, merge in zip(names, partial.merges, strict=True):
                 self._merges.setdefault(name, merge.format(*names))
             self.finals.append(f"{partial.final.format(*names)} AS __m{number}")

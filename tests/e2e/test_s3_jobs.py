@@ -27,7 +27,7 @@ pytestmark = pytest.mark.anyio
 
 BY_CITY = "SELECT city, sum(amount) AS amount FROM input GROUP BY city ORDER BY city"
 SALES = [("Oslo", 10), ("Rome", 5), ("Oslo", 1), ("Rome", 8), ("Bergen", 2)]
-SOLD = [
+SOLD: list[dict[str, Any]] = [
     {"city": "Bergen", "amount": 2},
     {"city": "Oslo", "amount": 11},
     {"city": "Rome", "amount": 13},
@@ -245,6 +245,7 @@ async def test_result_files_really_download(api: Api) -> None:
 
     result = await api.result(status["id"])
 
+    data = b""
     async with httpx.AsyncClient(trust_env=False) as client:
         for file in [*result["files"], result["manifest"]]:
             data = (await client.get(file["url"])).raise_for_status().content

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 from redis import Redis
@@ -27,6 +28,7 @@ def in_redis(service: RunningService, job: str) -> set[str]:
     with Redis.from_url(redis_url_of(service), decode_responses=True) as redis:
         found = set(redis.scan_iter(f"*{job}*"))
         for key in redis.scan_iter():
+            members: Any = ()
             match redis.type(key):
                 case "set":
                     members = redis.smembers(key)
@@ -34,8 +36,6 @@ def in_redis(service: RunningService, job: str) -> set[str]:
                     members = redis.zrange(key, 0, -1)
                 case "list":
                     members = redis.lrange(key, 0, -1)
-                case _:
-                    continue
             if any(job in member for member in members):
                 found.add(key)
     return found

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from redis import Redis
 
@@ -44,7 +45,8 @@ def watched(service: RunningService) -> Iterator[Peaks]:
         with Redis.from_url(redis_url_of(service)) as redis:
             while not stopped.wait(_EVERY_S):
                 _look(service, peaks)
-                peaks.redis = max(peaks.redis, redis.info("memory")["used_memory"])
+                told: Any = redis.info("memory")
+                peaks.redis = max(peaks.redis, told["used_memory"])
 
     thread = threading.Thread(target=watch)
     thread.start()

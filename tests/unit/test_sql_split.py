@@ -181,6 +181,13 @@ QUERIES: list[tuple[str, str]] = [
         " HAVING count(DISTINCT user_id) > 1 ORDER BY 2 DESC, 1 LIMIT 3",
     ),
     ("r", "SELECT country, count(DISTINCT user_id) FROM input WHERE user_id IS NULL GROUP BY ALL"),
+    ("r", "SELECT sum(id), sum(DISTINCT id), avg(bytes), avg(DISTINCT bytes) FROM input"),
+    ("r", "SELECT status, sum(DISTINCT status), sum(status), count(status) FROM input GROUP BY 1"),
+    (
+        "r",
+        "SELECT count(DISTINCT id) FILTER (WHERE ok), count(id) FILTER (WHERE ok), count(id)"
+        " FROM input",
+    ),
     (
         "r",
         "SELECT country, median(f), quantile_cont(f, 0.9), mode(status), count(*) FROM input"
