@@ -1,0 +1,291 @@
+"""How DuckDB scans the files of each format: one query for those that can be read alike.
+
+What a scan yields has the columns and types of the files; ``InputTable`` gives it those of the job.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, BinaryIO, Final, Protocol
+
+import numpy as np
+import orjson
+import pyarrow as pa
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from engine.batch import Batch, FileSlice
+from engine.errors import RecordError
+from engine.source.chunk import BOM, MAX_RECORD_BYTES, Chunk
+from engine.source.csv_mask import first_record_end
+from engine.source.csv_rows import read_columns
+from engine.source.read import BatchReader
+from engine.spec import CsvSpec, DataFormat, LayoutSpec
+from engine.sql.gathering import Gathering, LocalFile
+from engine.sql.job import TableShape
+from engine.sql.lines import LineStream
+from engine.sql.sandbox import literal
+
+_BLOCK_BYTES: Final = 1024 * 1024
+_HEAD_BYTES: Final = 64 * 1024
+_MAX_OBJECT_BYTES: Final = 16 * 1024 * 1024
+
+
+class Scan(Protocol):
+    """Scans files of one format.
+
+    Attributes:
+        is_sparse: Whether a column that no record has is null rather than an error.
+    """
+
+    @property
+    def is_sparse(self) -> bool:
+        """See above."""
+        ...
+
+    def queries(self, slices: Sequence[FileSlice], gathering: Gathering) -> Iterator[str]:
+        """Yield queries that together have the records of *slices*, and count these.
+
+        Raises:
+            SourceError: A file cannot be read, or is not the one that was planned.
+            RecordError: A file is not what its format says.
+        """
+        ...
+
+
+def scans_of(layout: LayoutSpec, shape: TableShape) -> Mapping[DataFormat, Scan]:
+    """Return the scans of a job."""
+    return {
+        DataFormat.PARQUET: ParquetScan(),
+        DataFormat.CSV: CsvScan(layout.csv, shape),
+        DataFormat.JSONL: JsonLinesScan(shape),
+        DataFormat.JSON: ItemScan(layout, shape),
+        DataFormat.TEXT: TextScan(),
+    }
+
+
+class ParquetScan:
+    """Parquet: whole files at once, or the rows of some row groups; elsewhere through Arrow."""
+
+    is_sparse = False
+
+    def queries(self, slices: Sequence[FileSlice], gathering: Gathering) -> Iterator[str]:
+        """Yield queries; see ``Scan``."""
+        whole = []
+        for part in slices:
+            name = gathering.sources.name_of(part.path)
+            stream = gathering.opened(part)
+            footer = _footer(stream, name)
+            first, last = part.groups or (0, footer.num_row_groups)
+            sizes = [footer.row_group(index).num_rows for index in range(footer.num_row_groups)]
+            gathering.items += sum(sizes[first:last])
+            path = gathering.direct_path(part)
+            if path is None:
+                yield _through_arrow(stream, footer, (first, last), gathering)
+                continue
+            gathering.names[path] = name
+            if (first, last) == (0, footer.num_row_groups):
+                whole.append(path)
+            else:
+                yield _rows_between(path, sum(sizes[:first]), sum(sizes[:last]))
+        if whole:
+            yield f"SELECT * FROM read_parquet({_listed(whole)}, hive_partitioning = false)"
+
+
+@dataclass(frozen=True)
+class CsvScan:
+    """CSV: files whose first rows and line ends are alike together.
+
+    Attributes:
+        spec: How the files are laid out.
+        shape: The types of the columns.
+    """
+
+    spec: CsvSpec
+    shape: TableShape
+    is_sparse = False
+
+    def queries(self, slices: Sequence[FileSlice], gathering: Gathering) -> Iterator[str]:
+        """Yield queries; see ``Scan``."""
+        files = [gathering.brought(part) for part in slices]
+        keyed = [
+            ((*self._header(part, file, gathering), _line_end(file.path, self.spec)), file)
+            for part, file in zip(slices, files, strict=True)
+        ]
+        for (names, has_header, line_end), group in groupby(keyed, key=lambda pair: pair[0]):
+            paths = [file.path for _, file in group]
+            # Line ends within quotes are counted as well: parsing twice would cost too much.
+            gathering.items += sum(max(0, _count_lines(path) - has_header) for path in paths)
+            options = self._options(names, has_header=has_header, line_end=line_end)
+            given = ", ".join(f"{name} = {value}" for name, value in options.items())
+            yield f"SELECT * FROM read_csv({_listed(paths)}, {given})"
+
+    def _header(
+        self, part: FileSlice, file: LocalFile, gathering: Gathering
+    ) -> tuple[tuple[str, ...], bool]:
+        """Return the columns of a slice's file, and whether the slice has the first row."""
+        if self.spec.columns is not None:
+            return self.spec.columns, self.spec.header and part.start == 0
+        if not self.spec.header:
+            return tuple(name for name, _ in self.shape.columns), False
+        if part.start == 0:
+            with open(file.path, "rb") as stream:
+                return _first_row(stream, self.spec, file.name), True
+        with gathering.sources.open_file(part.path, version=part.version) as stream:
+            return _first_row(stream, self.spec, file.name), False
+
+    def _options(
+        self, names: Sequence[str], *, has_header: bool, line_end: str
+    ) -> Mapping[str, str]:
+        types = dict(self.shape.columns)
+        columns = ", ".join(f"{literal(n)}: {literal(types.get(n, 'VARCHAR'))}" for n in names)
+        return {
+            "auto_detect": "false",
+            "columns": f"{{{columns}}}",
+            "header": str(has_header).lower(),
+            "delim": literal(self.spec.delimiter),
+            "quote": literal('"'),
+            "escape": literal('"'),
+            "max_line_size": str(_MAX_OBJECT_BYTES),
+            "new_line": literal(line_end),
+            "hive_partitioning": "false",
+            **{name: literal(text) for name, text in self.shape.csv_options.items()},
+        }
+
+
+@dataclass(frozen=True)
+class JsonLinesScan:
+    """JSON Lines.
+
+    Attributes:
+        shape: The types of the columns.
+    """
+
+    shape: TableShape
+    is_sparse = True
+
+    def queries(self, slices: Sequence[FileSlice], gathering: Gathering) -> Iterator[str]:
+        """Yield queries; see ``Scan``."""
+        paths = [gathering.brought(part).path for part in slices]
+        gathering.items += sum(map(_count_lines, paths))
+        yield _read_json(paths, self.shape)
+
+
+@dataclass(frozen=True)
+class ItemScan:
+    """What only Python reads: elements of JSON documents, and items that came with the request.
+
+    Attributes:
+        layout: Of the source.
+        shape: The types of the columns.
+    """
+
+    layout: LayoutSpec
+    shape: TableShape
+    is_sparse = True
+
+    def queries(self, slices: Sequence[FileSlice], gathering: Gathering) -> Iterator[str]:
+        """Yield queries; see ``Scan``."""
+        yield self.of_batch(Batch(slices=tuple(slices)), gathering)
+
+    def of_batch(self, batch: Batch, gathering: Gathering) -> str:
+        """Bring the items of *batch* to scratch as JSON Lines and return the query for them."""
+        path = gathering.new_file("jsonl")
+        reader = BatchReader(gathering.sources, self.layout)
+        with open(path, "wb") as stream:
+            for items in reader.chunks(batch):
+                gathering.items += len(items)
+                stream.writelines(map(_as_line, items))
+        names = dict.fromkeys(gathering.sources.name_of(part.path) for part in batch.slices)
+        gathering.names[str(path)] = ", ".join(names) or "inline"
+        return _read_json([str(path)], self.shape)
+
+
+class TextScan:
+    """Text: one column, ``line``."""
+
+    is_sparse = False
+
+    def queries(self, slices: Sequence[FileSlice], gathering: Gathering) -> Iterator[str]:
+        """Yield queries; see ``Scan``."""
+        files = [gathering.brought(part, as_range=True) for part in slices]
+        lines = LineStream([(file.path, file.name, file.start, file.end) for file in files])
+        gathering.lines.append(lines)
+        yield f"SELECT * FROM {gathering.register(lines)}"
+
+
+def _listed(paths: Sequence[str]) -> str:
+    return f"[{', '.join(map(literal, paths))}]"
+
+
+def _footer(stream: BinaryIO, name: str) -> pq.FileMetaData:
+    try:
+        return pq.read_metadata(stream)
+    except (pa.ArrowException, OSError) as exc:
+        raise RecordError(f"{name}: is not a readable Parquet file: {exc}") from exc
+
+
+def _rows_between(path: str, start: int, end: int) -> str:
+    return (
+        "SELECT * EXCLUDE (file_row_number) FROM "
+        f"read_parquet({literal(path)}, file_row_number = true, hive_partitioning = false)"
+        f" WHERE file_row_number BETWEEN {start} AND {end - 1}"
+    )
+
+
+def _through_arrow(
+    stream: BinaryIO, footer: pq.FileMetaData, groups: tuple[int, int], gathering: Gathering
+) -> str:
+    """Return a query that reads the columns it needs of some row groups where they lie."""
+    layout = ds.ParquetFileFormat()
+    fragment = layout.make_fragment(pa.PythonFile(stream, "r"), row_groups=range(*groups))
+    schema = footer.schema.to_arrow_schema()
+    return f"SELECT * FROM {gathering.register(ds.FileSystemDataset([fragment], schema, layout))}"
+
+
+def _read_json(paths: Sequence[str], shape: TableShape) -> str:
+    columns = ", ".join(f"{literal(name)}: {literal(kind)}" for name, kind in shape.columns)
+    return (
+        f"SELECT * FROM read_json({_listed(paths)}, format = 'newline_delimited', "
+        f"auto_detect = false, columns = {{{columns}}}, hive_partitioning = false, "
+        f"maximum_object_size = {_MAX_OBJECT_BYTES})"
+    )
+
+
+def _first_row(stream: BinaryIO, csv: CsvSpec, name: str) -> tuple[str, ...]:
+    return read_columns(Chunk(name, 0, _first_record(stream, csv).removeprefix(BOM)), csv)
+
+
+def _line_end(path: str, csv: CsvSpec) -> str:
+    """Return how rows end; DuckDB would go by the first line break, which may be within quotes."""
+    with open(path, "rb") as stream:
+        record = _first_record(stream, csv)
+    if record.endswith(b"\r\n"):
+        return r"\r\n"
+    return r"\r" if record.endswith(b"\r") else r"\n"
+
+
+def _first_record(stream: BinaryIO, csv: CsvSpec) -> bytes:
+    head = b""
+    while (end := first_record_end(head, csv.delimiter)) is None:
+        block = stream.read(_HEAD_BYTES)
+        head += block
+        if not block or len(head) > MAX_RECORD_BYTES:
+            break
+    return head[:end]
+
+
+def _count_lines(path: str) -> int:
+    count, last = 0, b"\n"
+    with open(path, "rb") as stream:
+        while block := stream.read(_BLOCK_BYTES):
+            count += int(np.count_nonzero(np.frombuffer(block, np.uint8) == ord("\n")))
+            last = block[-1:]
+    return count + (last != b"\n")
+
+
+def _as_line(item: Any) -> bytes:
+    row = item if isinstance(item, dict) else {"line": item}
+    return orjson.dumps(row) + b"\n"
