@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from enum import Enum
+from typing import Any, Final, NamedTuple
 
 from engine.batch import Batch
 from engine.errors import InputError, Issue
+from engine.program import Program
 from engine.source.basket import Basket, Shares
 from engine.source.cut import cut_files
 from engine.source.listing import list_sources
@@ -26,8 +28,29 @@ MIN_TARGET_BYTES: Final = 1024 * 1024
 MAX_TARGET_BYTES: Final = 32 * 1024 * 1024
 MAX_LARGE_BYTES: Final = 512 * 1024 * 1024
 BATCHES_PER_JOB: Final = 8
+COARSE_FROM_BYTES: Final = 128 * 1024 * 1024
+MAX_COARSE_BYTES: Final = 64 * 1024 * 1024
+COARSE_BATCHES_PER_JOB: Final = 4
 BATCHES_FOR_PARTIALS: Final = 16
 PARTIALS_FROM_BYTES: Final = 16 * 1024 * 1024
+
+
+class Grain(Enum):
+    """How large batches are, if neither ``maxItems`` nor ``maxBytes`` is given.
+
+    The larger, the fewer keys are shuffled twice; the smaller, the sooner there is progress.
+    """
+
+    FINE = "an eighth of the source, 32 MiB at most"
+    COARSE = "a quarter of a source of 128 MiB or more, 64 MiB at most; for what combines"
+    LARGEST = "a share of each worker, 512 MiB at most; for SQL and columns"
+
+
+class Grained(NamedTuple):
+    """A grain, and the workers that share the source."""
+
+    grain: Grain
+    workers: int
 
 
 WantedFiles = Callable[[Iterable[SourceFile]], Iterable[SourceFile]]
@@ -56,7 +79,7 @@ def plan_files(
     *,
     is_map_only: bool,
     workers: int = 1,
-    wants_large: bool = False,
+    grain: Grain = Grain.FINE,
     resolved: str | None = None,
 ) -> Plan:
     """List the source's files and cut them into batches.
@@ -68,9 +91,8 @@ def plan_files(
         spec: The job; its items are not inline.
         sources: What may be read.
         is_map_only: Whether there is nothing to reduce.
-        workers: Map tasks that run at once; counts for large batches alone.
-        wants_large: Whether few large batches are better than many small ones, as they are for
-            SQL: see ``large_batches``.
+        workers: Map tasks that run at once; counts for the largest batches alone.
+        grain: How large batches are where the caller leaves it open.
         resolved: As in ``list_sources``.
 
     Raises:
@@ -80,7 +102,7 @@ def plan_files(
     """
     tally = _Tally()
     batches = _limited(
-        _batches(spec, sources, tally, workers if wants_large else None, resolved), spec.batching
+        _batches(spec, sources, tally, Grained(grain, workers), resolved), spec.batching
     )
     is_listing = _is_listing(spec)
     items = sum(batch.known_items for batch in batches) if is_listing else None
@@ -99,7 +121,7 @@ def plan_batches(
     sources: Sources,
     *,
     workers: int = 1,
-    wants_large: bool = False,
+    grain: Grain = Grain.FINE,
     resolved: str | None = None,
     wanted: WantedFiles | None = None,
 ) -> Iterator[Batch]:
@@ -114,7 +136,7 @@ def plan_batches(
         SourceError: As ``plan_files``.
         RecordError: As ``plan_files``.
     """
-    return _batches(spec, sources, _Tally(wanted), workers if wants_large else None, resolved)
+    return _batches(spec, sources, _Tally(wanted), Grained(grain, workers), resolved)
 
 
 def plan_inline(spec: JobSpec, *, is_map_only: bool) -> Plan:
@@ -131,6 +153,13 @@ def plan_inline(spec: JobSpec, *, is_map_only: bool) -> Plan:
         items=len(items),
         size_bytes=0,
     )
+
+
+def grain_of(program: Program) -> Grain:
+    """Return how large the batches of a program in Python should be."""
+    if program.columnar:
+        return Grain.LARGEST
+    return Grain.FINE if program.combine is None else Grain.COARSE
 
 
 def target_batch_bytes(total_bytes: int, *, batches: int = BATCHES_PER_JOB) -> int:
@@ -194,9 +223,9 @@ class _Tally:
 
 
 def _batches(
-    spec: JobSpec, sources: Sources, tally: _Tally, workers: int | None, resolved: str | None
+    spec: JobSpec, sources: Sources, tally: _Tally, grained: Grained, resolved: str | None
 ) -> Iterator[Batch]:
-    """Yield the batches; large ones for that many *workers*, unless that is None."""
+    """Yield the batches."""
     if spec.source.inline is not None:
         raise ValueError("the source has no files")
     files: Iterable[SourceFile] = tally.counted(list_sources(spec, sources, resolved=resolved))
@@ -205,25 +234,30 @@ def _batches(
     batching = spec.batching
     if batching.max_bytes is None and batching.max_items is None:
         files = list(files)
-    return cut_files(files, spec.source.layout, _basket(spec, tally, workers), sources)
+    return cut_files(files, spec.source.layout, _basket(spec, tally, grained), sources)
 
 
-def _basket(spec: JobSpec, tally: _Tally, workers: int | None) -> Basket:
+def _basket(spec: JobSpec, tally: _Tally, grained: Grained) -> Basket:
     batching, total_bytes = spec.batching, tally.size_bytes
     if batching.max_bytes is not None or batching.max_items is not None:
-        most_bytes = MAX_TARGET_BYTES if workers is None else MAX_LARGE_BYTES
+        is_largest = grained.grain is Grain.LARGEST
+        most_bytes = MAX_LARGE_BYTES if is_largest else MAX_TARGET_BYTES
         return Basket(
             max_bytes=batching.max_bytes or most_bytes,
             max_items=batching.max_items,
         )
     is_followed = spec.partial_every_ms > 0 and total_bytes > PARTIALS_FROM_BYTES
-    if workers is None or not total_bytes:
+    if grained.grain is not Grain.LARGEST or not total_bytes:
+        is_coarse = grained.grain is Grain.COARSE and total_bytes >= COARSE_FROM_BYTES
+        if is_coarse and not is_followed:
+            quarter = -(-total_bytes // COARSE_BATCHES_PER_JOB)
+            return Basket(max_bytes=min(MAX_COARSE_BYTES, quarter))
         batches = BATCHES_FOR_PARTIALS if is_followed else BATCHES_PER_JOB
         return Basket(max_bytes=target_batch_bytes(total_bytes, batches=batches))
     at_least = BATCHES_FOR_PARTIALS if is_followed else 1
     return Shares(
         total_bytes=total_bytes,
-        batches=large_batches(total_bytes, workers=workers, at_least=at_least),
+        batches=large_batches(total_bytes, workers=grained.workers, at_least=at_least),
     )
 
 

@@ -24,7 +24,7 @@ from engine.kernel import (
 from engine.output.write import write_arrow, write_rows
 from engine.pairs import Groups
 from engine.partial import encoded, joined
-from engine.plan import default_reducers
+from engine.plan import Grain, default_reducers, grain_of
 from engine.program import Program
 from engine.result import Manifest, read_all
 from engine.shuffle import keep_piece, read_parts
@@ -53,9 +53,9 @@ class PythonWork:
         return self._program.is_map_only
 
     @property
-    def wants_large_batches(self) -> bool:
-        """A program that gets whole tables."""
-        return self._program.columnar
+    def grain(self) -> Grain:
+        """How large batches should be; see ``Work``."""
+        return grain_of(self._program)
 
     def wanted(self, files: Iterable[SourceFile]) -> Iterable[SourceFile]:
         """Return all files; see ``Work``."""

@@ -8,6 +8,7 @@ end. Small pieces travel with the attempt's outcome, larger ones rest in the blo
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -22,7 +23,6 @@ from engine.blobs import BlobStore
 INLINE_BYTES: Final = 64 * 1024
 BUDGET_BYTES: Final = 128 * 1024 * 1024
 _SHUFFLE: Final = "shuffle"
-_COPY_BYTES: Final = 4 * 1024 * 1024
 
 
 class ShuffleWriter:
@@ -82,8 +82,11 @@ class ShuffleWriter:
             data = sink.getvalue().to_pybytes()
             return keep_piece(data, attempt, blobs, rows=self.rows, cuts=cuts)
         path = self._scratch / f"{attempt.task}.piece"
-        with pa.OSFile(str(path), "wb") as sink:
-            cuts = self._write_spilled(sink) if self._spilled else self._write_kept(sink)
+        if self._spilled:
+            cuts = self._join_spilled(path)
+        else:
+            with pa.OSFile(str(path), "wb") as sink:
+                cuts = self._write_kept(sink)
         name = attempt.blob_name(_SHUFFLE, "arrows")
         blobs.put_file(name, path)
         return Piece(name=name, rows=self.rows, size_bytes=cuts[-1], cuts=cuts)
@@ -109,14 +112,11 @@ class ShuffleWriter:
             batches.clear()
         self._kept_bytes = 0
 
-    def _write_spilled(self, sink: Any) -> tuple[int, ...]:
+    def _join_spilled(self, path: Path) -> tuple[int, ...]:
         self._spill()
-        cuts = [0]
-        for spilled in self._spilled:
-            for block in spilled.drain():
-                sink.write(block)
-            cuts.append(sink.tell())
-        return tuple(cuts)
+        with path.open("wb", buffering=0) as sink:
+            sizes = [spilled.move_into(sink) for spilled in self._spilled]
+        return tuple(accumulate(sizes, initial=0))
 
 
 class _SpilledPartition:
@@ -136,16 +136,19 @@ class _SpilledPartition:
         for batch in batches:
             self._writer.write_batch(batch)
 
-    def drain(self) -> Iterator[bytes]:
-        """Yield the content and remove the file."""
+    def move_into(self, sink: IO[bytes]) -> int:
+        """Append the content to *sink*, in the kernel, and remove the file; return its length."""
         if self._writer is None or self._file is None:
-            return
+            return 0
         self._writer.close()
         self._file.close()
+        copied = 0
         with self._path.open("rb") as stream:
-            while block := stream.read(_COPY_BYTES):
-                yield block
+            size_bytes = os.fstat(stream.fileno()).st_size
+            while copied < size_bytes:
+                copied += os.sendfile(sink.fileno(), stream.fileno(), copied, size_bytes - copied)
         self._path.unlink()
+        return size_bytes
 
 
 def keep_piece(

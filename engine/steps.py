@@ -156,7 +156,7 @@ def _plan(task: Task, work: Work, emit: EmitBatches) -> Outcome:
         task.sources,
         resolved=task.attempt.resolved_source,
         workers=task.attempt.workers,
-        wants_large=work.wants_large_batches,
+        grain=work.grain,
         wanted=work.wanted,
     )
     count = size_bytes = 0

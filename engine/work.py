@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from engine.attempt import Piece
+from engine.plan import Grain
 from engine.source.store import SourceFile
 from engine.task import Mapped, Task
 
@@ -19,8 +20,8 @@ class Work(Protocol):
         ...
 
     @property
-    def wants_large_batches(self) -> bool:
-        """Whether few, large map tasks do the same work faster."""
+    def grain(self) -> Grain:
+        """How large batches should be, if the caller leaves it open."""
         ...
 
     def wanted(self, files: Iterable[SourceFile]) -> Iterable[SourceFile]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from engine.errors import RecordError, SourceError
-from engine.plan import Plan, plan_files, plan_inline, sql_reducers
+from engine.plan import Grain, Plan, plan_files, plan_inline, sql_reducers
 from engine.program import Program
 from engine.source.sources import Sources
 from resolvers.check import URIS_PATH, check_input, located
@@ -49,7 +49,7 @@ async def plan_job(services: Services, *, caller: Caller, data: Mapping[str, Any
     """
     checked = check_input(services.catalog, data, sql_enabled=services.limits.sql_enabled)
     prepared = await prepare(services, caller=caller, checked=checked)
-    workers = await services.jobs.workers() if prepared.wants_large_batches else 1
+    workers = await services.jobs.workers() if prepared.grain is Grain.LARGEST else 1
     plan = await asyncio.to_thread(_cut, prepared, services.sources, max(1, workers))
     steps = _steps_of(prepared)
     return JobPlan(
@@ -83,7 +83,7 @@ def _cut(prepared: Prepared, sources: Sources, workers: int) -> Plan:
             sources,
             is_map_only=prepared.is_map_only,
             workers=workers,
-            wants_large=prepared.wants_large_batches,
+            grain=prepared.grain,
             resolved=prepared.resolved_source,
         )
     except SourceError as exc:

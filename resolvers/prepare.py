@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from engine.errors import InputError, Issue, SourceError
 from engine.job import JobState
+from engine.plan import Grain, grain_of
 from engine.program import Program
 from engine.sql.checker import CheckedSql, SqlCheck
 from resolvers.check import CheckedInput, located
@@ -38,10 +39,10 @@ class Prepared:
         return self.sql is not None and self.sql.is_map_only
 
     @property
-    def wants_large_batches(self) -> bool:
-        """Whether few, large map tasks do the same work faster."""
+    def grain(self) -> Grain:
+        """How large batches should be, if the caller leaves it open."""
         program = self.checked.program
-        return program.columnar if isinstance(program, Program) else True
+        return grain_of(program) if isinstance(program, Program) else Grain.LARGEST
 
     def reducers_of(self, wanted: int) -> int:
         """Return *wanted* as far as the job can be reduced in parts."""

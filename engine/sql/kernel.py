@@ -19,7 +19,7 @@ import pyarrow as pa
 from engine.errors import FanfoldError, RecordError, ResourceError, SqlError
 from engine.sql.sandbox import identifier
 from engine.sql.split import parameters_of
-from engine.sql.sqlsteps import SqlSteps
+from engine.sql.sqlsteps import SqlSteps, scanning_twice
 from engine.sql.tables import INPUT
 
 _ROWS_AT_ONCE: Final = 128 * 1024
@@ -52,8 +52,14 @@ class SqlKernel:
         self._steps = steps
         self._params = params
 
-    def mapped(self, *, partitions: int) -> tuple[pa.Schema, Iterator[_Partitioned]]:
+    def mapped(
+        self, *, partitions: int, is_cheap_to_scan: bool = False
+    ) -> tuple[pa.Schema, Iterator[_Partitioned]]:
         """Run map on ``input``.
+
+        Args:
+            partitions: How many to cut its rows into.
+            is_cheap_to_scan: Whether ``input`` may be scanned several times.
 
         Returns:
             The schema of its rows, and the rows in blocks, each with the partition of every row;
@@ -62,13 +68,13 @@ class SqlKernel:
         Raises:
             TaskError: The query fails on the data; also while the rows are iterated.
         """
+        map_ = scanning_twice(self._steps.map) if is_cheap_to_scan else self._steps.map
         keys = ", ".join(map(identifier, self._steps.partition_by))
         if partitions == 1 or not keys:
-            reader = self.rows(self._steps.map)
+            reader = self.rows(map_)
             return reader.schema, ((block, None) for block in reader)
         reader = self.rows(
-            f"SELECT *, (hash({keys}) % {partitions})::USMALLINT AS {_OWNER} "
-            f"FROM ({self._steps.map})"
+            f"SELECT *, (hash({keys}) % {partitions})::USMALLINT AS {_OWNER} FROM ({map_})"
         )
         width = len(reader.schema) - 1
         schema = pa.schema(list(reader.schema)[:width])

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
 
 from engine.sql import ast
 from engine.sql.aggregates import Partial, counts_values_once, partial_of
 from engine.sql.ast import Node
 from engine.sql.groups import Groups, grouped_select
-from engine.sql.sqlsteps import CannotSplit, SqlSteps
+from engine.sql.sqlsteps import ONE_SCAN, ROWS, CannotSplit, SqlSteps
 from engine.sql.states import Moved, States
-
-_ROWS: Final = "__r"
 
 
 def can_pair(aggregate: Node) -> bool:
@@ -71,18 +68,18 @@ def _mapped_pairs(
     scan = ast.graft(f"SELECT {', '.join(selected)}", groups.node)
     parts = []
     if states.packed:
-        parts.append(grouped_select(groups.keys, [states.packed], _ROWS))
+        parts.append(grouped_select(groups.keys, [states.packed], ROWS))
     elif keys:
         # Without one value a group would go unseen.
         nothing = " AND ".join(f"{name} IS NULL" for name in values.values())
-        parts.append(grouped_select(groups.keys, [], f"{_ROWS} WHERE {nothing}"))
+        parts.append(grouped_select(groups.keys, [], f"{ROWS} WHERE {nothing}"))
     distinct = "DISTINCT " if dedupe else ""
     for name in values.values():
         columns = ", ".join([*keys, name])
-        parts.append(f"SELECT {distinct}{columns} FROM {_ROWS} WHERE {name} IS NOT NULL")
+        parts.append(f"SELECT {distinct}{columns} FROM {ROWS} WHERE {name} IS NOT NULL")
     # The source, which may be a file to parse, is read once.
-    stored = "AS MATERIALIZED" if len(parts) > 1 else "AS"
-    return f"WITH {_ROWS} {stored} ({scan}) {_united(parts)}"
+    begin = ONE_SCAN if len(parts) > 1 else f"WITH {ROWS} AS ("
+    return f"{begin}{scan}) {_united(parts)}"
 
 
 def _reduced_partials(groups: Groups, states: States, values: tuple[str, ...]) -> str:

@@ -30,5 +30,20 @@ class SqlSteps:
     supports_partial: bool = True
 
 
+ROWS = "__r"
+ONE_SCAN = f"WITH {ROWS} AS MATERIALIZED ("
+"""How a map step begins that reads ``input`` once and uses what it needs of it several times."""
+
+
+def scanning_twice(map_: str) -> str:
+    """Return a map step that reads ``input`` anew for each use of these rows.
+
+    Cheaper where the needed columns are read for next to nothing, as in Parquet.
+    """
+    if not map_.startswith(ONE_SCAN):
+        return map_
+    return map_.replace(" AS MATERIALIZED (", " AS NOT MATERIALIZED (", 1)
+
+
 class CannotSplit(Exception):
     """It is not proven that the parts would give the same answer; the message says why."""

@@ -12,10 +12,11 @@ import pyarrow as pa
 from engine.attempt import Piece
 from engine.output.write import write_query
 from engine.partial import joined
-from engine.plan import sql_reducers
+from engine.plan import Grain, sql_reducers
 from engine.shuffle import ShuffleWriter, read_tables
 from engine.source.sources import Sources
 from engine.source.store import SourceFile
+from engine.spec import DataFormat
 from engine.sql.job import SqlJob
 from engine.sql.kernel import SqlKernel, blamed
 from engine.sql.pruning import wanted_files
@@ -55,9 +56,9 @@ class SqlWork:
         return self._job.is_map_only
 
     @property
-    def wants_large_batches(self) -> bool:
-        """Always: each task shuffles the keys that it shares with others anew."""
-        return True
+    def grain(self) -> Grain:
+        """The largest: each task shuffles the keys that it shares with others anew."""
+        return Grain.LARGEST
 
     def wanted(self, files: Iterable[SourceFile]) -> Iterable[SourceFile]:
         """Leave out files whose folders tell that the query wants nothing of them; see ``Work``."""
@@ -77,7 +78,12 @@ class SqlWork:
             if self._job.is_map_only and self._job.steps.finish is None:
                 piece = self._write(task, self._job.steps.map)
             else:
-                schema, blocks = self._kernel.mapped(partitions=max(1, task.attempt.reducers))
+                schema, blocks = self._kernel.mapped(
+                    partitions=max(1, task.attempt.reducers),
+                    is_cheap_to_scan=all(
+                        part.format is DataFormat.PARQUET for part in task.batch.slices
+                    ),
+                )
                 writer = ShuffleWriter(
                     schema, partitions=max(1, task.attempt.reducers), scratch=task.scratch
                 )

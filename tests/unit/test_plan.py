@@ -16,6 +16,7 @@ from engine.plan import (
     MAX_BATCHES,
     MAX_DEFAULT_REDUCERS,
     MAX_LARGE_BYTES,
+    Grain,
     default_reducers,
     large_batches,
     plan_batches,
@@ -159,7 +160,7 @@ def sized(tmp_path: Path, *sizes: int) -> Sources:
 def test_a_large_plan_has_a_batch_for_each_worker_and_no_more(tmp_path: Path) -> None:
     sources = sized(tmp_path, 5 * MIB, 100_000, 3 * MIB, 200_000)
 
-    plan = plan_files(files(), sources, is_map_only=False, workers=4, wants_large=True)
+    plan = plan_files(files(), sources, is_map_only=False, workers=4, grain=Grain.LARGEST)
 
     assert len(plan.batches) == 4
     sizes = [batch.size_bytes for batch in plan.batches]
@@ -169,22 +170,20 @@ def test_a_large_plan_has_a_batch_for_each_worker_and_no_more(tmp_path: Path) ->
 
 def test_a_small_source_is_one_large_batch(tmp_path: Path) -> None:
     plan = plan_files(
-        files(), sized(tmp_path, 1000, 1000), is_map_only=False, workers=8, wants_large=True
+        files(), sized(tmp_path, 1000, 1000), is_map_only=False, workers=8, grain=Grain.LARGEST
     )
 
     assert len(plan.batches) == 1
 
 
-@pytest.mark.parametrize("wants_large", [True, False])
+@pytest.mark.parametrize("grain", list(Grain))
 @pytest.mark.parametrize(("mib", "at_least", "at_most"), [(15, 2, 9), (17, 16, 18)])
 def test_a_job_that_is_followed_has_more_batches(
-    tmp_path: Path, wants_large: bool, mib: int, at_least: int, at_most: int
+    tmp_path: Path, grain: Grain, mib: int, at_least: int, at_most: int
 ) -> None:
     sources = sized(tmp_path, mib * MIB)
 
-    plan = plan_files(
-        files(partialEveryMs=500), sources, is_map_only=False, workers=2, wants_large=wants_large
-    )
+    plan = plan_files(files(partialEveryMs=500), sources, is_map_only=False, workers=2, grain=grain)
 
     assert at_least <= len(plan.batches) <= at_most
 
@@ -193,7 +192,7 @@ def test_limits_of_the_caller_hold_for_large_plans_too(tmp_path: Path) -> None:
     sources = sized(tmp_path, 3 * MIB)
     spec = files(batching={"maxBytes": MIB})
 
-    plan = plan_files(spec, sources, is_map_only=False, workers=1, wants_large=True)
+    plan = plan_files(spec, sources, is_map_only=False, workers=1, grain=Grain.LARGEST)
 
     assert [batch.size_bytes <= MIB for batch in plan.batches] == [True] * 4
 
@@ -201,10 +200,8 @@ def test_limits_of_the_caller_hold_for_large_plans_too(tmp_path: Path) -> None:
 def test_nothing_to_read_gives_no_batch(tmp_path: Path) -> None:
     (tmp_path / "a.txt").touch()
 
-    for wants_large in (True, False):
-        plan = plan_files(
-            files(), Sources.local(tmp_path), is_map_only=False, wants_large=wants_large
-        )
+    for grain in Grain:
+        plan = plan_files(files(), Sources.local(tmp_path), is_map_only=False, grain=grain)
         assert plan.batches == ()
 
 
