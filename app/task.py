@@ -58,7 +58,7 @@ def _sql(settings: Settings, scratch: Path) -> tuple[Steps, Check]:
         folders=settings.source_roots,
         scratch=scratch,
     )
-    return replace(steps, sql=runtime.work), runtime.check
+    return replace(steps, sql=runtime.work, tidy=runtime.tidy), runtime.check
 
 
 def _collect_garbage_seldom() -> None:

@@ -21,7 +21,7 @@ from engine.attempt import Attempt, Piece
 from engine.blobs import BlobStore
 
 INLINE_BYTES: Final = 64 * 1024
-BUDGET_BYTES: Final = 128 * 1024 * 1024
+BUDGET_BYTES: Final = 96 * 1024 * 1024
 _SHUFFLE: Final = "shuffle"
 
 

@@ -48,6 +48,7 @@ class Steps:
         scratch: A folder for temporary data of this process alone.
         inline_result_bytes: Largest result that is shown whole in the job's status.
         sql: Makes the work of a job in SQL; None where this process runs no SQL.
+        tidy: Called when an attempt has ended, however it did.
     """
 
     catalog: Catalog
@@ -57,6 +58,7 @@ class Steps:
     scratch: Path
     inline_result_bytes: int
     sql: SqlWorks | None = None
+    tidy: Callable[[], None] | None = None
 
     def run(self, attempt: Attempt, emit: EmitBatches | None = None) -> Outcome:
         """Run one attempt to its end.
@@ -144,10 +146,19 @@ class Steps:
             attempt=attempt.number,
         )
         with (
+            self._tidying(),
             tempfile.TemporaryDirectory(dir=self.scratch, prefix="attempt-") as scratch,
             _keeping_log(attempt, spec, context),
         ):
             yield Task(attempt, spec, self.sources, self.blobs, Path(scratch)), context
+
+    @contextmanager
+    def _tidying(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            if self.tidy is not None:
+                self.tidy()
 
 
 def _plan(task: Task, work: Work, emit: EmitBatches) -> Outcome:

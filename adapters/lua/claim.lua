@@ -69,7 +69,7 @@ elseif kind == 'reduce' then
   inputs = pieces('map', true, math.floor(index * partitions / tasks),
     math.floor((index + 1) * partitions / tasks))
 elseif kind == 'partial' then
-  coverage = tostring(coverage_of(job))
+  coverage = string.format('%.17g', coverage_of(job))
   redis.call('HSET', tkey, 'coverage', coverage)
   inputs = pieces('map', get_number(job, 'reducers') > 0)
 elseif kind == 'finish' then

@@ -102,6 +102,7 @@ def write_arrow(
     import duckdb
 
     with duckdb.connect(config={"threads": 1, "python_enable_replacements": False}) as con:
+        con.execute("SET enable_progress_bar = false")
         con.register("given", data)
         return write_query(
             con,

@@ -27,6 +27,7 @@ def read_table(batch: Batch, *, sources: Sources, layout: LayoutSpec, scratch: P
         RecordError: A file is not what its format says.
     """
     with duckdb.connect(config={"threads": 1, "python_enable_replacements": False}) as connection:
+        connection.execute("SET enable_progress_bar = false")
         finder = ShapeFinder(connection, sources=sources, scratch=scratch)
         if batch.items is not None:
             shape = finder.of_items(batch.items)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from engine.sql.check import SqlInspector
 from engine.sql.checker import CheckedSql, SqlCheck
 from engine.sql.job import SqlJob
 from engine.sql.params import bound_params
-from engine.sql.sandbox import open_sandbox
+from engine.sql.sandbox import open_sandbox, spill_folder
 from engine.sql.tables import InputTable
 from engine.sql.work import SqlWork
 from engine.task import Task
@@ -33,10 +34,9 @@ class SqlRuntime:
     ) -> None:
         self._catalog = catalog
         self._sources = sources
-        self._connection = open_sandbox(folders=folders, scratch=scratch)
-        self._inspector = SqlInspector(
-            self._connection, catalog=catalog, sources=sources, scratch=scratch
-        )
+        self._folders = tuple(folders)
+        self._scratch = scratch
+        self._open()
 
     def work(self, task: Task, context: Context) -> SqlWork:
         """Return the work of an attempt."""
@@ -54,6 +54,23 @@ class SqlRuntime:
             bound_params(self._catalog, task.spec),
             table,
             sources=self._sources,
+        )
+
+    def tidy(self) -> None:
+        """Give back the disk that an attempt has spilled to: DuckDB keeps it while it is open."""
+        spill = spill_folder(self._scratch)
+        if spill.is_dir() and any(spill.iterdir()):
+            self._connection.close()
+            shutil.rmtree(spill, ignore_errors=True)
+            self._open()
+
+    def _open(self) -> None:
+        self._connection = open_sandbox(folders=self._folders, scratch=self._scratch)
+        self._inspector = SqlInspector(
+            self._connection,
+            catalog=self._catalog,
+            sources=self._sources,
+            scratch=self._scratch,
         )
 
     def check(self, request: SqlCheck) -> CheckedSql:

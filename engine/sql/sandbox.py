@@ -29,7 +29,7 @@ def open_sandbox(*, folders: Iterable[Path], scratch: Path) -> duckdb.DuckDBPyCo
         folders: What it may read; links in them are resolved.
         scratch: Where it may write: spilled data, and results that are written by us.
     """
-    spill = scratch / "spill"
+    spill = spill_folder(scratch)
     connection = duckdb.connect(
         config={
             "threads": 1,
@@ -47,10 +47,16 @@ def open_sandbox(*, folders: Iterable[Path], scratch: Path) -> duckdb.DuckDBPyCo
         }
     )
     allowed = ", ".join(literal(os.path.realpath(path)) for path in (*folders, scratch))
+    connection.execute("SET enable_progress_bar = false")
     connection.execute(f"SET allowed_directories = [{allowed}]")
     connection.execute("SET enable_external_access = false")
     connection.execute("SET lock_configuration = true")
     return connection
+
+
+def spill_folder(scratch: Path) -> Path:
+    """Return where the database keeps what exceeds its memory."""
+    return scratch / "spill"
 
 
 def limit_memory() -> None:

@@ -1,6 +1,7 @@
 # ruff: noqa: S608
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 import duckdb
@@ -13,6 +14,7 @@ from engine.sql.query import check_serialized, parse_query
 from engine.sql.split import split, whole_in_one
 from tests.support.sql_runner import connect, differences, run, run_steps
 
+MANY = int(os.environ.get("SQL_EXAMPLES", "500"))
 MAKE_ROWS = """
 SELECT
     i::BIGINT AS id,
@@ -275,11 +277,11 @@ def test_any_query_with_aliases_like_columns_gives_what_duckdb_gives(
 
 @pytest.mark.long
 @pytest.mark.timeout(1200)
-@settings(max_examples=3000, deadline=None, print_blob=True, suppress_health_check=NOT_ABOUT_SPEED)
+@settings(max_examples=MANY, deadline=None, print_blob=True, suppress_health_check=NOT_ABOUT_SPEED)
 @given(
     query=st.one_of(QUERY, LIKE_COLUMNS), cuts=CUTS, dedupe=st.booleans(), is_known=st.booleans()
 )
-def test_thousands_of_queries_in_steps_give_what_duckdb_gives(
+def test_many_more_queries_in_steps_give_what_duckdb_gives(
     con: duckdb.DuckDBPyConnection,
     rows: pa.Table,
     query: tuple[str, bool],
