@@ -11,7 +11,6 @@ import pyarrow as pa
 import pytest
 
 from engine.sql.query import check_serialized, parse_query
-from engine.sql.rehearsal import rehearsed
 from engine.sql.split import SqlSteps, parameters_of, split, whole_in_one
 from tests.support.sql_runner import connect, differences, run, run_steps
 
@@ -512,16 +511,3 @@ def test_parameters_are_those_of_the_step() -> None:
 def test_steps_can_be_kept_as_json() -> None:
     steps = split(parse_query("SELECT a, count(*) FROM input GROUP BY a"))
     assert SqlSteps(**json.loads(json.dumps(asdict(steps)))).map == steps.map
-
-
-@pytest.mark.parametrize(
-    ("kind", "splits"),
-    [("INTEGER", True), ("DECIMAL(9, 3)", True), ("DOUBLE", True), ("TIMESTAMP", False)],
-)
-def test_parts_that_do_not_fit_the_columns_are_given_up_before_any_task_runs(
-    con: duckdb.DuckDBPyConnection, kind: str, splits: bool
-) -> None:
-    query = parse_query("SELECT k, avg(v) FROM input WHERE k > $k GROUP BY k")
-    columns = [("k", "INTEGER"), ("v", kind)]
-    steps = rehearsed(query, split(query), columns=columns, params={"k": 1})
-    assert steps == (split(query) if splits else whole_in_one(query))
