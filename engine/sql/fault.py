@@ -29,7 +29,7 @@ def told(
     except duckdb.Error as exc:
         message = str(exc)
     text = message.partition("\n\n")[0].partition(_LONG_LISTS)[0]
-    return _place(message, query) + text
+    return _place(message, query) + "; ".join(filter(None, map(str.strip, text.split("\n"))))
 
 
 def _place(message: str, query: str) -> str:
