@@ -16,11 +16,12 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, S3Store
 
+from adapters.s3_config import s3_config
 from engine.errors import ConfigError, NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
     from obstore import GetOptions
-    from obstore.store import ClientConfig, RetryConfig, S3Config
+    from obstore.store import ClientConfig, RetryConfig
 
 LIST_CHUNK: Final = 1_000
 DELETE_CHUNK: Final = 1_000
@@ -61,21 +62,12 @@ def s3_store(
         "connect_timeout": timedelta(seconds=5),
         "timeout": timedelta(seconds=60),
     }
-    region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1"
-    config: S3Config = {"region": region}
-    if environ.get("AWS_ACCESS_KEY_ID"):
-        config["access_key_id"] = environ["AWS_ACCESS_KEY_ID"]
-        config["secret_access_key"] = environ.get("AWS_SECRET_ACCESS_KEY", "")
-        if environ.get("AWS_SESSION_TOKEN"):
-            config["session_token"] = environ["AWS_SESSION_TOKEN"]
     if endpoint is not None:
         client["allow_http"] = endpoint.startswith("http://")
-        config["endpoint"] = endpoint.rstrip("/")
-        config["virtual_hosted_style_request"] = False
     return S3Store(
         found[1],
         prefix=found[2].strip("/") or None,
-        config=config,
+        config=s3_config(environ, endpoint=endpoint),
         client_options=client,
         retry_config=_RETRIES,
     )

@@ -30,6 +30,7 @@ from obstore.exceptions import (
 )
 from obstore.store import S3Store
 
+from adapters.s3_config import s3_config
 from engine.errors import SourceChangedError, SourceError, UnavailableError
 from engine.source.ranges import RangeFile
 from engine.source.store import SourceFile
@@ -38,7 +39,6 @@ from engine.source.walk import NamePattern
 
 if TYPE_CHECKING:
     from obstore import GetOptions, ObjectMeta
-    from obstore.store import S3Config
 
 PAGE_OBJECTS: Final = 1_000
 GIVE_UP_S: Final = 30.0
@@ -164,19 +164,9 @@ class ObstoreSources:
         return self._buckets[bucket]
 
     def _new_store(self, bucket: str) -> S3Store:
-        known = self._environ
-        region = known.get("AWS_REGION") or known.get("AWS_DEFAULT_REGION") or "us-east-1"
-        config: S3Config = {"region": region}
-        if known.get("AWS_ACCESS_KEY_ID"):
-            config["access_key_id"] = known["AWS_ACCESS_KEY_ID"]
-            config["secret_access_key"] = known.get("AWS_SECRET_ACCESS_KEY", "")
-            if known.get("AWS_SESSION_TOKEN"):
-                config["session_token"] = known["AWS_SESSION_TOKEN"]
-        elif self._endpoint is not None:
+        config = s3_config(self._environ, endpoint=self._endpoint)
+        if self._endpoint is not None and "access_key_id" not in config:
             config["skip_signature"] = True
-        if self._endpoint is not None:
-            config["endpoint"] = self._endpoint
-            config["virtual_hosted_style_request"] = False
         return S3Store(
             bucket,
             config=config,
