@@ -23,8 +23,8 @@ from engine.sql.params import bound_params
 from engine.sql.pruning import folder_filter
 from engine.sql.query import Query, check_serialized, parse_query
 from engine.sql.sandbox import identifier
-from engine.sql.split import parameters_of, split, whole_in_one
-from engine.sql.sqlsteps import SqlSteps
+from engine.sql.split.splitter import parameters_of, split, whole_in_one
+from engine.sql.split.steps import SqlSteps
 from engine.sql.tables import INPUT
 from engine.sql_program import SqlProgram
 

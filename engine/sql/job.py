@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from engine.sql.sqlsteps import SqlSteps
+from engine.sql.split.steps import SqlSteps
 
 Columns = tuple[tuple[str, str], ...]
 

@@ -18,8 +18,8 @@ import pyarrow as pa
 
 from engine.errors import FanfoldError, RecordError, ResourceError, SqlError
 from engine.sql.sandbox import identifier
-from engine.sql.split import parameters_of
-from engine.sql.sqlsteps import SqlSteps, scanning_twice
+from engine.sql.split.splitter import parameters_of
+from engine.sql.split.steps import SqlSteps, scanning_twice
 from engine.sql.tables import INPUT
 
 _ROWS_AT_ONCE: Final = 128 * 1024

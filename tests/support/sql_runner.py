@@ -12,7 +12,7 @@ import duckdb
 import pyarrow as pa
 
 from engine.sql.ast import quoted
-from engine.sql.split import SqlSteps, parameters_of
+from engine.sql.split.splitter import SqlSteps, parameters_of
 
 Params = Mapping[str, Any]
 

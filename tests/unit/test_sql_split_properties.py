@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.sql.query import check_serialized, parse_query
-from engine.sql.split import split, whole_in_one
+from engine.sql.split.splitter import split, whole_in_one
 from tests.support.sql_runner import connect, differences, run, run_steps
 
 MANY = int(os.environ.get("SQL_EXAMPLES", "500"))

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from engine.sql.query import check_serialized, parse_query
-from engine.sql.split import split, whole_in_one
+from engine.sql.split.splitter import split, whole_in_one
 from tests.support.sql_runner import connect, differences, run, run_steps
 
 MAKE_LINES = """

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from engine.sql import ast
-from engine.sql.aggregates import Partial, counts_values_once, partial_of
 from engine.sql.ast import Node
-from engine.sql.groups import Groups, grouped_select
-from engine.sql.pairs import can_pair, split_pairs
-from engine.sql.sqlsteps import SqlSteps
-from engine.sql.states import Moved, States
+from engine.sql.split.aggregates import Partial, counts_values_once, partial_of
+from engine.sql.split.distinct import can_pair, split_pairs
+from engine.sql.split.groups import Groups, grouped_select
+from engine.sql.split.states import Moved, States
+from engine.sql.split.steps import SqlSteps
 
 
 def split_grouped(node: Node, *, dedupe: bool) -> SqlSteps:

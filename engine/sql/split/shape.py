@@ -9,7 +9,7 @@ from typing import Final
 from engine.sql import ast
 from engine.sql.ast import Node
 from engine.sql.functions import MOMENTS, TABLE_FUNCTIONS, is_aggregate, is_pure
-from engine.sql.sqlsteps import CannotSplit
+from engine.sql.split.steps import CannotSplit
 
 _OURS: Final = re.compile(r"__[a-z]+\d*", re.IGNORECASE)
 _FROMS: Final = frozenset({"BASE_TABLE", "SUBQUERY", "TABLE_FUNCTION", "JOIN"})

@@ -14,7 +14,7 @@ from typing import Final
 
 from engine.sql import ast
 from engine.sql.ast import Node
-from engine.sql.shape import (
+from engine.sql.split.shape import (
     bare_name,
     contains_star,
     contains_unnest,
@@ -25,8 +25,8 @@ from engine.sql.shape import (
     last_name,
     simple_names,
 )
-from engine.sql.sqlsteps import CannotSplit
-from engine.sql.tail import output_name
+from engine.sql.split.steps import CannotSplit
+from engine.sql.split.tail import output_name
 
 _SUBQUERY: Final = "__s"
 _MAX_REPLACED: Final = 500

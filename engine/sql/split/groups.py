@@ -11,8 +11,8 @@ from typing import Final
 
 from engine.sql import ast
 from engine.sql.ast import Node
-from engine.sql.keys import Key, meaning_of, read_keys, source_name
-from engine.sql.shape import (
+from engine.sql.split.keys import Key, meaning_of, read_keys, source_name
+from engine.sql.split.shape import (
     bare_name,
     contains_star,
     contains_unnest,
@@ -24,8 +24,8 @@ from engine.sql.shape import (
     renamed_by,
     simple_names,
 )
-from engine.sql.sqlsteps import CannotSplit, SqlSteps
-from engine.sql.tail import order_text, output_name, read_tail
+from engine.sql.split.steps import CannotSplit, SqlSteps
+from engine.sql.split.tail import order_text, output_name, read_tail
 
 _GROUPS: Final = "__g"
 

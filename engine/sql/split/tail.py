@@ -7,7 +7,7 @@ from typing import Final
 
 from engine.sql import ast
 from engine.sql.ast import Node
-from engine.sql.shape import (
+from engine.sql.split.shape import (
     contains_star,
     contains_unnest,
     integer,
@@ -16,7 +16,7 @@ from engine.sql.shape import (
     renamed_by,
     simple_names,
 )
-from engine.sql.sqlsteps import CannotSplit
+from engine.sql.split.steps import CannotSplit
 
 _DIRECTIONS: Final = {"ASCENDING": " ASC", "DESCENDING": " DESC", "ORDER_DEFAULT": ""}
 _NULLS: Final = {"NULLS FIRST": " NULLS FIRST", "NULLS LAST": " NULLS LAST", "ORDER_DEFAULT": ""}

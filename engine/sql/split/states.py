@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from engine.sql import ast
-from engine.sql.aggregates import Partial
 from engine.sql.ast import Node
+from engine.sql.split.aggregates import Partial
 
 
 class States:

@@ -19,10 +19,10 @@ from sqlglot.errors import SqlglotError
 from engine.sql import ast
 from engine.sql.ast import Node
 from engine.sql.functions import MOMENTS
-from engine.sql.grouped import split_grouped
 from engine.sql.query import Query
-from engine.sql.resolve import resolved
-from engine.sql.shape import (
+from engine.sql.split.grouped import split_grouped
+from engine.sql.split.resolve import resolved
+from engine.sql.split.shape import (
     contains_star,
     contains_unnest,
     contains_window,
@@ -36,8 +36,8 @@ from engine.sql.shape import (
     simple_names,
     with_ctes,
 )
-from engine.sql.sqlsteps import CannotSplit, SqlSteps
-from engine.sql.tail import read_tail, with_tail
+from engine.sql.split.steps import CannotSplit, SqlSteps
+from engine.sql.split.tail import read_tail, with_tail
 
 _EVERYTHING: Final = "SELECT * FROM input"
 

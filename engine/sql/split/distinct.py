@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from engine.sql import ast
-from engine.sql.aggregates import Partial, counts_values_once, partial_of
 from engine.sql.ast import Node
-from engine.sql.groups import Groups, grouped_select
-from engine.sql.sqlsteps import ONE_SCAN, ROWS, CannotSplit, SqlSteps
-from engine.sql.states import Moved, States
+from engine.sql.split.aggregates import Partial, counts_values_once, partial_of
+from engine.sql.split.groups import Groups, grouped_select
+from engine.sql.split.states import Moved, States
+from engine.sql.split.steps import ONE_SCAN, ROWS, CannotSplit, SqlSteps
 
 
 def can_pair(aggregate: Node) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from engine.sql import ast
 from engine.sql.ast import Node
-from engine.sql.shape import (
+from engine.sql.split.shape import (
     contains_aggregate,
     contains_star,
     contains_unnest,
@@ -17,7 +17,7 @@ from engine.sql.shape import (
     renamed_by,
     simple_names,
 )
-from engine.sql.sqlsteps import CannotSplit
+from engine.sql.split.steps import CannotSplit
 
 
 @dataclass(frozen=True, slots=True)

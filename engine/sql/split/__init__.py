@@ -1,0 +1,1 @@
+"""Splitting a query into map, reduce and finish."""
