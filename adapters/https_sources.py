@@ -28,6 +28,7 @@ import httpx
 
 from engine.errors import SourceChangedError, SourceError, UnavailableError
 from engine.source.addresses import Address, is_public
+from engine.source.choice import FileChoice
 from engine.source.ranges import RangeFile
 from engine.source.store import SourceFile
 from engine.source.uri import refusal
@@ -102,7 +103,9 @@ class HttpsSources:
         self._may_connect = may_connect
         self._clients: dict[str, httpx.Client] = {}
 
-    def list_files(self, uri: str, *, is_sorted: bool = True) -> Iterator[SourceFile]:
+    def list_files(
+        self, uri: str, *, is_sorted: bool = True, choice: FileChoice | None = None
+    ) -> Iterator[SourceFile]:
         """Yield the one file of *uri*.
 
         Raises:

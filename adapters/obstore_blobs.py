@@ -16,12 +16,12 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, S3Store
 
-from adapters.s3_config import s3_config
+from adapters.s3_config import s3_client, s3_config
 from engine.errors import ConfigError, NotFoundError, UnavailableError
 
 if TYPE_CHECKING:
     from obstore import GetOptions
-    from obstore.store import ClientConfig, RetryConfig
+    from obstore.store import RetryConfig
 
 LIST_CHUNK: Final = 1_000
 DELETE_CHUNK: Final = 1_000
@@ -58,17 +58,11 @@ def s3_store(
     found = _S3_URL.fullmatch(url)
     if found is None:
         raise ConfigError(f"{url}: must be s3://bucket or s3://bucket/prefix")
-    client: ClientConfig = {
-        "connect_timeout": timedelta(seconds=5),
-        "timeout": timedelta(seconds=60),
-    }
-    if endpoint is not None:
-        client["allow_http"] = endpoint.startswith("http://")
     return S3Store(
         found[1],
         prefix=found[2].strip("/") or None,
         config=s3_config(environ, endpoint=endpoint),
-        client_options=client,
+        client_options=s3_client(endpoint=endpoint, connect_s=5, timeout_s=60),
         retry_config=_RETRIES,
     )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
@@ -62,6 +62,15 @@ class ObstoreOutput:
         """Remove an object; see ``OutputStore``."""
         with _translated(uri):
             obstore.delete(self._store_of(uri), name)
+
+    def names(self, uri: str, folder: str) -> Collection[str]:
+        """Return the objects in a folder; see ``OutputStore``."""
+        try:
+            with _translated(uri):
+                pages = obstore.list(self._store_of(uri), folder)
+                return [entry["path"].rpartition("/")[2] for page in pages for entry in page]
+        except OutputError:  # whoever may write need not be allowed to list
+            return ()
 
     def _store_of(self, uri: str) -> S3Store:
         return s3_store(f"s3{uri[2:]}", endpoint=self._endpoint, environ=self._environ)

@@ -4,7 +4,8 @@
 wildcards as on local disk: within one name, and any number of folders. ``?`` and ``[`` mean
 themselves. Names that begin with a dot are passed over unless the pattern's name does too.
 
-Keys with an empty name in them (``a//b``) cannot be listed. An object without content is never
+A listing in which a key has an empty name in it (``a//b``) is refused with that key: obstore cannot
+read it, and leaving it out would give a wrong answer. An object without content is never
 asked for: it may be a folder that a console has marked.
 """
 
@@ -30,11 +31,12 @@ from obstore.exceptions import (
 )
 from obstore.store import S3Store
 
-from adapters.s3_config import s3_config
+from adapters.s3_config import s3_client, s3_config
 from engine.errors import SourceChangedError, SourceError, UnavailableError
+from engine.source.choice import FileChoice
 from engine.source.ranges import RangeFile
 from engine.source.store import SourceFile
-from engine.source.uri import EVERYTHING, refusal
+from engine.source.uri import EVERYTHING, refusal, shown
 from engine.source.walk import NamePattern
 
 if TYPE_CHECKING:
@@ -48,7 +50,7 @@ _EMPTY: Final = '"d41d8cd98f00b204e9800998ecf8427e"'
 # Asked by obstore, as the last resort, for the role of the machine.
 _MACHINE_ROLE: Final = "http://169.254.169.254/latest/"
 _STATUS: Final = re.compile(r"status code: (\d{3})")
-_LOOPBACK: Final = re.compile(r"http://(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?(/|$)")
+_BAD_KEY: Final = re.compile(r'\bPath "(.+?)"(?: contained|:)')
 
 
 class ObstoreSources:
@@ -56,7 +58,6 @@ class ObstoreSources:
 
     Args:
         endpoint: Address of an S3-compatible store, with the bucket in the path; AWS if None.
-            Plain HTTP is spoken to loopback addresses alone.
         environ: Where the standard AWS variables for keys and region are; obstore finds roles
             of the machine by itself. An endpoint without keys is asked anonymously.
         give_up_s: For how long a request is repeated while the store does not answer.
@@ -74,7 +75,9 @@ class ObstoreSources:
         self._environ = environ
         self._buckets: dict[str, S3Store] = {}
 
-    def list_files(self, uri: str, *, is_sorted: bool = True) -> Iterator[SourceFile]:
+    def list_files(
+        self, uri: str, *, is_sorted: bool = True, choice: FileChoice | None = None
+    ) -> Iterator[SourceFile]:
         """Yield the objects of *uri* page by page, in the order of their keys.
 
         Raises:
@@ -87,10 +90,10 @@ class ObstoreSources:
             return
         wanted = _Wanted.of(key)
         is_found = False
-        for entry in self._listed(uri, bucket, wanted):
+        for entry in self._chosen(uri, bucket, wanted, choice):
             is_found = True
             yield _file_of(bucket, entry)
-        if not is_found:
+        if not is_found and not (choice and any(self._listed(uri, bucket, wanted, wanted.folder))):
             raise refusal(uri, "matches no object" if "*" in key else "holds no objects")
 
     def stat_file(self, path: str) -> SourceFile:
@@ -135,13 +138,54 @@ class ObstoreSources:
         with _translated(uri):
             return _file_of(bucket, obstore.head(self._store(bucket), key))
 
-    def _listed(self, uri: str, bucket: str, wanted: _Wanted) -> Iterator[ObjectMeta]:
+    def _chosen(
+        self, uri: str, bucket: str, wanted: _Wanted, choice: FileChoice | None
+    ) -> Iterator[ObjectMeta]:
+        folder = wanted.folder
+        if choice is None:
+            yield from self._listed(uri, bucket, wanted, folder)
+        elif choice.folders([_name_of(bucket, folder)]):
+            yield from self._chosen_below(uri, bucket, wanted, choice, folder)
+
+    def _chosen_below(
+        self, uri: str, bucket: str, wanted: _Wanted, choice: FileChoice, folder: str | None
+    ) -> Iterator[ObjectMeta]:
+        """Yield the objects below *folder*, going into folders of it only as they are chosen.
+
+        Folders are asked for only as long as there are some called ``name=value`` that may be left
+        out: elsewhere, pages of a thousand objects cost fewer requests.
+        """
+        if not choice.is_open(_name_of(bucket, folder)):
+            yield from self._listed(uri, bucket, wanted, folder)
+            return
+        with _translated(uri):
+            listing = obstore.list_with_delimiter(self._store(bucket), folder)
+        inner = {_name_of(bucket, path): path for path in listing["common_prefixes"]}
+        if not any("=" in path.rpartition("/")[2] for path in inner.values()):
+            yield from self._listed(uri, bucket, wanted, folder)
+            return
+        found: dict[str, ObjectMeta | None] = {
+            entry["path"]: entry
+            for entry in listing["objects"]
+            if entry["path"] != folder and wanted.matches(entry["path"])
+        }
+        for name in choice.folders([name for name in inner if wanted.may_hold(inner[name])]):
+            found[f"{inner[name]}/"] = None
+        for path, entry in sorted(found.items()):
+            if entry is None:
+                yield from self._chosen_below(uri, bucket, wanted, choice, path[:-1])
+            else:
+                yield entry
+
+    def _listed(
+        self, uri: str, bucket: str, wanted: _Wanted, folder: str | None
+    ) -> Iterator[ObjectMeta]:
         before: ObjectMeta | None = None
         with _translated(uri):
             pages = obstore.list(
                 self._store(bucket),
-                wanted.folder,
-                offset=wanted.offset,
+                folder,
+                offset=wanted.offset if folder == wanted.folder else None,
                 chunk_size=PAGE_OBJECTS,
             )
             for page in pages:
@@ -170,11 +214,11 @@ class ObstoreSources:
         return S3Store(
             bucket,
             config=config,
-            client_options={
-                "allow_http": _LOOPBACK.match(self._endpoint or "") is not None,
-                "connect_timeout": timedelta(seconds=min(5.0, self._give_up_s)),
-                "timeout": timedelta(seconds=self._give_up_s * 2 / 3),
-            },
+            client_options=s3_client(
+                endpoint=self._endpoint,
+                connect_s=min(5.0, self._give_up_s),
+                timeout_s=self._give_up_s * 2 / 3,
+            ),
             retry_config={
                 "max_retries": 6,
                 # The last repetition may begin now and take as long as one request may.
@@ -229,6 +273,16 @@ class _Wanted:
         """Tell whether no key from *key* on can match."""
         return key > self.start and not key.startswith(self.start)
 
+    def may_hold(self, folder: str) -> bool:
+        """Tell whether *folder*, which is below the one of this pattern, may hold matches."""
+        start = self.start
+        if not (folder.startswith(start) or start.startswith(f"{folder}/")):
+            return False
+        reached = self.pattern.start
+        for name in folder[len(self.folder) + 1 if self.folder else 0 :].split("/"):
+            reached = self.pattern.after(reached, name)
+        return bool(reached)
+
     def matches(self, key: str) -> bool:
         """Tell whether *key*, which is below the folder, is asked for."""
         if not key.startswith(self.start):
@@ -261,6 +315,10 @@ def _parsed(uri: str) -> tuple[str, str]:
     return bucket, key
 
 
+def _name_of(bucket: str, folder: str | None) -> str:
+    return f"s3://{bucket}/{folder}/" if folder else f"s3://{bucket}/"
+
+
 def _file_of(bucket: str, entry: ObjectMeta) -> SourceFile:
     return SourceFile(
         path=f"s3://{bucket}/{entry['path']}",
@@ -286,9 +344,16 @@ def _translated(uri: str, *, is_planned: bool = False) -> Iterator[None]:
     except (PermissionDeniedError, UnauthenticatedError) as exc:
         raise refusal(uri, "access denied") from exc
     except InvalidPathError as exc:
-        raise refusal(uri, "has a key with an empty name, '.' or '..' in it") from exc
+        raise refusal(uri, _unreadable(str(exc))) from exc
     except (BaseError, OSError) as exc:
         raise _refused(uri, exc) from exc
+
+
+def _unreadable(text: str) -> str:
+    """Tell which key of a listing *text*, that of an ``InvalidPathError``, is about."""
+    found = _BAD_KEY.search(text)
+    key = f"the key {shown(found[1])}" if found else "a key"
+    return f"holds {key}; an empty name, '.' or '..' in a key cannot be read"
 
 
 def _refused(uri: str, error: Exception) -> SourceError | UnavailableError:

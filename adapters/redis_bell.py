@@ -72,14 +72,15 @@ class RedisBell:
     async def _send(self, command: str, channel: str) -> None:
         """Tell Redis if it is there; a reconnect subscribes to whatever is listened to by then.
 
-        Goes past ``PubSub``, which would reconnect here while the bell's own task does so too.
+        Goes past ``PubSub``, which would reconnect here while the bell's own task does so too. When
+        the connection is closed in this very moment, only the bell's own task needs to know.
         """
         connection = self._pubsub.connection if self._pubsub else None
         if connection is None or not connection.is_connected:
             return
         try:
             await connection.send_command(command, channel, check_health=False)
-        except (RedisError, OSError) as exc:
+        except Exception as exc:  # noqa: BLE001 - redis-py and uvloop raise about anything for it
             log.warning("bell: could not %s: %s", command, exc)
             self._is_stale = True
 

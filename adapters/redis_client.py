@@ -96,7 +96,7 @@ async def reply(pending: Any) -> Any:
     return await pending
 
 
-_SHARED: Final = ("arq_dispatch", "prelude", "partial", "attempts", "retention")
+_SHARED: Final = ("arq_dispatch", "prelude", "partial", "attempts", "shelves", "retention")
 
 
 class LedgerScripts:

@@ -24,6 +24,7 @@ TASKS_PER_ERASE: Final = 1_000
 FORGOTTEN_AFTER_MS: Final = 5_000
 KEPT_BYTES_OF_A_JOB: Final = 16 * 1024 * 1024
 KEPT_BYTES_IN_ALL: Final = 128 * 1024 * 1024
+PLACE_BYTES: Final = 16
 ENDED_KEY: Final = "fanfold:ended"
 
 _VERDICTS: Final = {0: Verdict.FENCED, 1: Verdict.ACCEPTED, 2: Verdict.REPEATED}
@@ -57,7 +58,10 @@ class RedisLedger:
         if found is None:
             return None
         spec, reducers, batch, timeout_s, summary, pieces, *rest = found
-        sql, resolved_source, workers, may_inline, coverage = rest
+        sql, resolved_source, workers, may_inline, coverage, position = rest
+        more = await self._read_on(claim, position)
+        if more is None:
+            return None
         return Attempt(
             job=claim.job,
             task=claim.task,
@@ -65,7 +69,7 @@ class RedisLedger:
             spec=decode(spec),
             reducers=int(reducers),
             batch=Batch.from_json(decode(batch)) if batch else None,
-            inputs=tuple(_piece(*piece) for piece in pieces),
+            inputs=tuple(_piece(*piece) for piece in (*pieces, *more)),
             timeout_s=float(timeout_s) if timeout_s else None,
             job_summary=decode(summary) if summary else {},
             sql=decode(sql) if sql else None,
@@ -160,6 +164,17 @@ class RedisLedger:
         """Count *worker* no longer; see ``Roster``."""
         await self._scripts.call("leave", worker)
 
+    async def _read_on(self, claim: Claim, position: int) -> list[list[bytes]] | None:
+        """Return the rest of an attempt's pieces, page by page; None when it has lost its task."""
+        pieces: list[list[bytes]] = []
+        while position:
+            page = await self._scripts.call("inputs", *_names(claim), self._lease_ms, position)
+            if page is None:
+                return None
+            pieces += page[0]
+            position = page[1]
+        return pieces
+
 
 async def erase_job(scripts: LedgerScripts, job: JobId) -> None:
     """Remove all data of a hidden job, in steps that hold up nobody."""
@@ -174,7 +189,7 @@ def stored_batch(batch: Batch) -> bytes:
 
 def _piece(stored: bytes, cuts: bytes, data: bytes | None = None) -> Piece:
     """Read a piece of a claim; the bytes that come along begin at its first cut."""
-    return replace(Piece.from_json(decode(stored)), cuts=_unpacked(cuts), data=data)
+    return replace(Piece.from_json(decode(stored[PLACE_BYTES:])), cuts=_unpacked(cuts), data=data)
 
 
 def _packed(cuts: tuple[int, ...]) -> bytes:

@@ -17,7 +17,8 @@ _SYSTEM: Final = (
     "/proc/cpuinfo", "/sys/fs/cgroup", "/sys/devices/system/cpu", "/etc/localtime",
 )  # fmt: skip
 _NETWORK: Final = (
-    "/etc/ssl", "/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/gai.conf",
+    "/etc/ssl", "/etc/pki/tls/certs", "/etc/pki/tls/cert.pem", "/etc/pki/ca-trust/extracted",
+    "/etc/ca-certificates", "/etc/resolv.conf", "/etc/hosts", "/etc/nsswitch.conf", "/etc/gai.conf",
 )  # fmt: skip
 _NO_ACCOUNT: Final = ("AWS_CA_BUNDLE", "AWS_PAGER")
 
@@ -33,7 +34,7 @@ def confine(settings: Settings, scratch: Path) -> None:
     uses_network = _uses_network(settings)
     readable = [
         *map(Path, _SYSTEM),
-        *(map(Path, _NETWORK) if uses_network else ()),
+        *((*map(Path, _NETWORK), *_certificates()) if uses_network else ()),
         Path(sys.prefix),
         Path(sys.base_prefix),
         *_code(settings),
@@ -46,6 +47,12 @@ def confine(settings: Settings, scratch: Path) -> None:
     ):
         log.warning("the kernel has no Landlock; DuckDB's own limits are the only wall around SQL")
     limit_memory()
+
+
+def _certificates() -> list[Path]:
+    """Return where this deployment keeps authorities of its own, as OpenSSL and rustls look."""
+    folders = os.environ.get("SSL_CERT_DIR", "").split(os.pathsep)
+    return [Path(path) for path in (os.environ.get("SSL_CERT_FILE"), *folders) if path]
 
 
 def _code(settings: Settings) -> list[Path]:

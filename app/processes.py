@@ -58,5 +58,5 @@ def _sparse(environment: dict[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in environment.items()
-        if name.startswith(known) or name in ("PATH", "LANG", "TZ", "SSL_CERT_FILE")
+        if name.startswith(known) or name in ("PATH", "LANG", "TZ", "SSL_CERT_FILE", "SSL_CERT_DIR")
     }

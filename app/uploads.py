@@ -19,6 +19,7 @@ from starlette.routing import Route
 from engine.blobs import BlobStore
 from engine.errors import NotFoundError, UnavailableError
 from engine.signing import Signer
+from engine.uploads import UNFINISHED
 from resolvers.uploads import PATH
 
 MAX_BYTES: Final = 10 * 1024**3
@@ -69,7 +70,7 @@ class _Uploads:
 
     async def _receive(self, request: Request, name: str) -> Response:
         self._scratch.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=self._scratch, prefix="upload-") as folder:
+        with tempfile.TemporaryDirectory(dir=self._scratch, prefix=UNFINISHED) as folder:
             path = Path(folder) / "file"
             with path.open("xb") as file:
                 try:

@@ -75,7 +75,12 @@ async def _work(settings: Settings, url: str) -> None:
             *(asyncio.create_task(lane.async_run()) for lane in lanes),
             asyncio.create_task(worker.keep_leases()),
             asyncio.create_task(
-                take_care(ledger, blobs_of(settings), keep_uploads_s=settings.retention_seconds)
+                take_care(
+                    ledger,
+                    blobs_of(settings),
+                    keep_uploads_s=settings.retention_seconds,
+                    unfinished=settings.data_dir / "uploads",
+                )
             ),
         ]
         await _until_told_to_stop(background)

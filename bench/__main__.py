@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sys
 
-from bench import data_plane, pickup, submit, wordcount
+from bench import data_plane, growth, partials, pickup, submit, wordcount
 
 MEASUREMENTS = {
     "pickup": pickup.main,
     "submit": submit.main,
     "wordcount": wordcount.main,
     "data_plane": data_plane.main,
+    "growth": growth.main,
+    "partials": partials.main,
 }
 
 

@@ -14,6 +14,8 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+from bench.progress import steps
+
 FILES = 16
 VOCABULARY = 250_000
 USERS = 2_000_000
@@ -36,9 +38,15 @@ def prepare(root: Path, *, scale: float) -> Path:
     if not done.exists():
         for name in ("words", "parquet", "csv"):
             (folder / name).mkdir(parents=True, exist_ok=True)
-        with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
-            for write in (_write_words, _write_events):
-                list(pool.map(partial(write, folder, scale), range(FILES)))
+        with (
+            ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool,
+            steps("making data", 2 * FILES) as progress,
+        ):
+            for what, write in (("words", _write_words), ("events", _write_events)):
+                written = pool.map(partial(write, folder, scale), range(FILES))
+                for number in range(FILES):
+                    progress.step(f"{what}, file {number + 1}")
+                    next(written)
         done.touch()
     return folder
 

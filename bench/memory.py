@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from types import TracebackType
 
 import psutil
@@ -14,13 +15,11 @@ class PeakMemory:
     """Samples while its context is open; proportional set size, so that shared pages count once.
 
     Args:
-        pid: The process at the top.
-        but: A process whose tree is left out.
+        pid: The process at the top; once it has ended, nothing is seen any more.
     """
 
-    def __init__(self, pid: int, *, but: int | None = None) -> None:
+    def __init__(self, pid: int) -> None:
         self._pid = pid
-        self._but = but
         self._peak_bytes = 0
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
@@ -47,24 +46,22 @@ class PeakMemory:
             self._thread.join()
 
     def _watch(self) -> None:
-        while not self._stopped.wait(EVERY_S):
+        is_over = False
+        while not is_over:  # once more at the end, so that what is short is seen too
+            is_over = self._stopped.wait(EVERY_S)
             self._peak_bytes = max(self._peak_bytes, self._now_bytes())
 
     def _now_bytes(self) -> int:
-        top = psutil.Process(self._pid)
-        left_out = _tree(self._but) if self._but is not None else set()
         total = 0
-        for process in {top, *top.children(recursive=True)} - left_out:
-            try:
+        for process in _tree(self._pid):
+            with suppress(psutil.Error):
                 total += process.memory_full_info().pss
-            except psutil.Error:
-                continue
         return total
 
 
-def _tree(pid: int) -> set[psutil.Process]:
+def _tree(pid: int) -> list[psutil.Process]:
     try:
         top = psutil.Process(pid)
-        return {top, *top.children(recursive=True)}
+        return [top, *top.children(recursive=True)]
     except psutil.Error:
-        return set()
+        return []

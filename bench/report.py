@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from rich.console import Console
 from rich.table import Table
 
-console = Console(width=100)
+console = Console(width=120)
 
 
 def machine() -> str:

@@ -17,7 +17,11 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from app.launcher import tied
+
 READY_WITHIN_S = 30.0
+PROGRAMS = Path(__file__).with_name("programs.py")
+"""For ``FANFOLD_PROGRAMS``: the program of the jobs in Python."""
 
 
 @dataclass(frozen=True)
@@ -43,10 +47,14 @@ def service(
             **({"FANFOLD_SOURCE_ROOTS": str(source_root)} if source_root else {}),
             **(extra or {}),
         }
-        command = [sys.executable, "-m", "app.cli", "up"]
-        with subprocess.Popen(command, env=environment, stderr=subprocess.DEVNULL) as process:
+        command = tied([sys.executable, "-m", "app.cli", "up"])
+        log = Path(folder) / "bench.log"
+        with (
+            log.open("wb") as errors,
+            subprocess.Popen(command, env=environment, stderr=errors) as process,
+        ):
             try:
-                _wait_until_ready(f"http://127.0.0.1:{port}/readyz")
+                _wait_until_ready(f"http://127.0.0.1:{port}/readyz", process, log)
                 yield RunningService(f"http://127.0.0.1:{port}", process.pid)
             finally:
                 process.send_signal(signal.SIGINT)
@@ -59,12 +67,14 @@ def _free_port() -> int:
         return port
 
 
-def _wait_until_ready(url: str) -> None:
+def _wait_until_ready(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + READY_WITHIN_S
     pause = threading.Event()
     while time.monotonic() < deadline:
         with suppress(urllib.error.URLError, ConnectionError):
             if urllib.request.urlopen(url, timeout=1).status == 200:  # noqa: S310 - our own
                 return
+        if process.poll() is not None:
+            raise RuntimeError(f"the service ended: {log.read_text(errors='replace')}")
         pause.wait(0.02)
     raise TimeoutError(f"{url} was not ready within {READY_WITHIN_S:g} s")

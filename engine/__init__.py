@@ -3,6 +3,6 @@
 from engine.context import Context
 from engine.errors import NonRetryable
 from engine.program import Program
-from engine.sql_program import SqlProgram
+from engine.sql.program import SqlProgram
 
 __all__ = ["Context", "NonRetryable", "Program", "SqlProgram"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any, Final, NamedTuple
@@ -11,6 +11,7 @@ from engine.batch import Batch
 from engine.errors import InputError, Issue
 from engine.program import Program
 from engine.source.basket import Basket, Shares
+from engine.source.choice import FileChoice
 from engine.source.cut import cut_files
 from engine.source.listing import list_sources
 from engine.source.objects import object_batches
@@ -51,9 +52,6 @@ class Grained(NamedTuple):
 
     grain: Grain
     workers: int
-
-
-WantedFiles = Callable[[Iterable[SourceFile]], Iterable[SourceFile]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +121,11 @@ def plan_batches(
     workers: int = 1,
     grain: Grain = Grain.FINE,
     resolved: str | None = None,
-    wanted: WantedFiles | None = None,
+    choice: FileChoice | None = None,
 ) -> Iterator[Batch]:
     """Yield the batches of ``plan_files``, without limit, each as soon as it is full.
 
-    *wanted* leaves out files of which nothing will be used.
+    *choice* leaves out files of which nothing will be used.
 
     Where the size of a batch follows from that of the source, all files are listed before the
     first batch; with ``maxItems`` or ``maxBytes``, and for a listing, none ahead of need.
@@ -136,7 +134,7 @@ def plan_batches(
         SourceError: As ``plan_files``.
         RecordError: As ``plan_files``.
     """
-    return _batches(spec, sources, _Tally(wanted), Grained(grain, workers), resolved)
+    return _batches(spec, sources, _Tally(), Grained(grain, workers), resolved, choice)
 
 
 def plan_inline(spec: JobSpec, *, is_map_only: bool) -> Plan:
@@ -210,25 +208,30 @@ def sql_reducers(size_bytes: int, *, workers: int) -> int:
 
 
 class _Tally:
-    """Counts the bytes of the files that pass, which are those that are wanted."""
+    """Counts the bytes of the files that pass."""
 
-    def __init__(self, wanted: WantedFiles | None = None) -> None:
+    def __init__(self) -> None:
         self.size_bytes = 0
-        self._wanted = wanted
 
     def counted(self, files: Iterable[SourceFile]) -> Iterator[SourceFile]:
-        for file in files if self._wanted is None else self._wanted(files):
+        for file in files:
             self.size_bytes += file.size_bytes
             yield file
 
 
 def _batches(
-    spec: JobSpec, sources: Sources, tally: _Tally, grained: Grained, resolved: str | None
+    spec: JobSpec,
+    sources: Sources,
+    tally: _Tally,
+    grained: Grained,
+    resolved: str | None,
+    choice: FileChoice | None = None,
 ) -> Iterator[Batch]:
     """Yield the batches."""
     if spec.source.inline is not None:
         raise ValueError("the source has no files")
-    files: Iterable[SourceFile] = tally.counted(list_sources(spec, sources, resolved=resolved))
+    listed = list_sources(spec, sources, resolved=resolved, choice=choice)
+    files: Iterable[SourceFile] = tally.counted(listed)
     if _is_listing(spec):
         return object_batches(files, spec.batching, sources)
     batching = spec.batching
@@ -250,8 +253,8 @@ def _basket(spec: JobSpec, tally: _Tally, grained: Grained) -> Basket:
     if grained.grain is not Grain.LARGEST or not total_bytes:
         is_coarse = grained.grain is Grain.COARSE and total_bytes >= COARSE_FROM_BYTES
         if is_coarse and not is_followed:
-            quarter = -(-total_bytes // COARSE_BATCHES_PER_JOB)
-            return Basket(max_bytes=min(MAX_COARSE_BYTES, quarter))
+            batches = max(COARSE_BATCHES_PER_JOB, -(-total_bytes // MAX_COARSE_BYTES))
+            return Shares(total_bytes=total_bytes, batches=batches)
         batches = BATCHES_FOR_PARTIALS if is_followed else BATCHES_PER_JOB
         return Basket(max_bytes=target_batch_bytes(total_bytes, batches=batches))
     at_least = BATCHES_FOR_PARTIALS if is_followed else 1

@@ -3,33 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pyarrow as pa
 
+from engine.async_map import map_batch_async, map_rows_async
 from engine.attempt import Piece
 from engine.context import Context
 from engine.kernel import (
     ItemStream,
     finish_rows,
     map_batch,
-    map_batch_async,
     map_rows,
-    map_rows_async,
     map_table,
     map_table_rows,
     reduce_partition,
 )
 from engine.output.write import write_arrow, write_rows
-from engine.pairs import Groups
+from engine.pairs.groups import Groups
 from engine.partial import encoded, joined
 from engine.plan import Grain, default_reducers, grain_of
 from engine.program import Program
 from engine.result import Manifest, read_all
 from engine.shuffle import keep_piece, read_parts
 from engine.source.read import BatchReader
-from engine.source.store import SourceFile
 from engine.task import Mapped, Task
 
 
@@ -57,9 +55,10 @@ class PythonWork:
         """How large batches should be; see ``Work``."""
         return grain_of(self._program)
 
-    def wanted(self, files: Iterable[SourceFile]) -> Iterable[SourceFile]:
-        """Return all files; see ``Work``."""
-        return files
+    @property
+    def choice(self) -> None:
+        """None: all files are wanted; see ``Work``."""
+        return None
 
     def reducers(self, *, wanted: int | None, size_bytes: int, workers: int) -> int:
         """Return one reducer for about every 16 MiB of source, 64 at most; see ``Work``."""

@@ -5,15 +5,13 @@ A reader reaches files only through the manifest, so nobody ever sees half a res
 
 from __future__ import annotations
 
-import base64
-import binascii
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
 from engine.attempt import Piece
 from engine.blobs import BlobStore
-from engine.errors import InputError, Issue
+from engine.cursor import decode_numbers, encode_cursor
 from engine.jsonvalue import decode, encode
 from engine.output.read import read_rows
 from engine.output.suffix import format_of
@@ -115,22 +113,17 @@ class Cursor:
     offset: int
 
     def __str__(self) -> str:
-        return base64.urlsafe_b64encode(f"{self.file}:{self.offset}".encode()).decode()
+        return encode_cursor(f"{self.file}:{self.offset}")
 
     @classmethod
-    def parse(cls, text: str, *path: str) -> Cursor:
+    def parse(cls, text: str) -> Cursor:
         """Read a cursor that a page gave out.
 
         Raises:
             InputError: It is none of ours.
         """
-        try:
-            file, _, offset = base64.urlsafe_b64decode(text.encode()).decode().partition(":")
-            if not (file.isdigit() and offset.isdigit()):
-                raise ValueError("not two numbers")
-            return cls(int(file), int(offset))
-        except (ValueError, binascii.Error):
-            raise InputError(Issue(path, f"{text!r} is not a cursor of these rows")) from None
+        file, offset = decode_numbers(text, count=2, digits=18)
+        return cls(file, offset)
 
 
 START: Final = Cursor(0, 0)

@@ -109,7 +109,8 @@ class Steps:
             format=task.spec.output.format,
         )
         if task.spec.output.uri is not None:
-            self.destinations.deliver(task.spec.output.uri, manifest, self.blobs)
+            uri = task.spec.output.uri
+            self.destinations.deliver(uri, manifest, self.blobs, attempt=attempt.number)
         name = attempt.blob_name("result", "manifest.json")
         self.blobs.put(name, manifest.to_bytes())
         summary = ResultSummary(
@@ -168,7 +169,7 @@ def _plan(task: Task, work: Work, emit: EmitBatches) -> Outcome:
         resolved=task.attempt.resolved_source,
         workers=task.attempt.workers,
         grain=work.grain,
-        wanted=work.wanted,
+        choice=work.choice,
     )
     count = size_bytes = 0
     waiting: list[Batch] = []

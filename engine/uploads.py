@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Iterator
+from contextlib import suppress
 from hashlib import sha256
+from pathlib import Path
 from typing import Final, NewType
 
 from engine.blobs import BlobStore
@@ -17,6 +19,7 @@ from engine.blobs import BlobStore
 UploadId = NewType("UploadId", str)
 
 FOLDER: Final = "uploads"
+UNFINISHED: Final = "upload-"
 MAX_FILE_NAME: Final = 100
 _ID: Final = re.compile(r"u-([0-9a-f]{11})[0-9a-f]{32}")
 _PLAIN_TENANT: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
@@ -72,3 +75,18 @@ def expired_uploads(blobs: BlobStore, *, now_ms: int, keep_s: float) -> Iterator
         found = _ID.fullmatch(parts[2]) if len(parts) == 4 else None
         if found is not None and int(found[1], 16) < now_ms - keep_s * 1000:
             yield name
+
+
+def unfinished_uploads(folder: Path, *, now_s: float, keep_s: float) -> Iterator[Path]:
+    """Yield the folders of uploads to which nothing has been written for *keep_s*.
+
+    Args:
+        folder: Where they come in, each in a folder ``upload-*`` of its own.
+        now_s: The time in seconds since 1970.
+        keep_s: For longer than that no upload rests that is still coming.
+    """
+    for found in folder.glob(f"{UNFINISHED}*"):
+        with suppress(FileNotFoundError):  # it has just come to its end
+            written_s = max(path.stat().st_mtime for path in (found, *found.iterdir()))
+            if written_s < now_s - keep_s:
+                yield found

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Protocol
 
 from engine.attempt import Piece
 from engine.plan import Grain
-from engine.source.store import SourceFile
+from engine.source.choice import FileChoice
 from engine.task import Mapped, Task
 
 
@@ -24,8 +23,9 @@ class Work(Protocol):
         """How large batches should be, if the caller leaves it open."""
         ...
 
-    def wanted(self, files: Iterable[SourceFile]) -> Iterable[SourceFile]:
-        """Leave out files of which nothing will be used; keeps the order."""
+    @property
+    def choice(self) -> FileChoice | None:
+        """What leaves out files of which nothing will be used; None when all are wanted."""
         ...
 
     def reducers(self, *, wanted: int | None, size_bytes: int, workers: int) -> int:

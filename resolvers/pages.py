@@ -1,9 +1,7 @@
-"""Pages of a list: how many, from where on, and the opaque cursors between them."""
+"""Pages of a list: how many things at once, each with the cursor after it."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -43,25 +41,3 @@ def page_size(first: int, *, limit: int) -> int:
     if first < 0:
         raise InputError(Issue(("first",), f"must not be negative, is {first}"))
     return min(first, limit)
-
-
-def encode_cursor(text: str) -> str:
-    """Make a cursor of what identifies a place in a list."""
-    return base64.urlsafe_b64encode(text.encode()).decode()
-
-
-def decode_cursor(cursor: str) -> str:
-    """Read what ``encode_cursor`` made.
-
-    Raises:
-        InputError: It is none of ours.
-    """
-    try:
-        return base64.b64decode(cursor.encode(), altchars=b"-_", validate=True).decode()
-    except (UnicodeError, binascii.Error):
-        raise bad_cursor(cursor) from None
-
-
-def bad_cursor(cursor: str) -> InputError:
-    """Return the refusal of a cursor that no page of this list gave out."""
-    return InputError(Issue(("after",), f"{cursor[:64]!r} is not a cursor of this list"))

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Final
 
+from engine.cursor import bad_cursor, decode_cursor, decode_numbers, encode_cursor
 from engine.job import Job, JobId, Task
 from engine.jobs import JobFilter, TaskFilter
 from resolvers.ids import job_id_from
-from resolvers.pages import Edge, Page, bad_cursor, decode_cursor, encode_cursor, page_size
+from resolvers.pages import Edge, Page, page_size
 from resolvers.services import Caller, Services
 
 MAX_JOBS: Final = 200
@@ -85,10 +86,8 @@ async def list_tasks(
 
 
 def _position_of(cursor: str) -> int:
-    text = decode_cursor(cursor)
-    if not (text.isascii() and text.isdigit() and len(text) <= 10):
-        raise bad_cursor(cursor)
-    return int(text)
+    (position,) = decode_numbers(cursor, count=1, digits=10)
+    return position
 
 
 async def read_counters(services: Services, *, job: Job) -> dict[str, float]:

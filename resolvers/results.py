@@ -114,7 +114,7 @@ class ResultReader:
             NotFoundError: The result has been erased.
         """
         size = page_size(first, limit=MAX_ROWS)
-        start = START if after is None else Cursor.parse(after, "after")
+        start = START if after is None else Cursor.parse(after)
         manifest = (await self._read_manifest()).manifest
         found = await asyncio.to_thread(
             read_page, self._services.blobs, manifest, first=size, after=start

@@ -1,4 +1,7 @@
-"""What every test may use: an event loop, a real Redis that each test finds empty, a real S3."""
+"""What every test may use: an event loop, a real Redis that each test finds empty, a real S3.
+
+Tests of a whole service name it ``service``; clients of it are here.
+"""
 
 from __future__ import annotations
 
@@ -7,13 +10,24 @@ import sys
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import httpx
 import pytest
+from hypothesis import HealthCheck, settings
 from redis.asyncio import Redis
 
 from adapters.redis_client import connect
+from tests.support.client import Api
+from tests.support.killing import Stage
 from tests.support.ministack import running_ministack
+from tests.support.running import RunningService
 
 ROOT = Path(__file__).parents[1]
+
+# How long an example takes says more about the machine's other work than about the code.
+settings.register_profile(
+    "fanfold", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
+)
+settings.load_profile("fanfold")
 
 REDIS = """
 import sys
@@ -67,3 +81,23 @@ def s3_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         stack.create_bucket("blobs")
         stack.create_bucket("results")
         yield stack.endpoint
+
+
+@pytest.fixture
+async def api(service: RunningService) -> AsyncIterator[Api]:
+    """A GraphQL client of the service."""
+    async with Api(service.url) as client:
+        yield client
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    """A client of any address, past all proxies."""
+    async with httpx.AsyncClient(trust_env=False) as client:
+        yield client
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    """Where the program ``held`` stops, and from where it may go on."""
+    return Stage(tmp_path / "stage")

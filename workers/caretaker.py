@@ -8,7 +8,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+import shutil
 import time
+from pathlib import Path
 from typing import Final
 
 from engine.blobs import BlobStore
@@ -16,21 +18,26 @@ from engine.errors import NotFoundError, UnavailableError
 from engine.job import JobId
 from engine.ledger import EndedJob, Sweeper
 from engine.result import Manifest
-from engine.uploads import expired_uploads
+from engine.uploads import expired_uploads, unfinished_uploads
 
 SWEEP_EVERY_S: Final = 0.5
 SWEEP_UPLOADS_EVERY_S: Final = 600.0
+KEEP_UNFINISHED_S: Final = 6 * 3600.0
 
 log = logging.getLogger(__name__)
 
 
-async def take_care(sweeper: Sweeper, blobs: BlobStore, *, keep_uploads_s: int) -> None:
+async def take_care(
+    sweeper: Sweeper, blobs: BlobStore, *, keep_uploads_s: int, unfinished: Path | None = None
+) -> None:
     """Sweep about twice a second until cancelled; a pass that fails is logged, the next comes.
 
     Args:
         sweeper: The ledger.
         blobs: Where jobs leave things.
         keep_uploads_s: After this time an uploaded file is removed.
+        unfinished: Where uploads come in; what a process that was killed left there is removed
+            when nothing has been written to it for six hours.
     """
     uploads_due_s = 0.0
     while True:
@@ -42,6 +49,8 @@ async def take_care(sweeper: Sweeper, blobs: BlobStore, *, keep_uploads_s: int) 
             await _erase(sweeper, blobs)
             if time.monotonic() >= uploads_due_s:
                 uploads_due_s = time.monotonic() + SWEEP_UPLOADS_EVERY_S
+                if unfinished is not None:
+                    await asyncio.to_thread(_remove_unfinished, unfinished)
                 await asyncio.to_thread(_remove_old_uploads, blobs, keep_uploads_s)
         except UnavailableError as exc:
             log.warning("caretaker: %s", exc)
@@ -70,6 +79,11 @@ def _remove_all(blobs: BlobStore, job: JobId) -> None:
 def _remove_old_uploads(blobs: BlobStore, keep_s: int) -> None:
     now_ms = time.time_ns() // 1_000_000
     blobs.delete(list(expired_uploads(blobs, now_ms=now_ms, keep_s=keep_s)))
+
+
+def _remove_unfinished(folder: Path) -> None:
+    for found in unfinished_uploads(folder, now_s=time.time(), keep_s=KEEP_UNFINISHED_S):
+        shutil.rmtree(found, ignore_errors=True)
 
 
 def _remove_leftovers(blobs: BlobStore, ended: EndedJob) -> None:

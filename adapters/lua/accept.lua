@@ -4,7 +4,7 @@
 -- Returns {job, 1 when created | 0 when the key's job is returned | -1 when the key is another's}.
 local job, tenant, idempotency, digest = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local timeout_ms, batches, fields = tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
-local first_field = 8
+local first_field, BATCHES_AT_ONCE = 8, 500
 local key, now = job_key(job), now_ms()
 
 if redis.call('EXISTS', key) == 1 then return { job, 1 } end -- the first answer was lost
@@ -32,8 +32,13 @@ if timeout_ms > 0 then redis.call('ZADD', DEADLINES, now + timeout_ms, job) end
 if batches < 0 then
   open_phase(job, 'plan', 1)
 else
-  for i = 0, batches - 1 do
-    redis.call('HSET', key .. ':batches', i, ARGV[first_field + fields * 2 + i])
+  for first = 0, batches - 1, BATCHES_AT_ONCE do
+    local stored = {}
+    for i = first, math.min(first + BATCHES_AT_ONCE, batches) - 1 do
+      stored[#stored + 1] = i
+      stored[#stored + 1] = ARGV[first_field + fields * 2 + i]
+    end
+    redis.call('HSET', key .. ':batches', unpack(stored))
   end
   redis.call('HSET', key, 'batches', batches)
   open_phase(job, 'map', batches)

@@ -3,12 +3,12 @@
 --       bytes of pieces that may be kept here for one job, for all jobs
 -- Returns nil when the claim is out of date, else
 --   {spec, reducers, batch or '', timeout in s, summary or '', {piece, ...}, sql, source,
---    workers, 1 when small pieces may be kept here, coverage or ''}, nil where there is none.
--- A piece is {JSON, cuts, bytes}, the last only where there is no blob: the cuts and the bytes
--- around its own partitions for a reduce task; all of both for a partial task; no cuts for finish.
+--    workers, 1 when small pieces may be kept here, coverage or '', position from which inputs.lua
+--    goes on or 0}, nil where there is none.
+-- A piece is {place and JSON, cuts, bytes}, the last only where there is no blob: the cuts and the
+-- bytes around its own partitions for a reduce task; all of both for a partial task; no cuts for
+-- finish.
 -- The same worker may ask again, as it does when the first answer was lost on its way.
-local PIECES_AT_ONCE, CUT = 500, 8
-
 local job, task, attempt, worker = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
 local kind, index = parse_task(task)
 local key, tkey, now = job_key(job), task_key(job, task), now_ms()
@@ -33,47 +33,19 @@ if not is_repeated then
   end
 end
 
--- The committed pieces of a kind of task, read many at a time, yet not all at once.
-local function pieces(of, with_cuts, first_partition, end_partition)
-  local total, found = get_number(job, of .. '_total'), {}
-  local has_data = redis.call('EXISTS', key .. ':data:' .. of) == 1
-  for first = 0, total - 1, PIECES_AT_ONCE do
-    local fields = {}
-    for i = first, math.min(first + PIECES_AT_ONCE, total) - 1 do fields[#fields + 1] = i end
-    local names = redis.call('HMGET', key .. ':pieces:' .. of, unpack(fields))
-    local cuts = with_cuts and redis.call('HMGET', key .. ':cuts', unpack(fields)) or {}
-    local data = has_data and redis.call('HMGET', key .. ':data:' .. of, unpack(fields)) or {}
-    for i = 1, #fields do
-      local own, bytes = cuts[i] or '', data[i]
-      if names[i] and first_partition then
-        own = string.sub(own, first_partition * CUT + 1, (first_partition + 1) * CUT)
-          .. string.sub(own, end_partition * CUT + 1, (end_partition + 1) * CUT)
-        local from, to = struct.unpack('>I8I8', own)
-        if bytes then bytes = string.sub(bytes, from + 1, to) end
-        if from < to then found[#found + 1] = { names[i], own, bytes or nil } end
-      elseif names[i] then
-        found[#found + 1] = { names[i], own, bytes or nil }
-      end
-    end
-  end
-  return found
-end
-
-local batch, summary, inputs, workers, may_keep, coverage = '', '', {}, 1, 0, ''
+local batch, summary, inputs, position, workers, may_keep, coverage = '', '', {}, 0, 1, 0, ''
 if kind == 'plan' then
   workers = redis.call('ZCOUNT', WORKERS, now - ARGV[6], '+inf')
 elseif kind == 'map' then
   batch = string.match(redis.call('HGET', key .. ':batches', index), '^%d+|(.*)$')
 elseif kind == 'reduce' then
-  local partitions, tasks = get_number(job, 'reducers'), get_number(job, 'reduce_total')
-  inputs = pieces('map', true, math.floor(index * partitions / tasks),
-    math.floor((index + 1) * partitions / tasks))
+  inputs, position = read_inputs(job, task, 0)
 elseif kind == 'partial' then
   coverage = string.format('%.17g', coverage_of(job))
   redis.call('HSET', tkey, 'coverage', coverage)
-  inputs = pieces('map', get_number(job, 'reducers') > 0)
+  inputs, position = read_inputs(job, task, 0)
 elseif kind == 'finish' then
-  inputs = pieces(get_number(job, 'reducers') > 0 and 'reduce' or 'map', false)
+  inputs, position = read_inputs(job, task, 0)
   summary = cjson.encode({
     items = get_number(job, 'items_succeeded'),
     bytesRead = get_number(job, 'bytes_read'),
@@ -88,4 +60,4 @@ end
 local limits = redis.call('HMGET', key, 'task_spec', 'reducers', 'task_timeout_s', 'sql',
   'resolved_source')
 return { limits[1], limits[2] or '0', batch, limits[3], summary, inputs, limits[4], limits[5],
-  workers, may_keep, coverage }
+  workers, may_keep, coverage, position }

@@ -15,6 +15,8 @@ if kind == 'partial' then
     redis.call('SET', key .. ':result', ARGV[5])
     redis.call('HSET', key, 'coverage', coverage)
     changed(job)
+  else
+    redis.call('HDEL', key, 'partial_every_ms') -- too large to be shown, and it will hardly shrink
   end
   return ACCEPTED
 end
@@ -33,12 +35,11 @@ add(job, 'items_succeeded', outcome.items)
 add(job, 'bytes_read', outcome.bytes_read)
 if outcome.piece then
   if kind == 'map' then add(job, 'shuffle_bytes', outcome.piece_bytes) end
-  redis.call('HSET', key .. ':pieces:' .. kind, index, outcome.piece)
-  if kind == 'map' then redis.call('HSET', key .. ':cuts', index, ARGV[6]) end
-  if outcome.has_data then
-    redis.call('HSET', key .. ':data:' .. kind, index, ARGV[7])
-    add(job, 'kept_bytes', #ARGV[7])
-    redis.call('INCRBY', KEPT, #ARGV[7])
+  local cuts, bytes = kind == 'map' and ARGV[6] or '', outcome.has_data and ARGV[7] or nil
+  keep_piece(job, kind, index, outcome.piece, cuts, bytes)
+  if bytes then
+    add(job, 'kept_bytes', #bytes)
+    redis.call('INCRBY', KEPT, #bytes)
   end
 end
 for _, counter in ipairs(outcome.counters) do

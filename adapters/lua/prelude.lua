@@ -4,9 +4,10 @@
 --   fanfold:job:<job>                 hash: what was submitted, counts, version
 --   fanfold:job:<job>:batches         hash: index -> "<known items>|<batch as JSON>"
 --   fanfold:job:<job>:task:<task>     hash: state, attempt, tries, worker, times, error
---   fanfold:job:<job>:pieces:<kind>   hash: index -> piece as JSON, committed tasks only
---   fanfold:job:<job>:cuts            hash: index -> cuts of a map piece, 8 bytes each, big-endian
---   fanfold:job:<job>:data:<kind>     hash: index -> bytes of a piece that has no blob
+--   fanfold:job:<job>:pieces:<kind>   hash: index -> place on a shelf, then piece as JSON; committed
+--                                     tasks only
+--   fanfold:job:<job>:data:<n>        string: a shelf; cuts of pieces, 8 bytes each, big-endian, and
+--                                     bytes of those that have no blob
 --   fanfold:job:<job>:counters        hash: name -> sum over committed attempts
 --   fanfold:job:<job>:result          string: the rows as JSON, when they fit; those of the answer
 --                                     so far while the job runs

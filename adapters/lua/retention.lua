@@ -1,13 +1,13 @@
--- How jobs go; put after prelude.lua. Ended ones lose what only their tasks needed, expired and
+-- How jobs go; put after shelves.lua. Ended ones lose what only their tasks needed, expired and
 -- deleted ones everything.
 
 -- Remove what only tasks need, whatever its size, without holding up others.
 local function drop_temporary(job)
   local key = job_key(job)
-  redis.call('UNLINK', key .. ':batches', key .. ':pieces:map', key .. ':pieces:reduce',
-    key .. ':cuts', key .. ':data:map', key .. ':data:reduce')
+  redis.call('UNLINK', key .. ':batches', key .. ':pieces:map', key .. ':pieces:reduce')
+  for shelf = 0, get_number(job, 'shelves') - 1 do redis.call('UNLINK', shelf_key(job, shelf)) end
   redis.call('DECRBY', KEPT, get(job, 'kept_bytes') or 0)
-  redis.call('HDEL', key, 'kept_bytes')
+  redis.call('HDEL', key, 'kept_bytes', 'shelves', 'shelf_used')
   redis.call('SREM', ENDED, job)
 end
 

@@ -3,17 +3,20 @@
 Copies lie at ``<uri>/<job>/part-00000.jsonl`` and so on, beside a ``manifest.json`` that names
 them. Whoever finds the manifest finds all files that it names, whole. The service keeps files of
 its own besides, which pages of rows are read from.
+
+A further attempt writes under names of its own, ``part-00000-a2.jsonl``: one that has lost its job
+and writes on nevertheless mixes nothing up. Only the manifest says which files are the result.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import replace
 from typing import Final, Protocol
 
 from engine.blobs import BlobStore
-from engine.errors import InputError, Issue
+from engine.errors import InputError, Issue, OutputError
 from engine.output.suffix import format_of, with_suffix
 from engine.result import Manifest
 
@@ -21,6 +24,7 @@ CHUNK_BYTES: Final = 8 * 1024 * 1024
 MANIFEST: Final = "manifest.json"
 FILE: Final = "file"
 
+_PART: Final = re.compile(r"\.?part-\d{5,}(?:-a(\d+))?\.")
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
@@ -56,6 +60,17 @@ class OutputStore(Protocol):
         """
         ...
 
+    def names(self, uri: str, folder: str) -> Collection[str]:
+        """Return the files in *folder* below *uri*; none where they may not be listed.
+
+        One that is being written may be there by its name with a dot before and more after it.
+
+        Raises:
+            UnavailableError: They cannot be listed now.
+            OutputError: They cannot be listed there.
+        """
+        ...
+
 
 class Destinations:
     """All places that results can be written to.
@@ -79,29 +94,44 @@ class Destinations:
             path = ("input", "output", "uri")
             raise InputError(Issue(path, f"{_shown(uri)}: {exc}")) from None
 
-    def deliver(self, uri: str, manifest: Manifest, blobs: BlobStore) -> None:
+    def deliver(self, uri: str, manifest: Manifest, blobs: BlobStore, *, attempt: int = 1) -> None:
         """Copy a job's files to *uri*, then write the manifest.
 
-        Safe to repeat: an earlier manifest goes first, so that none ever names other files.
+        An earlier manifest stays, with its files, until the new one takes its place; then the
+        files of earlier attempts are removed. Not promised: that nothing is left of an attempt
+        that was killed after a later one had ended.
+
+        Args:
+            uri: The place.
+            manifest: Of the result.
+            blobs: Where its files are.
+            attempt: Number of the attempt; a later one has a higher number.
 
         Raises:
             InputError: The place may not be written to.
             NotFoundError: A file is not in the blob store.
-            OutputError: The place cannot be written to.
+            OutputError: The place cannot be written to, or a later attempt has done so.
             UnavailableError: The place or the blob store does not answer.
         """
         self.check(uri)
         store = self._store_of(uri)
         folder = manifest.job
-        store.remove(uri, f"{folder}/{MANIFEST}")
         copies = tuple(
-            replace(file, name=file_name(index, file.name))
+            replace(file, name=file_name(index, file.name, attempt=attempt))
             for index, file in enumerate(manifest.files)
         )
         for file, copy in zip(manifest.files, copies, strict=True):
             store.write(uri, f"{folder}/{copy.name}", _chunks(blobs, file.name, file.size_bytes))
-        delivered = replace(manifest, files=copies)
-        store.write(uri, f"{folder}/{MANIFEST}", iter([delivered.to_bytes()]))
+        found = {name: _attempt_of(name) for name in store.names(uri, folder)}
+        is_late = any(other is not None and other > attempt for other in found.values())
+        if not is_late:
+            delivered = replace(manifest, files=copies)
+            store.write(uri, f"{folder}/{MANIFEST}", iter([delivered.to_bytes()]))
+        for name, other in found.items():
+            if other is not None and (other < attempt or (is_late and other == attempt)):
+                store.remove(uri, f"{folder}/{name}")
+        if is_late:
+            raise OutputError(f"{uri}: a later attempt has written the result")
 
     def _store_of(self, uri: str) -> OutputStore:
         found = _SCHEME.match(uri)
@@ -115,9 +145,16 @@ class Destinations:
 _ALLOWED: Final = {FILE: "a folder below one of its output roots", "s3": "s3://bucket/prefix/"}
 
 
-def file_name(index: int, blob: str) -> str:
-    """Return the name by which callers know a file of a result."""
-    return with_suffix(f"part-{index:05}", format_of(blob))
+def file_name(index: int, blob: str, *, attempt: int = 1) -> str:
+    """Return the name by which callers know a file of a result, as an attempt delivers it."""
+    part = f"part-{index:05}" if attempt == 1 else f"part-{index:05}-a{attempt}"
+    return with_suffix(part, format_of(blob))
+
+
+def _attempt_of(name: str) -> int | None:
+    """Return the attempt that wrote a file; None if it is none of ours."""
+    found = _PART.match(name)
+    return int(found[1] or 1) if found else None
 
 
 def _chunks(blobs: BlobStore, name: str, size_bytes: int) -> Iterator[bytes]:

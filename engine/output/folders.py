@@ -7,7 +7,7 @@ what is written to, whoever changes the folders meanwhile.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
@@ -44,8 +44,8 @@ class OutputFolders:
 
     def write(self, uri: str, name: str, chunks: Iterator[bytes]) -> None:
         """Write a file beside its name, then rename it; see ``OutputStore``."""
-        temporary = f".{uuid4().hex}.part"
         with self._entered(uri, name) as (folder, last):
+            temporary = f".{last}.{uuid4().hex}"
             try:
                 with open(os.open(temporary, _NEW_FILE, 0o644, dir_fd=folder), "wb") as file:
                     for chunk in chunks:
@@ -62,6 +62,11 @@ class OutputFolders:
         """Remove a file; see ``OutputStore``."""
         with self._entered(uri, name) as (folder, last), suppress(FileNotFoundError):
             os.unlink(last, dir_fd=folder)
+
+    def names(self, uri: str, folder: str) -> Collection[str]:
+        """Return the files of a folder; see ``OutputStore``."""
+        with self._entered(uri, f"{folder}/-") as (opened, _):
+            return os.listdir(opened)
 
     @contextmanager
     def _entered(self, uri: str, name: str) -> Iterator[tuple[int, str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -16,6 +17,7 @@ ROW_GROUP_ROWS: Final = 100_000
 ROW_GROUP_BYTES: Final = 16 * 1024 * 1024
 
 _MAX_INT64: Final = 2**63 - 1
+_NINETEEN_DIGITS: Final = re.compile(rb"[0-9]{19}")
 _TYPES: Final = {
     "string": pa.string(),
     "boolean": pa.bool_(),
@@ -51,8 +53,7 @@ def _wide_columns(spool: Spool) -> set[str]:
     return {
         name
         for line in spool.lines()
-        # Nineteen digits are the least that such a number has.
-        if len(line) > len(str(_MAX_INT64))
+        if _NINETEEN_DIGITS.search(line)  # such a number has no fewer
         for name, value in decode(line).items()
         if name in integers and value is not None and value > _MAX_INT64
     }

@@ -13,6 +13,7 @@ from engine.rows import Columns, columns_of
 
 IN_MEMORY_BYTES: Final = 1024 * 1024
 _BUFFER_BYTES: Final = 256 * 1024
+_KNOWN_SHAPES: Final = 1_000
 
 
 class Spool:
@@ -51,13 +52,17 @@ class Spool:
             OutputError: JSON cannot hold one.
         """
         seen: dict[tuple[str, type], None] = {}
+        shapes: set[tuple[object, ...]] = set()
         pending = 0
         file: BinaryIO | None = None
         try:
             for row in rows:
                 line = encode(row) + b"\n"
-                for name, value in row.items():
-                    seen[name, type(value)] = None
+                shape = (*row, *map(type, row.values()))
+                if shape not in shapes:
+                    seen.update(dict.fromkeys(zip(row, map(type, row.values()), strict=True)))
+                    if len(shapes) < _KNOWN_SHAPES:
+                        shapes.add(shape)
                 self._lines.append(line)
                 self.rows += 1
                 pending += len(line)

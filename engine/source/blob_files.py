@@ -13,6 +13,7 @@ from typing import BinaryIO, cast
 
 from engine.blobs import BlobStore
 from engine.errors import NotFoundError, SourceChangedError, SourceError, UnavailableError
+from engine.source.choice import FileChoice
 from engine.source.ranges import RangeFile
 from engine.source.sources import BLOB_PREFIX
 from engine.source.store import SourceFile
@@ -25,7 +26,9 @@ class BlobFiles:
     def __init__(self, blobs: BlobStore) -> None:
         self._blobs = blobs
 
-    def list_files(self, uri: str, *, is_sorted: bool = True) -> Iterator[SourceFile]:
+    def list_files(
+        self, uri: str, *, is_sorted: bool = True, choice: FileChoice | None = None
+    ) -> Iterator[SourceFile]:
         """Refuse: nobody can name these files by URI."""
         raise refusal(uri, "cannot be listed")
 

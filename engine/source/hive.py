@@ -2,7 +2,8 @@
 
 Every row of a file below such folders has them, unless it has a column of that name itself. Names
 and values are URL-decoded; ``__HIVE_DEFAULT_PARTITION__`` is null; a value of up to 18 digits that
-does not begin with a needless zero is an integer; anything else is text.
+does not begin with a needless zero is an integer; anything else is text. Of two folders that give
+the same column the outer one counts, as in DuckDB.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ def hive_columns(name: str) -> dict[str, str | int | None]:
     for folder in name.split("/")[:-1]:
         column, equals, value = folder.partition("=")
         if column and equals:
-            columns[unquote(column)] = _value(unquote(value))
+            columns.setdefault(unquote(column), _value(unquote(value)))
     return columns
 
 

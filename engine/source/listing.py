@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from engine.errors import SourceError
+from engine.source.choice import FileChoice
 from engine.source.manifest import manifest_files, result_files
 from engine.source.sources import BLOB_PREFIX, Sources
 from engine.source.store import SourceFile
@@ -12,7 +13,11 @@ from engine.spec import FilesMode, JobSpec
 
 
 def list_sources(
-    spec: JobSpec, sources: Sources, *, resolved: str | None = None
+    spec: JobSpec,
+    sources: Sources,
+    *,
+    resolved: str | None = None,
+    choice: FileChoice | None = None,
 ) -> Iterator[SourceFile]:
     """Yield the files of a job in order, each once, as they are found.
 
@@ -22,17 +27,26 @@ def list_sources(
         resolved: What the id of an upload or of another job stands for, checked when the job was
             submitted: the blob of the upload, or of the other job's manifest, by its name or
             by its path as a source.
+        choice: Files that it leaves out do not come; where folders are listed, they are not
+            even looked for.
 
     Raises:
         SourceError: The source names no file, or something that may not be read.
         UnavailableError: A store does not answer.
     """
+    files = _listed(spec, sources, resolved, choice)
+    yield from files if choice is None else choice.files(files)
+
+
+def _listed(
+    spec: JobSpec, sources: Sources, resolved: str | None, choice: FileChoice | None
+) -> Iterator[SourceFile]:
     source = spec.source
     if source.files is not None:
         if source.files.mode is FilesMode.MANIFEST:
             yield from manifest_files(source.files.uris, sources)
         else:
-            yield from sources.list_files(source.files.uris)
+            yield from sources.list_files(source.files.uris, choice=choice)
         return
     if resolved is None:
         raise SourceError("the job's source names no file")

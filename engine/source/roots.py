@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final
 
 from engine.errors import SourceChangedError, SourceError
+from engine.source.choice import FileChoice
 from engine.source.store import SourceFile
 from engine.source.uri import EVERYTHING, UriPath, parse_uri, refusal, shown
 from engine.source.walk import FoundFile, checked_file, walk
@@ -41,17 +42,20 @@ class SourceRoots:
     def __post_init__(self) -> None:
         object.__setattr__(self, "folders", tuple(folder.resolve() for folder in self.folders))
 
-    def list_files(self, uri: str, *, is_sorted: bool = True) -> Iterator[SourceFile]:
+    def list_files(
+        self, uri: str, *, is_sorted: bool = True, choice: FileChoice | None = None
+    ) -> Iterator[SourceFile]:
         """Yield the files of *uri*; see ``SourceStore``.
 
-        A file that has several names through links comes once, under the first of them.
+        A file that has several names through links comes once, under the first of them; names in
+        folders that *choice* leaves out do not count.
 
         Raises:
             SourceError: It is not a path below the roots, matches no file, or matches something
                 that may not be read: a link out of the roots, a device, a file without
                 permission.
         """
-        found = self._find(uri)
+        found = self._find(uri, choice)
         if not is_sorted:
             yield from map(_listed, found)
             return
@@ -116,18 +120,18 @@ class SourceRoots:
     def _root_of(self, path: str) -> Path | None:
         return next((root for root in self.folders if _is_below(path, root)), None)
 
-    def _find(self, uri: str) -> Iterator[FoundFile]:
-        """Find the files of one URI: at least one, in no particular order."""
+    def _find(self, uri: str, choice: FileChoice | None) -> Iterator[FoundFile]:
+        """Find the files of one URI: at least one but for *choice*, in no particular order."""
         wanted = parse_uri(uri)
         if not self.folders:
             raise refusal(uri, "no files can be read here; FANFOLD_SOURCE_ROOTS is not set")
         places = self._absolute_places(wanted) if wanted.is_absolute else self._places(wanted)
         for path in places:
             is_found = False
-            for found in self._find_at(path, wanted):
+            for found in self._find_at(path, wanted, choice):
                 is_found = True
                 yield found
-            if is_found:
+            if is_found or (choice and any(True for _ in self._find_at(path, wanted))):
                 return
         raise refusal(uri, _nothing_found(wanted, places))
 
@@ -145,7 +149,9 @@ class SourceRoots:
                 return [str(real / path.relative_to(above))]
         raise refusal(wanted.uri, _OUTSIDE)
 
-    def _find_at(self, path: str, wanted: UriPath) -> Iterator[FoundFile]:
+    def _find_at(
+        self, path: str, wanted: UriPath, choice: FileChoice | None = None
+    ) -> Iterator[FoundFile]:
         """Find the files of one URI below one root; none when there is nothing."""
         real = self._resolved(path, uri=wanted.uri)
         try:
@@ -164,7 +170,13 @@ class SourceRoots:
             pattern=wanted.pattern or (EVERYTHING,),
             resolve=lambda link: self._resolved(link, uri=wanted.uri),
             uri=wanted.uri,
+            choose=None if choice is None else lambda paths: self._chosen(paths, choice),
         )
+
+    def _chosen(self, paths: Sequence[str], choice: FileChoice) -> list[str]:
+        """Return those of some folders that *choice* does."""
+        by_name = {f"{self.name_of(path)}/": path for path in paths}
+        return [by_name[name] for name in choice.folders(list(by_name))]
 
     def _resolved(self, path: str, *, uri: str) -> str:
         real = os.path.realpath(path)

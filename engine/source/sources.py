@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from engine.errors import SourceError
+from engine.source.choice import FileChoice
 from engine.source.roots import SourceRoots
 from engine.source.store import SourceFile, SourceStore
 from engine.source.uri import refusal, scheme_of
@@ -60,10 +61,13 @@ class Sources:
             raise SourceError("there is no URI to read from")
         return first
 
-    def list_files(self, uris: Iterable[str]) -> Iterator[SourceFile]:
+    def list_files(
+        self, uris: Iterable[str], *, choice: FileChoice | None = None
+    ) -> Iterator[SourceFile]:
         """Yield the files that *uris* name, each once.
 
-        In the order of the URIs, sorted by path within each, as they are found.
+        In the order of the URIs, sorted by path within each, as they are found. Files of folders
+        that *choice* leaves out need not come.
 
         Raises:
             SourceError: A URI matches no file, or something that may not be read.
@@ -71,11 +75,11 @@ class Sources:
         """
         wanted = list(dict.fromkeys(uris))
         if len(wanted) == 1:
-            yield from self._store_for(wanted[0]).list_files(wanted[0])
+            yield from self._store_for(wanted[0]).list_files(wanted[0], choice=choice)
             return
         seen: set[str] = set()
         for uri in wanted:
-            for file in self._store_for(uri).list_files(uri):
+            for file in self._store_for(uri).list_files(uri, choice=choice):
                 identity = identity_of(file.path)
                 if identity not in seen:
                     seen.add(identity)

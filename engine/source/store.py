@@ -9,7 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol
+
+if TYPE_CHECKING:
+    from engine.source.choice import FileChoice
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,9 @@ class SourceStore(Protocol):
     Every method blocks. Not promised: that a file listed can still be read later.
     """
 
-    def list_files(self, uri: str, *, is_sorted: bool = True) -> Iterator[SourceFile]:
+    def list_files(
+        self, uri: str, *, is_sorted: bool = True, choice: FileChoice | None = None
+    ) -> Iterator[SourceFile]:
         """Yield the files that *uri* names, each once, as they are found.
 
         Nothing is looked up before the first is asked for.
@@ -44,6 +49,7 @@ class SourceStore(Protocol):
         Args:
             uri: As a caller wrote it, with wildcards.
             is_sorted: By path. Otherwise in any order, so that the first comes soon.
+            choice: Files of folders that it leaves out need not come.
 
         Raises:
             SourceError: It names no file, or something that may not be read.

@@ -23,6 +23,7 @@ from engine.errors import SourceError
 from engine.source.uri import EVERYTHING, is_utf8, refusal, shown
 
 Resolve = Callable[[str], str]
+Choose = Callable[[Sequence[str]], Sequence[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +50,13 @@ class _Folder(NamedTuple):
 
 
 def walk(
-    path: str, *, real: str, pattern: Sequence[str], resolve: Resolve, uri: str
+    path: str,
+    *,
+    real: str,
+    pattern: Sequence[str],
+    resolve: Resolve,
+    uri: str,
+    choose: Choose | None = None,
 ) -> Iterator[FoundFile]:
     """Find the files below a folder that match, in no particular order.
 
@@ -62,13 +69,14 @@ def walk(
         pattern: Names with wildcards, as in ``UriPath``.
         resolve: Turns the path of a link into a real path, or raises SourceError.
         uri: For messages.
+        choose: Returns those of some folders' paths that are worth entering.
 
     Raises:
         SourceError: A match is a link out of the roots, not a regular file, or may not be read;
             or a folder on the way may not be listed.
     """
     names = NamePattern(pattern)
-    folders = [_Folder(path, real, names.start)]
+    folders = _chosen([_Folder(path, real, names.start)], choose)
     links: list[_Folder] = []
     entered: set[tuple[str, frozenset[int]]] = set()
     while folders or links:
@@ -79,6 +87,8 @@ def walk(
         if (folder.real, folder.reached) in entered:
             continue
         entered.add((folder.real, folder.reached))
+        found: list[_Folder] = []
+        found_links: list[_Folder] = []
         try:
             with os.scandir(folder.path) as entries:
                 for entry in entries:
@@ -90,12 +100,21 @@ def walk(
                     if place is None:
                         continue
                     if entry.is_dir():
-                        waiting = links if entry.is_symlink() else folders
+                        waiting = found_links if entry.is_symlink() else found
                         waiting.append(_Folder(entry.path, place, reached))
                     elif names.end in reached:
                         yield checked_file(entry.path, real=place, status=entry.stat(), uri=uri)
         except OSError as exc:
             raise refusal(uri, f"{shown(exc.filename)} cannot be read: {exc.strerror}") from exc
+        folders += _chosen(found, choose)
+        links += _chosen(found_links, choose)
+
+
+def _chosen(folders: list[_Folder], choose: Choose | None) -> list[_Folder]:
+    if choose is None or not folders:
+        return folders
+    paths = set(choose([folder.path for folder in folders]))
+    return [folder for folder in folders if folder.path in paths]
 
 
 def _real_path(

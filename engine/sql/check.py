@@ -14,24 +14,28 @@ from engine.catalog import Catalog
 from engine.errors import InputError, Issue, RecordError, SourceError
 from engine.source.listing import list_sources
 from engine.source.sources import Sources
+from engine.source.store import SourceFile
 from engine.spec import FilesMode, JobSpec
 from engine.sql.checker import CheckedSql, SqlCheck
 from engine.sql.columns import ShapeFinder, sample_of
 from engine.sql.fault import told
 from engine.sql.job import Columns, SqlJob, TableShape
 from engine.sql.params import bound_params
+from engine.sql.program import SqlProgram
 from engine.sql.pruning import folder_filter
-from engine.sql.query import Query, check_serialized, parse_query
+from engine.sql.query import Query, check_serialized, parameters_of, parse_query
+from engine.sql.reduction import Reduction
 from engine.sql.sandbox import identifier
-from engine.sql.split.splitter import parameters_of, split, whole_in_one
-from engine.sql.split.steps import SqlSteps
+from engine.sql.split.splitter import split, whole_in_one
+from engine.sql.split.steps import Combining, SqlSteps
 from engine.sql.tables import INPUT
-from engine.sql_program import SqlProgram
 
 Params = Mapping[str, Any]
+Splits = dict[Combining, SqlSteps]
 
 LISTED_FILES: Final = 1_000
 KEPT_QUERIES: Final = 256
+COMBINES_BELOW: Final = 0.5
 _OBJECT_COLUMNS: Final = (
     ("uri", "VARCHAR"),
     ("key", "VARCHAR"),
@@ -56,7 +60,8 @@ class SqlInspector:
         self._catalog = catalog
         self._sources = sources
         self._scratch = scratch
-        self._seen: dict[tuple[str, Columns, str], SqlSteps] = {}
+        self._reduction = Reduction(connection, sources=sources, scratch=scratch)
+        self._seen: dict[tuple[str, Columns, str], Splits] = {}
 
     def check(self, request: SqlCheck) -> CheckedSql:
         """Look at the source, bind the query to its columns, and split it; see ``SqlChecker``."""
@@ -71,9 +76,11 @@ class SqlInspector:
             check_serialized(self._connection, text)
         if program is None and query is not None:
             _check_names(params, query.parameters)
-        shape = self._shape_of(spec, request.resolved_source)
+        files = self._listed(spec, request.resolved_source)
+        shape = self._shape_of(spec, files)
         if query is not None:
-            steps = self._split_once(query, shape, params, path)
+            splits = self._splits_once(query, shape, params, path)
+            steps = self._chosen(splits, spec, shape, files, params)
         else:
             steps = self._own_steps(program, path)
             self._bind(steps, shape, params, path)
@@ -113,45 +120,85 @@ class SqlInspector:
             finish=program.finish,
         )
 
-    def _split_once(
+    def _splits_once(
         self, query: Query, shape: TableShape, params: Params, path: tuple[str, ...]
-    ) -> SqlSteps:
-        """Return the steps of a query, which callers often send again on the same columns."""
+    ) -> Splits:
+        """Return the splits of a query, which callers often send again on the same columns."""
         key = (query.text, shape.every_column, repr(params))
-        steps = self._seen.pop(key, None) or self._split(query, shape, params, path)
-        self._seen[key] = steps
+        splits = self._seen.pop(key, None) or self._splits(query, shape, params, path)
+        self._seen[key] = splits
         while len(self._seen) > KEPT_QUERIES:
             del self._seen[next(iter(self._seen))]
-        return steps
+        return splits
 
-    def _split(
+    def _splits(
         self, query: Query, shape: TableShape, params: Params, path: tuple[str, ...]
-    ) -> SqlSteps:
-        """Return steps whose rows have the columns of the query itself, else one reduce task.
+    ) -> Splits:
+        """Return what the query may be split into, by what map combines.
+
+        All have the columns of the query itself; where that cannot be had, one reduce task.
 
         Raises:
             InputError: The query does not fit the source.
         """
         wanted, _ = self._bound(query.text, self._empty(shape.every_column), params, path)
-        steps = split(query, columns=[name for name, _ in shape.every_column])
-        try:
-            if self._bind(steps, shape, params, ()) == wanted:
-                return steps
-        except InputError:
-            pass
-        return whole_in_one(query)
+        names = [name for name, _ in shape.every_column]
+        found: Splits = {}
+        for combining in Combining:
+            steps = split(query, columns=names, combining=combining)
+            if steps in found.values() or self._fits(steps, shape, params, wanted):
+                found[combining] = steps
+        if Combining.GROUPS not in found:
+            return {Combining.GROUPS: whole_in_one(query)}
+        return found
 
-    def _shape_of(self, spec: JobSpec, resolved_source: str | None) -> TableShape:
+    def _fits(self, steps: SqlSteps, shape: TableShape, params: Params, wanted: Columns) -> bool:
+        try:
+            return self._bind(steps, shape, params, ()) == wanted
+        except InputError:
+            return False
+
+    def _chosen(
+        self,
+        splits: Splits,
+        spec: JobSpec,
+        shape: TableShape,
+        files: Sequence[SourceFile],
+        params: Params,
+    ) -> SqlSteps:
+        """Return the split that is likely to be the fastest on these files.
+
+        An answer that is shown while it grows is computed again and again from map's rows, of which
+        there should be few.
+        """
+        usual = splits[Combining.GROUPS]
+        loose = splits.get(Combining.NOTHING, usual)
+        tight = splits.get(Combining.VALUES, usual)
+        if loose == tight or spec.partial_every_ms:
+            return usual
+        share = self._reduction.share(
+            loose, files, layout=spec.source.layout, shape=shape, params=params
+        )
+        if share is None:
+            return usual
+        return tight if share < COMBINES_BELOW else loose
+
+    def _listed(self, spec: JobSpec, resolved_source: str | None) -> list[SourceFile]:
+        """Return the first files of the source; none where there are none to be looked into."""
+        is_listing = spec.source.files is not None and spec.source.files.mode is FilesMode.OBJECTS
+        if spec.source.inline is not None or is_listing:
+            return []
+        listed = list_sources(spec, self._sources, resolved=resolved_source)
+        return list(islice(listed, LISTED_FILES))
+
+    def _shape_of(self, spec: JobSpec, files: Sequence[SourceFile]) -> TableShape:
         finder = ShapeFinder(self._connection, sources=self._sources, scratch=self._scratch)
         if spec.source.inline is not None:
             return finder.of_items(spec.source.inline)
         if spec.source.files is not None and spec.source.files.mode is FilesMode.OBJECTS:
             return TableShape(columns=_OBJECT_COLUMNS)
-        listed = list(
-            islice(list_sources(spec, self._sources, resolved=resolved_source), LISTED_FILES)
-        )
         try:
-            return finder.of_files(sample_of(listed), spec.source.layout)
+            return finder.of_files(sample_of(files), spec.source.layout)
         except RecordError as exc:
             raise SourceError(exc.message) from exc
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ import pyarrow.parquet as pq
 from engine.batch import Batch, Compression, FileSlice
 from engine.errors import RecordError
 from engine.source.compression import DecompressedStream, Readable
+from engine.source.csv_ends import record_ends, write_with_one_end
 from engine.source.formats import FileLayout
 from engine.source.hive import hive_columns
 from engine.source.look import look_at
@@ -99,6 +101,9 @@ class ShapeFinder:
                     plain = DecompressedStream(stream, found.compression, name=name)
                 path.write_bytes(_head(plain))
             if found.format is DataFormat.CSV:
+                if record_ends(path, layout.csv.delimiter).is_mixed:
+                    head = BytesIO(path.read_bytes())
+                    write_with_one_end(head, path, layout.csv.delimiter)
                 columns, options = self._csv_columns(path, layout.csv, name)
                 return TableShape(columns, folders, options)
             return TableShape(self._json_columns(path, name), folders)

@@ -17,8 +17,8 @@ import numpy as np
 import pyarrow as pa
 
 from engine.errors import FanfoldError, RecordError, ResourceError, SqlError
+from engine.sql.query import parameters_of
 from engine.sql.sandbox import identifier
-from engine.sql.split.splitter import parameters_of
 from engine.sql.split.steps import SqlSteps, scanning_twice
 from engine.sql.tables import INPUT
 
@@ -32,6 +32,7 @@ _BAD_DATA: Final = re.compile(
 _NO_MEMORY: Final = re.compile(
     r"Out of Memory|failed to allocate|bad_alloc|maximum total string size"
 )
+_NO_SPACE: Final = re.compile(r"max_temp_directory_size|No space left on device")
 
 Params = Mapping[str, Any]
 
@@ -134,17 +135,22 @@ def blamed(step: str, names: Mapping[str, str], *, cause: Any = None) -> Iterato
     except FanfoldError:
         raise
     except (duckdb.OutOfMemoryException, MemoryError) as exc:
-        raise ResourceError(f"{step} needs more memory than a task may have") from exc
+        raise _exhausted(step, exc) from exc
     except (duckdb.Error, pa.ArrowException, OSError) as exc:
         own = cause() if cause is not None else None
         if own is not None:
             raise own from exc
-        if _NO_MEMORY.search(str(exc)):
-            raise ResourceError(f"{step} needs more memory than a task may have") from exc
+        if _NO_SPACE.search(str(exc)) or _NO_MEMORY.search(str(exc)):
+            raise _exhausted(step, exc) from exc
         text = _without_paths(str(exc), names)
         is_data = any(path in str(exc) for path in names) or _BAD_DATA.search(text)
         kind = RecordError if is_data else SqlError
         raise kind(f"{step}: {text}"[:_MAX_MESSAGE_LENGTH]) from exc
+
+
+def _exhausted(step: str, error: BaseException) -> ResourceError:
+    what = "space on disk" if _NO_SPACE.search(str(error)) else "memory"
+    return ResourceError(f"{step} needs more {what} than a task may have")
 
 
 def _without_paths(text: str, names: Mapping[str, str]) -> str:

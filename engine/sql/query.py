@@ -145,6 +145,14 @@ def check_serialized(con: duckdb.DuckDBPyConnection, text: str) -> None:
         raise InputError(Issue(_PATH, "the query is nested too deeply")) from exc
 
 
+def parameters_of(sql: str) -> tuple[str, ...]:
+    """Return the names of the parameters that *sql* has, each once, in order of appearance."""
+    try:
+        return ast.parameter_names(ast.parse(sql))
+    except ast.SyntaxProblem:
+        return _parameters(sqlglot.tokenize(sql, read="duckdb"))
+
+
 class _RefusedError(Exception):
     """The message says where and why."""
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
@@ -20,14 +21,19 @@ MEMORY_BYTES: Final = 512 * 1024 * 1024
 ADDRESSABLE_BYTES: Final = 4 * 1024 * 1024 * 1024
 """DuckDB's own limit does not hold for long lists and strings; the kernel's does."""
 TEMPORARY_BYTES: Final = 64 * 1024 * 1024 * 1024
+TEMPORARY_SHARE: Final = 0.8
+"""Of the disk that is free; what is left is for the results, and for others."""
 
 
-def open_sandbox(*, folders: Iterable[Path], scratch: Path) -> duckdb.DuckDBPyConnection:
+def open_sandbox(
+    *, folders: Iterable[Path], scratch: Path, temporary_bytes: int = TEMPORARY_BYTES
+) -> duckdb.DuckDBPyConnection:
     """Open a locked in-memory database with one thread.
 
     Args:
         folders: What it may read; links in them are resolved.
         scratch: Where it may write: spilled data, and results that are written by us.
+        temporary_bytes: How much may be spilled at most; less where the disk has less.
     """
     spill = spill_folder(scratch)
     connection = duckdb.connect(
@@ -35,7 +41,6 @@ def open_sandbox(*, folders: Iterable[Path], scratch: Path) -> duckdb.DuckDBPyCo
             "threads": 1,
             "memory_limit": f"{MEMORY_BYTES}B",
             "temp_directory": str(spill),
-            "max_temp_directory_size": f"{TEMPORARY_BYTES}B",
             "preserve_insertion_order": True,
             "arrow_lossless_conversion": True,
             "python_enable_replacements": False,
@@ -47,6 +52,9 @@ def open_sandbox(*, folders: Iterable[Path], scratch: Path) -> duckdb.DuckDBPyCo
         }
     )
     allowed = ", ".join(literal(os.path.realpath(path)) for path in (*folders, scratch))
+    free_bytes = int(shutil.disk_usage(scratch).free * TEMPORARY_SHARE)
+    # As a part of the configuration above it would be shown, but not kept to.
+    connection.execute(f"SET max_temp_directory_size = '{min(temporary_bytes, free_bytes)}B'")
     connection.execute("SET enable_progress_bar = false")
     connection.execute(f"SET allowed_directories = [{allowed}]")
     connection.execute("SET enable_external_access = false")

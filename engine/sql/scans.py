@@ -19,6 +19,7 @@ import pyarrow.parquet as pq
 from engine.batch import Batch, FileSlice
 from engine.errors import RecordError
 from engine.source.chunk import BOM, MAX_RECORD_BYTES, Chunk
+from engine.source.csv_ends import CRLF, LF, record_ends, write_with_one_end
 from engine.source.csv_mask import first_record_end
 from engine.source.csv_rows import read_columns
 from engine.source.read import BatchReader
@@ -30,6 +31,7 @@ from engine.sql.sandbox import literal
 
 _BLOCK_BYTES: Final = 1024 * 1024
 _HEAD_BYTES: Final = 64 * 1024
+_LINE_ENDS: Final = {LF: r"\n", CRLF: r"\r\n", b"\r": r"\r"}
 _MAX_OBJECT_BYTES: Final = 16 * 1024 * 1024
 
 
@@ -98,6 +100,8 @@ class ParquetScan:
 class CsvScan:
     """CSV: files whose first rows and line ends are alike together.
 
+    A file whose records end in several ways is brought to scratch with one.
+
     Attributes:
         spec: How the files are laid out.
         shape: The types of the columns.
@@ -109,18 +113,27 @@ class CsvScan:
 
     def queries(self, slices: Sequence[FileSlice], gathering: Gathering) -> Iterator[str]:
         """Yield queries; see ``Scan``."""
-        files = [gathering.brought(part) for part in slices]
-        keyed = [
-            ((*self._header(part, file, gathering), _line_end(file.path, self.spec)), file)
-            for part, file in zip(slices, files, strict=True)
-        ]
+        keyed = []
+        for part in slices:
+            file = gathering.brought(part)
+            names, has_header = self._header(part, file, gathering)
+            ends = record_ends(file.path, self.spec.delimiter)
+            gathering.items += max(0, ends.lines - has_header)
+            path = self._with_one_end(file, gathering) if ends.is_mixed else file.path
+            line_end = r"\n" if ends.is_mixed else _LINE_ENDS[ends.kind]
+            keyed.append(((names, has_header, line_end), path))
         for (names, has_header, line_end), group in groupby(keyed, key=lambda pair: pair[0]):
-            paths = [file.path for _, file in group]
-            # Line ends within quotes are counted as well: parsing twice would cost too much.
-            gathering.items += sum(max(0, _count_lines(path) - has_header) for path in paths)
+            paths = [path for _, path in group]
             options = self._options(names, has_header=has_header, line_end=line_end)
             given = ", ".join(f"{name} = {value}" for name, value in options.items())
             yield f"SELECT * FROM read_csv({_listed(paths)}, {given})"
+
+    def _with_one_end(self, file: LocalFile, gathering: Gathering) -> str:
+        target = gathering.new_file("csv")
+        with open(file.path, "rb") as stream:
+            write_with_one_end(stream, target, self.spec.delimiter)
+        gathering.names[str(target)] = gathering.names[file.path]
+        return str(target)
 
     def _header(
         self, part: FileSlice, file: LocalFile, gathering: Gathering
@@ -256,15 +269,6 @@ def _read_json(paths: Sequence[str], shape: TableShape) -> str:
 
 def _first_row(stream: BinaryIO, csv: CsvSpec, name: str) -> tuple[str, ...]:
     return read_columns(Chunk(name, 0, _first_record(stream, csv).removeprefix(BOM)), csv)
-
-
-def _line_end(path: str, csv: CsvSpec) -> str:
-    """Return how rows end; DuckDB would go by the first line break, which may be within quotes."""
-    with open(path, "rb") as stream:
-        record = _first_record(stream, csv)
-    if record.endswith(b"\r\n"):
-        return r"\r\n"
-    return r"\r" if record.endswith(b"\r") else r"\n"
 
 
 def _first_record(stream: BinaryIO, csv: CsvSpec) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,11 +15,10 @@ from engine.partial import joined
 from engine.plan import Grain, sql_reducers
 from engine.shuffle import ShuffleWriter, read_tables
 from engine.source.sources import Sources
-from engine.source.store import SourceFile
 from engine.spec import DataFormat
 from engine.sql.job import SqlJob
 from engine.sql.kernel import SqlKernel, blamed
-from engine.sql.pruning import wanted_files
+from engine.sql.pruning import FolderChoice
 from engine.sql.tables import InputTable
 from engine.task import Mapped, Task
 
@@ -60,9 +59,12 @@ class SqlWork:
         """The largest: each task shuffles the keys that it shares with others anew."""
         return Grain.LARGEST
 
-    def wanted(self, files: Iterable[SourceFile]) -> Iterable[SourceFile]:
-        """Leave out files whose folders tell that the query wants nothing of them; see ``Work``."""
-        return wanted_files(self._connection, files, sources=self._sources, job=self._job)
+    @property
+    def choice(self) -> FolderChoice | None:
+        """What leaves out files whose folders tell that the query wants nothing; see ``Work``."""
+        if self._job.folder_filter is None:
+            return None
+        return FolderChoice(self._connection, sources=self._sources, job=self._job)
 
     def reducers(self, *, wanted: int | None, size_bytes: int, workers: int) -> int:
         """Return so many for each worker that each has 64 MiB of source or less; see ``Work``."""

@@ -16,7 +16,7 @@ from adapters.redis_client import connect, reply
 from engine.bell import job_topic, tenant_topic
 from engine.job import JobId
 from tests.support.own_redis import OwnRedis, own_redis_in
-from tests.support.waiting import eventually_async
+from tests.support.waiting import eventually_async, turns
 
 pytestmark = pytest.mark.anyio
 
@@ -52,14 +52,14 @@ async def commit(redis: Redis, job: str, topic: str = TOPIC) -> int:
     return heard
 
 
-async def commit_again_and_again(url: str, rings: list[JobId], job: str) -> None:
-    """Commit until it rings. The server may still be starting."""
+async def commit_until_heard(url: str, rings: list[JobId], job: str) -> None:
+    """Commit; again if it was lost on a connection that the bell gave up, which rings as well."""
     client = connect(url)
     try:
-        async with asyncio.timeout(15):
-            while job not in rings:
-                await commit(client, job)
-                await asyncio.sleep(0.02)
+        while job not in rings:
+            rings.clear()
+            await commit(client, job)
+            await eventually_async(lambda: rings, within_s=15)
     finally:
         await client.aclose()
 
@@ -99,8 +99,7 @@ async def test_listeners_that_enter_while_the_bell_connects_are_heard(
             async with asyncio.TaskGroup() as group:
                 for number in rings:
                     group.create_task(enter(number))
-                    for _ in range(pauses):
-                        await asyncio.sleep(0)
+                    await turns(pauses)
             for number in rings:
                 assert await commit(redis, "j-1", f"job:{number}") == 1
             await eventually_async(lambda rings=rings: all("j-1" in r for r in rings.values()))  # type: ignore[misc]
@@ -172,7 +171,7 @@ async def test_a_listener_that_gives_up_waiting_leaves_nothing_behind(
             await asyncio.Event().wait()
 
     listening = asyncio.create_task(listen())
-    await asyncio.sleep(0)
+    await turns(1)
     listening.cancel()
     await asyncio.wait([listening])
 
@@ -203,21 +202,24 @@ async def test_listeners_that_come_and_go_while_it_is_cut_are_all_heard_in_the_e
     rings: dict[str, list[JobId]] = {f"job:{number}": [] for number in range(20)}
 
     async def come_and_go(topic: str, entered: asyncio.Event, end: asyncio.Event) -> None:
-        for _ in range(5):
+        while not has_healed.is_set():
             async with bell.listen(topic, lambda _: None):
-                await asyncio.sleep(0.001)
+                await redis.ping()
         async with bell.listen(topic, rings[topic].append):
             entered.set()
             await end.wait()
 
-    end = asyncio.Event()
+    end, has_healed = asyncio.Event(), asyncio.Event()
     entered = {topic: asyncio.Event() for topic in rings}
     async with asyncio.TaskGroup() as group:
         for topic in rings:
             group.create_task(come_and_go(topic, entered[topic], end))
-        for _ in range(10):
-            await redis.client_kill_filter(_type="pubsub")
-            await asyncio.sleep(0.01)
+        async with bell.listen(TOPIC, (reconnects := list[JobId]()).append):
+            for _ in range(5):
+                reconnects.clear()
+                await redis.client_kill_filter(_type="pubsub")
+                await eventually_async(lambda: reconnects)
+        has_healed.set()
         for event in entered.values():
             await event.wait()
         for heard in rings.values():
@@ -248,7 +250,7 @@ async def test_entering_while_redis_is_away_waits_for_it(
         own_redis.start()
 
         await entered.wait()
-        await commit_again_and_again(own_redis.url, rings, "j-1")
+        await commit_until_heard(own_redis.url, rings, "j-1")
         listening.cancel()
         await asyncio.wait([listening])
 
@@ -261,7 +263,7 @@ async def test_a_server_that_was_killed_and_started_again_rings_everybody(
     own_redis.start()
     async with asyncio.timeout(20), bell_at(own_redis.url) as bell:
         async with bell.listen(TOPIC, rings.append), bell.listen("job:x", others.append):
-            await commit_again_and_again(own_redis.url, rings, "j-1")
+            await commit_until_heard(own_redis.url, rings, "j-1")
             rings.clear()
             others.clear()
 
@@ -269,7 +271,7 @@ async def test_a_server_that_was_killed_and_started_again_rings_everybody(
             own_redis.start()
 
             await eventually_async(lambda: ANY_JOB in rings and ANY_JOB in others, within_s=10)
-            await commit_again_and_again(own_redis.url, rings, "j-2")
+            await commit_until_heard(own_redis.url, rings, "j-2")
 
 
 async def test_a_server_that_hung_rings_when_it_is_back(
@@ -279,7 +281,7 @@ async def test_a_server_that_hung_rings_when_it_is_back(
     own_redis.start()
     async with asyncio.timeout(30), bell_at(own_redis.url) as bell:
         async with bell.listen(TOPIC, rings.append):
-            await commit_again_and_again(own_redis.url, rings, "j-1")
+            await commit_until_heard(own_redis.url, rings, "j-1")
             rings.clear()
 
             own_redis.send(signal.SIGSTOP)
@@ -292,11 +294,11 @@ async def test_a_server_that_hung_rings_when_it_is_back(
             entering = asyncio.create_task(enter_late())
             await eventually_async(lambda: "no answer to a ping" in caplog.text, within_s=15)
             entering_when_it_dials = asyncio.create_task(enter_late())
-            await asyncio.sleep(0)
+            await turns(1)
             own_redis.send(signal.SIGCONT)
 
             await eventually_async(lambda: ANY_JOB in rings, within_s=10)
-            await commit_again_and_again(own_redis.url, rings, "j-2")
+            await commit_until_heard(own_redis.url, rings, "j-2")
             await eventually_async(lambda: late.count(JobId(ANY_JOB)) >= 2, within_s=10)
             for task in (entering, entering_when_it_dials):
                 task.cancel()

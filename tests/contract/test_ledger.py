@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Any
 
 import pytest
@@ -11,9 +11,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from adapters.redis_client import reply
+from adapters.redis_client import LedgerScripts, reply
 from adapters.redis_jobs import REDUCE_BYTES
 from adapters.redis_ledger import KEPT_BYTES_IN_ALL, KEPT_BYTES_OF_A_JOB
+from engine.attempt import Piece
 from engine.batch import Batch
 from engine.errors import IdempotencyConflictError, NotFoundError
 from engine.job import JobId, JobPhase, JobState, TaskKind, TaskState
@@ -21,7 +22,7 @@ from engine.jobs import JobFilter, NewJob, TaskFilter
 from engine.jsonvalue import encode
 from engine.ledger import Claim, Verdict
 from engine.progress import MAP_SHARE, REDUCE_SHARE
-from tests.support.house import House, house_over, mapped
+from tests.support.house import LONG_LEASE_MS, House, house_over, mapped
 from tests.support.jobs import BROKEN, FOUND, TENANT, claim_of, files_job, inline_job, outcome_of
 
 pytestmark = pytest.mark.anyio
@@ -317,10 +318,141 @@ async def test_the_claims_of_a_wide_job_stay_small(house: House, redis: Redis) -
 async def copy_the_only_map(redis: Redis, job: JobId, maps: int) -> None:
     """Make a job of one committed map task one of *maps*, all alike."""
     key = f"fanfold:job:{job}"
-    for name in (f"{key}:pieces:map", f"{key}:cuts"):
-        value = await reply(redis.hget(name, "0"))
-        await reply(redis.hset(name, mapping={str(i): value for i in range(maps)}))
+    value = await reply(redis.hget(f"{key}:pieces:map", "0"))
+    await reply(redis.hset(f"{key}:pieces:map", mapping={str(i): value for i in range(maps)}))
     await reply(redis.hset(key, mapping={"map_total": maps, "map_succeeded": maps}))
+
+
+async def test_a_finish_task_gets_very_many_pieces_in_task_order(house: House) -> None:
+    pieces = 2_345  # several pages
+    new = inline_job(batches=pieces, map_only=True)
+    await house.jobs.accept(new)
+    for index in range(pieces):
+        await house.do(claim_of(new.id, f"map-{index}"))
+
+    attempt = await house.take(claim_of(new.id, "finish-0"))
+
+    assert [piece.name for piece in attempt.inputs] == [
+        f"jobs/{new.id}/map-{index}-a1" for index in range(pieces)
+    ]
+    assert await house.take(claim_of(new.id, "finish-0")) == attempt
+
+
+async def test_pieces_that_fill_several_shelves_and_pages_come_whole(
+    house: House, redis: Redis
+) -> None:
+    maps, half = 50, 32 * 1024
+    new = inline_job(batches=maps, supports_partial=True, partialEveryMs=3_600_000, reducers=2)
+    await house.jobs.accept(new)
+    await reply(redis.hset(f"fanfold:job:{new.id}", "partial_due", "0"))
+    for index in range(maps - 1):
+        claim, data = claim_of(new.id, f"map-{index}"), bytes([index]) * half + b"x" * half
+        await house.do(claim, mapped(claim, (0, half, 2 * half), data))
+    partial = await house.take(claim_of(new.id, "partial-0"))
+    last = claim_of(new.id, f"map-{maps - 1}")
+    await house.do(last, mapped(last, (0, 1, 1), b"\xff"))
+    first_reduce = await house.take(claim_of(new.id, "reduce-0"))
+
+    everyone = [(index, 2 * half) for index in range(maps - 1)]
+    assert [in_short(piece) for piece in partial.inputs] == everyone
+    first = [(index, half) for index in range(maps - 1)]
+    assert [in_short(piece) for piece in first_reduce.inputs] == [*first, (255, 1)]
+    second_reduce = await house.take(claim_of(new.id, "reduce-1"))
+    assert [in_short(piece) for piece in second_reduce.inputs] == [(ord("x"), half)] * (maps - 1)
+
+
+def in_short(piece: Piece) -> tuple[int, int]:
+    """Return the first of a piece's bytes, and how many there are."""
+    assert piece.data is not None
+    return piece.data[0], len(piece.data)
+
+
+async def test_shelves_hold_little_more_than_what_lies_on_them(house: House, redis: Redis) -> None:
+    maps, reducers = 300, 1_000
+    new = inline_job(batches=maps, reducers=reducers)
+    await house.jobs.accept(new)
+    for index in range(maps):
+        claim = claim_of(new.id, f"map-{index}")
+        await house.do(claim, mapped(claim, range(reducers + 1)))
+
+    shelves = [key async for key in redis.scan_iter(match=f"fanfold:job:{new.id}:data:*")]
+
+    length = sum([await reply(redis.strlen(key)) for key in shelves])
+    assert len(shelves) > 1
+    assert length <= 1.01 * maps * 8 * (reducers + 1)
+    used = sum([await reply(redis.memory_usage(key)) or 0 for key in shelves])
+    assert used <= 1.05 * length
+
+
+async def test_reading_on_extends_the_lease_and_ends_with_the_attempt(
+    house: House, redis: Redis
+) -> None:
+    new = inline_job(batches=1)
+    await house.jobs.accept(new)
+    await house.do(claim_of(new.id, "map-0"))
+    await house.dying.claim(claim_of(new.id, "reduce-0"), worker="w1")
+    before = await redis.zscore("fanfold:leases", f"{new.id} reduce-0 1")
+    scripts = LedgerScripts(redis)
+
+    pieces, position = await scripts.call("inputs", new.id, "reduce-0", 1, LONG_LEASE_MS, 0)
+
+    assert (len(pieces), position) == (1, 0)
+    after = await redis.zscore("fanfold:leases", f"{new.id} reduce-0 1")
+    assert after is not None
+    assert before is not None
+    assert after >= before + LONG_LEASE_MS
+    assert await scripts.call("inputs", new.id, "reduce-0", 2, LONG_LEASE_MS, 0) is None
+    await house.ledger.release(claim_of(new.id, "reduce-0"))
+    assert await scripts.call("inputs", new.id, "reduce-0", 1, LONG_LEASE_MS, 0) is None
+
+
+Shuffle = tuple[list[list[bytes]], list[bool], list[int], int]
+
+
+@st.composite
+def shuffles(draw: st.DrawFn) -> Shuffle:
+    """Partitions of each map task, which of them are kept, their order, number of reduce tasks."""
+    partitions = draw(st.integers(1, 6))
+    parts = st.lists(st.binary(max_size=9), min_size=partitions, max_size=partitions)
+    pieces = draw(st.lists(parts, min_size=1, max_size=5))
+    kept = draw(st.lists(st.booleans(), min_size=len(pieces), max_size=len(pieces)))
+    order = draw(st.permutations(range(len(pieces))))
+    return pieces, kept, order, draw(st.integers(1, partitions))
+
+
+@settings(
+    max_examples=40,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    print_blob=True,
+)
+@given(shuffle=shuffles())
+async def test_reduce_tasks_share_every_byte_of_every_piece_in_whatever_order_they_came(
+    house: House, redis: Redis, shuffle: Shuffle
+) -> None:
+    pieces, kept, order, tasks = shuffle
+    maps, partitions = len(pieces), len(pieces[0])
+    new = inline_job(batches=maps)
+    assert new.plan is not None
+    await house.jobs.accept(replace(new, plan=replace(new.plan, reducers=partitions)))
+    for index in order:
+        claim = claim_of(new.id, f"map-{index}")
+        cuts = (0, *accumulate(map(len, pieces[index])))
+        await house.do(claim, mapped(claim, cuts, b"".join(pieces[index]) if kept[index] else None))
+    await reply(redis.hset(f"fanfold:job:{new.id}", "reduce_total", str(tasks)))
+
+    for task in range(tasks):
+        attempt = await house.take(claim_of(new.id, f"reduce-{task}"))
+        own = slice(task * partitions // tasks, (task + 1) * partitions // tasks)
+        expected = [
+            (
+                (len(b"".join(piece[: own.start])), len(b"".join(piece[: own.stop]))),
+                b"".join(piece[own]) if is_kept else None,
+            )
+            for piece, is_kept in zip(pieces, kept, strict=True)
+            if b"".join(piece[own])
+        ]
+        assert [(piece.cuts, piece.data) for piece in attempt.inputs] == expected
 
 
 async def test_small_pieces_are_kept_until_the_job_is_tidied_up(house: House, redis: Redis) -> None:

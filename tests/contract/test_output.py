@@ -96,17 +96,81 @@ def test_a_result_lies_there_with_a_manifest_that_names_its_files(
     assert list(read_all(blobs, manifest)) == ROWS + ROWS[:3]
 
 
-def test_a_failure_leaves_no_manifest_not_even_an_earlier_one(
+def test_a_failure_leaves_no_manifest(
     destinations: Destinations, place: Place, blobs: ObstoreBlobs, tmp_path: Path
 ) -> None:
     manifest = result(blobs, DataFormat.JSONL, tmp_path)
-    destinations.deliver(place.uri, manifest, blobs)
     blobs.delete([manifest.files[-1].name])
 
     with pytest.raises(NotFoundError):
         destinations.deliver(place.uri, manifest, blobs)
 
     assert "j-1/manifest.json" not in set(place.contents.list("j-1"))
+
+
+def other_result(blobs: ObstoreBlobs, scratch: Path) -> Manifest:
+    """Return a result of the same job with other rows, and one file fewer."""
+    files = tuple(
+        write_rows(
+            [{"other": n}],
+            blobs=blobs,
+            name=f"jobs/j-1/other-{n}",
+            format=DataFormat.JSONL,
+            scratch=scratch,
+        )
+        for n in range(2)
+    )
+    return Manifest(job="j-1", files=files, exact=True, facts={}, format=DataFormat.JSONL)
+
+
+def assert_whole(place: Place, wanted: Manifest, blobs: ObstoreBlobs) -> None:
+    """Check that *wanted* lies there, and nothing else."""
+    delivered = Manifest.from_bytes(place.contents.read("j-1/manifest.json"))
+    assert [file.sha256 for file in delivered.files] == [file.sha256 for file in wanted.files]
+    for copy, file in zip(delivered.files, wanted.files, strict=True):
+        assert place.contents.read(f"j-1/{copy.name}") == blobs.read(file.name)
+    names = {f"j-1/{file.name}" for file in delivered.files}
+    assert set(place.contents.list("j-1")) == {"j-1/manifest.json", *names}
+
+
+def test_a_later_attempt_takes_the_place_of_an_earlier_one(
+    destinations: Destinations, place: Place, blobs: ObstoreBlobs, tmp_path: Path
+) -> None:
+    first, second = result(blobs, DataFormat.JSONL, tmp_path), other_result(blobs, tmp_path)
+    destinations.deliver(place.uri, first, blobs, attempt=1)
+
+    destinations.deliver(place.uri, second, blobs, attempt=2)
+
+    assert_whole(place, second, blobs)
+    destinations.deliver(place.uri, first, blobs, attempt=10)
+    assert_whole(place, first, blobs)
+
+
+def test_an_attempt_that_is_late_changes_nothing_and_leaves_nothing(
+    destinations: Destinations, place: Place, blobs: ObstoreBlobs, tmp_path: Path
+) -> None:
+    first, second = result(blobs, DataFormat.JSONL, tmp_path), other_result(blobs, tmp_path)
+    destinations.deliver(place.uri, second, blobs, attempt=2)
+
+    with pytest.raises(OutputError, match="a later attempt"):
+        destinations.deliver(place.uri, first, blobs, attempt=1)
+
+    assert_whole(place, second, blobs)
+
+
+def test_an_attempt_that_fails_leaves_an_earlier_result_whole(
+    destinations: Destinations, place: Place, blobs: ObstoreBlobs, tmp_path: Path
+) -> None:
+    first, second = other_result(blobs, tmp_path), result(blobs, DataFormat.JSONL, tmp_path)
+    destinations.deliver(place.uri, first, blobs, attempt=1)
+    blobs.delete([second.files[-1].name])
+
+    with pytest.raises(NotFoundError):
+        destinations.deliver(place.uri, second, blobs, attempt=2)
+
+    delivered = Manifest.from_bytes(place.contents.read("j-1/manifest.json"))
+    assert delivered.files[0].sha256 == first.files[0].sha256
+    assert place.contents.read(f"j-1/{delivered.files[0].name}") == blobs.read(first.files[0].name)
 
 
 @pytest.mark.parametrize("format", [DataFormat.JSONL, DataFormat.CSV, DataFormat.PARQUET])

@@ -148,15 +148,18 @@ async def test_its_answer_is_shown_with_what_it_covers(house: House, redis: Redi
     assert status.version == version + 1
 
 
-async def test_an_answer_that_is_too_large_to_show_changes_nothing(
+async def test_an_answer_that_is_too_large_to_show_changes_nothing_and_is_the_last(
     house: House, redis: Redis
 ) -> None:
     job = await begin(house, redis, partial_job())
     before = await house.job(job)
 
     await house.do(claim_of(job, "partial-0"), Outcome(partial=None))
-
     assert await house.job(job) == before
+
+    await make_due(redis, job)
+    await house.do(claim_of(job, "map-1"))
+    assert await dispatched(redis, job) == []
 
 
 async def test_it_is_no_task_of_the_job(house: House, redis: Redis) -> None:
@@ -362,7 +365,6 @@ async def test_a_cancelled_job_does_not_wait_for_it(house: House, redis: Redis) 
 
 @settings(
     max_examples=60,
-    deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
     print_blob=True,
 )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import time
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from datetime import timedelta
@@ -28,12 +30,12 @@ from resolvers.services import Caller
 from tests.support.house import House, house_over, mapped
 from tests.support.jobs import TENANT, claim_of, inline_job, outcome_of
 from tests.support.waiting import eventually_async
-from workers.caretaker import take_care
+from workers.caretaker import KEEP_UNFINISHED_S, take_care
 
 pytestmark = pytest.mark.anyio
 
 ADA = Caller(subject="ada", tenant=TENANT)
-TEMPORARY = ("batches", "cuts", "pieces:map", "pieces:reduce", "data:map")
+TEMPORARY = ("batches", "pieces:map", "pieces:reduce", "data:0")
 
 
 @pytest.fixture
@@ -416,3 +418,24 @@ async def test_a_result_that_somebody_removed_holds_up_nobody(
     await cancel_all([caring])
 
     assert await house.is_known(emptied.id)
+
+
+async def test_what_a_killed_upload_left_is_removed_after_hours_and_one_that_comes_is_not(
+    house: House, tmp_path: Path
+) -> None:
+    blobs, unfinished = ObstoreBlobs.local(tmp_path / "blobs"), tmp_path / "uploads"
+    long_ago = time.time() - KEEP_UNFINISHED_S - 60
+    for name in ("upload-left", "upload-coming", "other"):
+        (unfinished / name).mkdir(parents=True)
+        (unfinished / name / "file").write_bytes(b"half")
+        if name != "upload-coming":
+            os.utime(unfinished / name / "file", (long_ago, long_ago))
+        os.utime(unfinished / name, (long_ago, long_ago))
+
+    caring = asyncio.create_task(
+        take_care(house.ledger, blobs, keep_uploads_s=60, unfinished=unfinished)
+    )
+    await eventually_async(lambda: not (unfinished / "upload-left").exists(), within_s=10)
+    await cancel_all([caring])
+
+    assert sorted(os.listdir(unfinished)) == ["other", "upload-coming"]

@@ -5,19 +5,25 @@ from __future__ import annotations
 import csv
 import io
 import os
+import re
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from adapters.obstore_blobs import ObstoreBlobs
 from adapters.obstore_sources import ObstoreSources
 from engine.errors import SourceChangedError, SourceError, UnavailableError
+from engine.source.hive import hive_columns
 from engine.source.ranges import FIRST_BYTES, MOST_BYTES
+from engine.source.store import SourceFile
 from tests.support.ministack import ENVIRON, MiniStack
 from tests.support.s3_stand_in import (
     CONTENT,
@@ -191,6 +197,95 @@ def test_what_comes_before_a_wildcard_is_left_to_the_store(stand_in: StandIn) ->
     assert "start-after=logs%2F2024%2F.%7E" in stand_in.requests[0]
 
 
+@pytest.mark.parametrize("key", ["odd/x//b.csv", "odd/x/../b.csv", "odd/x/./b.csv"])
+def test_a_listing_with_a_key_that_cannot_be_read_is_refused_by_its_name(
+    s3: ObstoreSources, ministack: MiniStack, key: str
+) -> None:
+    bucket = f"odd-{len(key)}-{key.count('.')}"
+    ministack.create_bucket(bucket)
+    ministack.put(bucket, "odd/a.csv", b"content")
+    ministack.put_raw(bucket, key)
+
+    with pytest.raises(SourceError, match=re.escape(f"{bucket}/odd/: holds the key {key};")):
+        list(s3.list_files(f"s3://{bucket}/odd/"))
+
+
+# ------------------------------------------------------------------ folders that are left out
+
+
+@dataclass
+class Years:
+    """A choice of folders: some years.
+
+    Attributes:
+        wanted: The years.
+        asked: Folders that it was asked for.
+    """
+
+    wanted: set[int]
+    asked: list[str] = field(default_factory=list)
+
+    def files(self, files: Iterable[SourceFile]) -> Iterator[SourceFile]:
+        return (file for file in files if self._may_be(file.path))
+
+    def folders(self, names: Sequence[str]) -> list[str]:
+        self.asked += names
+        return [name for name in names if self._may_be(name)]
+
+    def is_open(self, folder: str) -> bool:
+        return "year" not in hive_columns(folder)
+
+    def _may_be(self, name: str) -> bool:
+        columns = hive_columns(name)
+        return "year" not in columns or columns["year"] in self.wanted
+
+
+@pytest.fixture(scope="module")
+def by_year(ministack: MiniStack) -> list[str]:
+    """A bucket with folders of years, one of which holds a key that breaks any listing of it."""
+    ministack.create_bucket("years")
+    keys = [f"t/year={year}/m={m}/{n}.csv" for year in (2024, 2026) for m in (1, 2) for n in "ab"]
+    keys += ["t/loose.csv", "t/zone/year=2026/c.csv", "other/a.csv"]
+    for key in keys:
+        ministack.put("years", key, b"content")
+    ministack.mark_folder("years", "t/year=2026")
+    ministack.put_raw("years", "t/year=2025//broken.csv")
+    return sorted(keys)
+
+
+@pytest.mark.parametrize("uri", ["t/", "t/**", "t/*/**/*.csv", "t/year=20*/", "t/year=202*/m=1/*"])
+def test_folders_that_are_left_out_are_never_listed(
+    s3: ObstoreSources, by_year: list[str], uri: str
+) -> None:
+    choice = Years({2024, 2026})
+    pattern = {"t/": "t/.*", "t/**": "t/.*", "t/*/**/*.csv": "t/.*/.*", "t/year=20*/": "t/year.*"}
+    wanted = re.compile(pattern.get(uri, "t/year=.*/m=1/.*")).fullmatch
+
+    found = [file.path for file in s3.list_files(f"s3://years/{uri}", choice=choice)]
+
+    assert found == [f"s3://years/{key}" for key in by_year if wanted(key)]
+    assert "s3://years/t/year=2025/" in choice.asked
+    with pytest.raises(SourceError, match="cannot be read"):
+        list(s3.list_files(f"s3://years/{uri}"))
+
+
+def test_a_folder_that_is_itself_left_out_gives_nothing_and_no_error(
+    s3: ObstoreSources, by_year: list[str]
+) -> None:
+    assert list(s3.list_files("s3://years/t/year=2024/", choice=Years({2026}))) == []
+    assert list(s3.list_files("s3://years/t/year=2024/m=1/*.csv", choice=Years({2026}))) == []
+    with pytest.raises(SourceError, match="matches no object"):
+        list(s3.list_files("s3://years/t/year=2024/*.txt", choice=Years({2026})))
+
+
+def test_folders_without_values_are_listed_page_by_page(stand_in: StandIn) -> None:
+    stand_in.objects = 2_500
+
+    found = list(of(stand_in).list_files("s3://bucket/logs/", choice=Years({2026})))
+
+    assert len(found) == 2_500
+
+
 # ------------------------------------------------------------------ reading
 
 
@@ -349,8 +444,23 @@ def test_without_keys_an_endpoint_is_asked_anonymously(stand_in: StandIn) -> Non
     assert found.size_bytes == len(CONTENT)
 
 
-def test_no_plain_http_is_spoken_to_other_machines() -> None:
-    elsewhere = ObstoreSources(endpoint="http://store.invalid", environ=ENVIRON, give_up_s=1)
+@pytest.mark.parametrize("scheme", ["http", "HTTP"])
+def test_plain_http_is_spoken_to_an_endpoint_that_says_so_wherever_it_is(
+    stand_in: StandIn, scheme: str
+) -> None:
+    port = urlsplit(stand_in.endpoint).port
+    endpoint = f"{scheme}://0.0.0.0:{port}"
 
-    with pytest.raises((SourceError, UnavailableError)):
-        elsewhere.stat_file("s3://bucket/a")
+    sources = ObstoreSources(endpoint=endpoint, environ=ENVIRON, give_up_s=5)
+    blobs = ObstoreBlobs.s3("s3://bucket", endpoint, environ=ENVIRON)
+
+    assert sources.stat_file("s3://bucket/a").size_bytes == blobs.size("a") == len(CONTENT)
+
+
+def test_an_endpoint_with_tls_is_never_asked_without(stand_in: StandIn) -> None:
+    secure = stand_in.endpoint.replace("http://", "https://")
+
+    with pytest.raises(UnavailableError):
+        ObstoreSources(endpoint=secure, environ=ENVIRON, give_up_s=1).stat_file("s3://bucket/a")
+
+    assert stand_in.requests == []

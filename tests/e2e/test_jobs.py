@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter
-from collections.abc import AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,6 @@ SOLD = [
     {"city": "Oslo", "sales": 2, "amount": 11},
     {"city": "Rome, Georgia", "sales": 1, "amount": 2},
 ]
-
-
-@pytest.fixture
-async def api(service: RunningService) -> AsyncIterator[Api]:
-    async with Api(service.url) as client:
-        yield client
 
 
 @pytest.fixture
@@ -273,11 +267,7 @@ async def test_a_job_that_never_yields_is_cancelled_and_its_worker_goes_on(api: 
 
 
 async def _running(api: Api, job: str) -> None:
-    async with api.socket() as session:
-        follow = gql(FOLLOW)
-        follow.variable_values = {"id": job}
-        states = session.subscribe(follow)
-        async for answer in states:
-            if answer["jobStatus"]["map"]["running"]:
+    async with aclosing(api.follow(job)) as states:
+        async for state in states:
+            if state["map"]["running"]:
                 break
-        await states.aclose()

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
-from pathlib import Path
+from contextlib import aclosing
 from typing import Any
 
 import pytest
-from gql import gql
 
-from tests.support.client import CANCEL, FOLLOW, Api, pairs_of
+from tests.support.client import CANCEL, Api, pairs_of
 from tests.support.killing import Stage
 from tests.support.running import RunningService
 from tests.support.sql_jobs import PLAN, submit_sql
@@ -19,12 +17,6 @@ pytestmark = pytest.mark.anyio
 
 ROWS = [{"k": f"k{number % 5}", "v": 1} for number in range(600)]
 BY_K = "SELECT k, sum(v) AS n FROM input GROUP BY k ORDER BY k"
-
-
-@pytest.fixture
-async def api(service: RunningService) -> AsyncIterator[Api]:
-    async with Api(service.url) as client:
-        yield client
 
 
 def with_partials(states: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -59,8 +51,7 @@ async def test_a_query_shows_what_it_knows_so_far(api: Api) -> None:
         assert sum(row["n"] for row in rows) == pytest.approx(600 * state["coverage"])
 
 
-async def test_a_program_that_combines_shows_what_it_knows_so_far(api: Api, tmp_path: Path) -> None:
-    stage = Stage(tmp_path / "stage")
+async def test_a_program_that_combines_shows_what_it_knows_so_far(api: Api, stage: Stage) -> None:
     lines = ["hold", *["a b b"] * 80]
     job = await api.submit(
         "held_sum",
@@ -70,13 +61,11 @@ async def test_a_program_that_combines_shows_what_it_knows_so_far(api: Api, tmp_
         partialEveryMs=1,
         reducers=2,
     )
-    states: list[dict[str, Any]] = []
-    async with asyncio.timeout(20), api.socket() as session:
-        follow = gql(FOLLOW)
-        follow.variable_values = {"id": job}
-        async for answer in session.subscribe(follow):
-            states.append(answer["jobStatus"])
-            if states[-1]["items"]["succeeded"] == 80 and states[-1]["partial"]:
+    states = []
+    async with asyncio.timeout(20), aclosing(api.follow(job)) as following:
+        async for state in following:
+            states.append(state)
+            if state["items"]["succeeded"] == 80 and state["partial"]:
                 await asyncio.to_thread(stage.let_go)
 
     assert pairs_of(states[-1]) == {"hold": 1, "a": 80, "b": 160}
@@ -118,8 +107,7 @@ async def test_a_job_that_maps_only_never_shows_any(api: Api) -> None:
     assert with_partials(await api.states(job)) == []
 
 
-async def test_a_cancelled_job_shows_no_partial_any_more(api: Api, tmp_path: Path) -> None:
-    stage = Stage(tmp_path / "stage")
+async def test_a_cancelled_job_shows_no_partial_any_more(api: Api, stage: Stage) -> None:
     lines = ["hold", *["a b"] * 40]
     job = await api.submit(
         "held_sum",
@@ -128,14 +116,12 @@ async def test_a_cancelled_job_shows_no_partial_any_more(api: Api, tmp_path: Pat
         batching={"maxItems": 1},
         partialEveryMs=1,
     )
-    states: list[dict[str, Any]] = []
+    states = []
     is_cancelled = False
-    async with asyncio.timeout(20), api.socket() as session:
-        follow = gql(FOLLOW)
-        follow.variable_values = {"id": job}
-        async for answer in session.subscribe(follow):
-            states.append(answer["jobStatus"])
-            if states[-1]["partial"] and not is_cancelled:
+    async with asyncio.timeout(20), aclosing(api.follow(job)) as following:
+        async for state in following:
+            states.append(state)
+            if state["partial"] and not is_cancelled:
                 is_cancelled = True
                 await api.ask(CANCEL, id=job)
 

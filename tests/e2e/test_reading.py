@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -40,12 +39,6 @@ query Jobs($first: Int, $after: String, $filter: JobFilter) {
   }
 }
 """
-
-
-@pytest.fixture
-async def api(service: RunningService) -> AsyncIterator[Api]:
-    async with Api(service.url) as client:
-        yield client
 
 
 async def test_a_result_too_large_for_the_status_is_read_in_pages(api: Api) -> None:

@@ -16,10 +16,9 @@ from typing import Any
 import httpx
 import pyarrow.parquet as pq
 import pytest
-from gql import gql
 
 from engine.signing import Grant, Signer
-from tests.support.client import CANCEL, FOLLOW, Api
+from tests.support.client import CANCEL, Api
 from tests.support.killing import Stage, kill, worker_of, workers_of
 from tests.support.leftovers import blobs_of, in_redis, pieces_in_redis, scratch_of
 from tests.support.running import RunningService, free_port, running_service
@@ -82,12 +81,6 @@ def service(tmp_path_factory: pytest.TempPathFactory, outputs: Path) -> Iterator
 async def api(service: RunningService) -> AsyncIterator[Api]:
     await eventually_async(lambda: len(workers_of(service)) == 2, within_s=10)
     async with Api(service.url) as client:
-        yield client
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(trust_env=False) as client:
         yield client
 
 
@@ -281,9 +274,8 @@ async def test_a_place_outside_is_refused_at_submit(
 
 
 async def test_a_folder_that_becomes_a_link_is_not_followed(
-    api: Api, outputs: Path, tmp_path: Path
+    api: Api, outputs: Path, tmp_path: Path, stage: Stage
 ) -> None:
-    stage = Stage(tmp_path / "stage")
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     output = {"uri": str(outputs / "swapped")}
@@ -311,8 +303,7 @@ async def test_a_failing_job_writes_nothing_there(api: Api, outputs: Path) -> No
 # ------------------------------------------------------------------ erasing
 
 
-async def test_a_job_expires_after_its_end_only(api: Api, tmp_path: Path) -> None:
-    stage = Stage(tmp_path / "stage")
+async def test_a_job_expires_after_its_end_only(api: Api, stage: Stage) -> None:
     job = await api.submit("held", ["hold"], params=stage.params("map"), retentionSeconds=90)
     await stage.begun()
     before = (await api.ask(TIMES, id=job))["job"]
@@ -344,8 +335,7 @@ async def test_a_deleted_job_is_gone_with_its_files(
     assert blobs_of(service, status["id"]) == set()
 
 
-async def test_a_running_job_is_not_deleted(api: Api, tmp_path: Path) -> None:
-    stage = Stage(tmp_path / "stage")
+async def test_a_running_job_is_not_deleted(api: Api, stage: Stage) -> None:
     job = await api.submit("held", ["hold"], params=stage.params("map"))
     await stage.begun()
 
@@ -362,11 +352,9 @@ async def test_following_a_deleted_job_ends(api: Api) -> None:
     status = await api.run("wordcount", ["a"])
     await api.ask(DELETE, id=status["id"])
 
-    async with asyncio.timeout(5), api.socket() as session:
-        follow = gql(FOLLOW)
-        follow.variable_values = {"id": status["id"]}
+    async with asyncio.timeout(5):
         with pytest.raises(Exception, match="no job"):
-            _ = [state async for state in session.subscribe(follow)]
+            await api.states(status["id"])
 
 
 @pytest.mark.parametrize("kind", ["program", "sql", "failing"])
@@ -432,14 +420,18 @@ async def test_failure_leaves_nothing(service: RunningService, api: Api) -> None
     await nothing_temporary(service, status["id"], kept=0)
 
 
-async def test_cancelling_leaves_nothing(service: RunningService, api: Api, tmp_path: Path) -> None:
-    stage = Stage(tmp_path / "stage")
-    source = wide(service, "cancelled.txt")
+async def held_at_the_end(service: RunningService, api: Api, stage: Stage) -> str:
+    """Submit a job whose last batch waits, and return its id."""
+    source = wide(service, "held.txt")
     with (service.sources / source).open("a") as file:
         file.write("hold\n")
-    job = await api.submit(
+    return await api.submit(
         "held", source, params=stage.params("map"), batching={"maxBytes": 700_000}
     )
+
+
+async def test_cancelling_leaves_nothing(service: RunningService, api: Api, stage: Stage) -> None:
+    job = await held_at_the_end(service, api, stage)
     await stage.begun()
     await eventually_async(lambda: blobs_of(service, job))
 
@@ -450,15 +442,9 @@ async def test_cancelling_leaves_nothing(service: RunningService, api: Api, tmp_
 
 
 async def test_a_worker_killed_in_the_middle_leaves_nothing(
-    service: RunningService, api: Api, tmp_path: Path
+    service: RunningService, api: Api, stage: Stage
 ) -> None:
-    stage = Stage(tmp_path / "stage")
-    source = wide(service, "killed.txt")
-    with (service.sources / source).open("a") as file:
-        file.write("hold\n")
-    job = await api.submit(
-        "held", source, params=stage.params("map"), batching={"maxBytes": 700_000}
-    )
+    job = await held_at_the_end(service, api, stage)
     process = await stage.begun()
     scratch = service.data_dir / "scratch"
     killed = worker_of(process)

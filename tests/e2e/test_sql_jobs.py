@@ -8,7 +8,7 @@ import bz2
 import gzip
 import json
 import urllib.request
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +41,6 @@ GROUPED = (
 )
 MANY_GROUPS = "SELECT id % 250 AS k, city, sum(id) AS s, count(DISTINCT name) AS names, "
 MANY_GROUPS += "max(day) - min(day) AS days FROM input GROUP BY ALL HAVING count(*) > 1"
-
-
-@pytest.fixture
-async def api(service: RunningService) -> AsyncIterator[Api]:
-    async with Api(service.url) as client:
-        yield client
 
 
 @pytest.fixture(scope="module")
@@ -185,6 +179,26 @@ async def test_line_breaks_within_quotes_belong_to_their_field(api: Api, data: P
     assert (await rows_of(api, "SELECT count(*) n FROM input", "sql/breaks.csv")) == [{"n": 300}]
 
 
+@pytest.mark.parametrize("batching", [{}, {"maxBytes": 1_000}, {"maxItems": 70}])
+async def test_the_lines_of_a_csv_file_may_end_in_several_ways(
+    api: Api, data: Path, batching: dict[str, Any]
+) -> None:
+    ends = ("\n", "\r\n", "\r\n", "\n", "\n")
+    lines = [f'{i},"first {i}\r\nsecond"{ends[i % 5]}' for i in range(300)]
+    (data / "ends.csv").write_bytes(("id,note\r\n" + "".join(lines)).encode())
+    wanted = {"n": 300, "s": 44_850, "shortest": 15, "longest": 17}
+
+    rows = await rows_of(
+        api,
+        "SELECT count(*) AS n, sum(id) AS s, min(length(note)) AS shortest, "
+        "max(length(note)) AS longest FROM input",
+        "sql/ends.csv",
+        batching=batching,
+    )
+
+    assert rows == [wanted]
+
+
 @pytest.mark.parametrize("pointer", [None, "/data/items"])
 async def test_a_json_document_is_a_table_of_its_items(
     api: Api, data: Path, pointer: str | None
@@ -232,6 +246,29 @@ async def test_folders_are_columns(api: Api, data: Path) -> None:
         {"next": 2027, "month": 9, "kind": "a b", "total": 36},
         {"next": 2027, "month": 10, "kind": "a b", "total": 45},
     ]
+
+
+@pytest.mark.parametrize(
+    ("sql", "wanted"),
+    [
+        ("SELECT month, sum(v) AS s FROM input AS t WHERE t.month = 2 GROUP BY 1", {"s": 3}),
+        ("SELECT month, (SELECT sum(v) FROM input) AS s FROM input WHERE month = 2", {"s": 10}),
+        (
+            "WITH next AS (SELECT month + 1 AS month, v FROM input) "
+            "SELECT month, sum(v) AS s FROM next WHERE month = 2 GROUP BY 1",
+            {"s": 1},
+        ),
+    ],
+)
+async def test_a_folder_is_left_out_only_where_nothing_else_wants_it(
+    api: Api, data: Path, sql: str, wanted: dict[str, Any]
+) -> None:
+    for month in (1, 2, 3, 4):
+        folder = data / "once" / f"month={month}"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / "part.jsonl").write_text(json.dumps({"v": [1, 3, 2, 4][month - 1]}))
+
+    assert await rows_of(api, sql, "sql/once/**") == [{"month": 2, **wanted}]
 
 
 async def test_items_of_the_request_are_rows_or_lines(api: Api) -> None:

@@ -9,7 +9,6 @@ import httpx
 import pytest
 
 from tests.support.client import Api
-from tests.support.running import RunningService
 from tests.support.sql_jobs import run_sql
 
 pytestmark = pytest.mark.anyio
@@ -25,18 +24,6 @@ mutation Create($name: String!) {
 """
 SALES = b"city,amount\nOslo,10\nRome,5\nOslo,1\n"
 SOLD = [{"city": "Oslo", "sales": 2, "amount": 11}, {"city": "Rome", "sales": 1, "amount": 5}]
-
-
-@pytest.fixture
-async def api(service: RunningService) -> AsyncIterator[Api]:
-    async with Api(service.url) as client:
-        yield client
-
-
-@pytest.fixture
-async def http() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(trust_env=False) as client:
-        yield client
 
 
 async def created(api: Api, name: str = "sales.csv") -> dict[str, Any]:

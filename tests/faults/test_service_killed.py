@@ -24,11 +24,6 @@ Start = Callable[[], AbstractContextManager[RunningService]]
 
 
 @pytest.fixture
-def stage(tmp_path: Path) -> Stage:
-    return Stage(tmp_path / "stage")
-
-
-@pytest.fixture
 def start(tmp_path: Path) -> Start:
     """Start the service, on the same port and data folder each time."""
     port = free_port()

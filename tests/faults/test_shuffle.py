@@ -6,7 +6,7 @@ The long form is run on demand alone: ``LARGE_SHUFFLE=1``; it wants 20 GB of dis
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
@@ -41,12 +41,6 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
         yield running
     for path in (folder / "sources").iterdir():
         path.unlink()
-
-
-@pytest.fixture
-async def api(service: RunningService) -> AsyncIterator[Api]:
-    async with Api(service.url) as client:
-        yield client
 
 
 def source_of(service: RunningService, rows: int) -> str:

@@ -41,11 +41,6 @@ async def api(service: RunningService) -> AsyncIterator[Api]:
         yield client
 
 
-@pytest.fixture
-def stage(tmp_path: Path) -> Stage:
-    return Stage(tmp_path / "stage")
-
-
 def shuffles(service: RunningService) -> Iterator[Path]:
     return service.data_dir.glob("blobs/jobs/*/shuffle/*")
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import asyncio
 import ctypes
 import json
+import shutil
 import socket
 import subprocess
 import sys
@@ -18,6 +19,8 @@ from typing import Any
 import duckdb
 import pytest
 
+from engine.errors import ResourceError
+from engine.sql.kernel import blamed
 from engine.sql.sandbox import open_sandbox
 from tests.support.client import CANCEL, Api
 from tests.support.killing import workers_of
@@ -103,6 +106,24 @@ def test_the_sandbox_reads_what_it_was_given_and_writes_scratch(
     assert sandbox.execute(f"FROM '{grounds.inside}/mine.csv'").fetchall() == [(1,)]
     sandbox.execute(f"COPY (SELECT 7 AS a) TO '{grounds.scratch}/mine.parquet'")
     assert sandbox.execute(f"FROM '{grounds.scratch}/mine.parquet'").fetchall() == [(7,)]
+
+
+def test_spilled_data_is_bounded_by_what_is_free_on_the_disk(tmp_path: Path) -> None:
+    with open_sandbox(folders=[], scratch=tmp_path, temporary_bytes=1 << 60) as connection:
+        (shown,) = connection.execute(
+            "SELECT parse_formatted_bytes(current_setting('max_temp_directory_size'))"
+        ).fetchone() or (0,)
+
+    assert 0 < shown <= shutil.disk_usage(tmp_path).total * 0.8
+
+
+def test_a_query_that_spills_too_much_fails_as_one_that_needs_too_much(tmp_path: Path) -> None:
+    with open_sandbox(folders=[], scratch=tmp_path, temporary_bytes=1 << 20) as connection:
+        text = "SELECT repeat(md5(i::VARCHAR), 20) AS r FROM range(1500000) AS t(i) ORDER BY r"
+
+        with pytest.raises(ResourceError, match="map needs more space on disk than a task may"):
+            with blamed("map", {}):
+                connection.sql(text).to_arrow_reader().read_all()
 
 
 # ------------------------------------------------------------------ the kernel's wall
@@ -208,6 +229,56 @@ def test_the_kernel_alone_refuses_signals_to_others(confined: dict[str, str]) ->
     assert confined["kill"].startswith("refused: [Errno 1]")
 
 
+CERTIFIED = """
+import json, sys
+from pathlib import Path
+from app.confinement import confine
+from app.settings import load_settings
+
+settings, *paths = json.loads(sys.argv[1])
+confine(load_settings(settings), Path(settings["FANFOLD_DATA_DIR"]))
+
+def can_be_read(path):
+    try:
+        return bool(Path(path).read_bytes())
+    except OSError:
+        return False
+
+print(json.dumps([can_be_read(path) for path in paths]))
+"""
+
+
+@needs_landlock
+@pytest.mark.parametrize("uses_network", [True, False])
+def test_authorities_of_the_deployment_can_be_read_where_there_is_a_network(
+    tmp_path: Path, uses_network: bool
+) -> None:
+    paths = [tmp_path / name for name in ("file.pem", "one/a.pem", "two/b.pem", "secret.pem")]
+    for path in paths:
+        path.parent.mkdir(exist_ok=True)
+        path.write_text("certificate")
+    (tmp_path / "data").mkdir()
+    settings = {"FANFOLD_DATA_DIR": str(tmp_path / "data")}
+    if uses_network:
+        settings["FANFOLD_S3_ENDPOINT"] = "https://store.test"
+    own = {
+        "SSL_CERT_FILE": str(paths[0]),
+        "SSL_CERT_DIR": f"{tmp_path / 'one'}:{tmp_path / 'two'}",
+    }
+
+    ran = subprocess.run(
+        [sys.executable, "-c", CERTIFIED, json.dumps([settings, *map(str, paths)])],
+        env={k: v for k, v in environment({}).items() if not k.startswith("AWS_")} | own,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=30,
+        check=True,
+    )
+
+    assert json.loads(ran.stdout) == [uses_network, uses_network, uses_network, False]
+
+
 # ------------------------------------------------------------------ end to end
 
 
@@ -304,7 +375,7 @@ async def test_a_query_that_is_hard_to_plan_holds_up_nobody_but_checks(api: Api)
             answer = await api.ask("{ service { version } }")
             longest_s = max(longest_s, time.monotonic() - since)
             assert answer["service"]["version"]
-            await asyncio.sleep(0.05)
+            await asyncio.wait([refusing], timeout=0.05)
 
     assert [issue["path"] for issue in await refusing] == [["input", "sql"]]
     assert longest_s < 2

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from typing import Any, Final
 
 from gql import Client, gql
@@ -143,11 +143,19 @@ class Api:
     async def states(
         self, job_id: str, *, after_version: int | None = None
     ) -> list[dict[str, Any]]:
+        """Return all that a follower sees of a job."""
+        async with aclosing(self.follow(job_id, after_version=after_version)) as states:
+            return [state async for state in states]
+
+    async def follow(
+        self, job_id: str, *, after_version: int | None = None
+    ) -> AsyncGenerator[dict[str, Any], None]:
         """Follow a job over a WebSocket until the service completes the subscription."""
         async with self.socket() as session:
             request = gql(FOLLOW)
             request.variable_values = {"id": job_id, "afterVersion": after_version}
-            return [answer["jobStatus"] async for answer in session.subscribe(request)]
+            async for answer in session.subscribe(request):
+                yield answer["jobStatus"]
 
     async def end_of(self, job_id: str, *, within_s: float = ENDS_WITHIN_S) -> dict[str, Any]:
         """Return a job's terminal status."""

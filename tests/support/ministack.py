@@ -47,6 +47,10 @@ class MiniStack:
         """Create an empty object whose key ends in a slash, as consoles do."""
         self._put(f"{bucket}/{folder}/")
 
+    def put_raw(self, bucket: str, key: str) -> None:
+        """Create an empty object of any key, also of one that obstore refuses."""
+        self._put(f"{bucket}/{key}")
+
     def put(self, bucket: str, key: str, data: bytes) -> str:
         """Write an object and return its ETag."""
         return str(obstore.put(self.store(bucket), key, data)["e_tag"])

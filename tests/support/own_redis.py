@@ -26,10 +26,14 @@ class OwnRedis:
         return f"unix://{self._folder}/s"
 
     def start(self) -> None:
+        """Start the server and wait until it says that it takes connections."""
         options = ("--port", "0", "--unixsocket", f"{self._folder}/s", "--save", "")
         self._process = subprocess.Popen(
-            [self._binary, *options], cwd=self._folder, stdout=subprocess.DEVNULL
+            [self._binary, *options], cwd=self._folder, stdout=subprocess.PIPE
         )
+        assert self._process.stdout is not None
+        said = iter(self._process.stdout)
+        assert any(b"eady to accept connections" in line for line in said), "redis-server ended"
 
     def send(self, number: signal.Signals) -> None:
         assert self._process is not None
@@ -43,8 +47,8 @@ class OwnRedis:
 
     def kill(self) -> None:
         if self._process is not None:
-            self._process.kill()
-            self._process.wait()
+            with self._process as process:
+                process.kill()
 
 
 @contextmanager

@@ -12,7 +12,8 @@ import duckdb
 import pyarrow as pa
 
 from engine.sql.ast import quoted
-from engine.sql.split.splitter import SqlSteps, parameters_of
+from engine.sql.query import parameters_of
+from engine.sql.split.steps import SqlSteps
 
 Params = Mapping[str, Any]
 

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import anyio
+import anyio.lowlevel
 
 T = TypeVar("T")
 
@@ -41,6 +42,12 @@ async def eventually_async(check: Callable[[], T], *, within_s: float = 5.0) -> 
             raise _too_late(check, within_s, value)
         await anyio.sleep(_PAUSE_S)
     return value
+
+
+async def turns(count: int) -> None:
+    """Let everything else of the event loop have *count* turns."""
+    for _ in range(count):
+        await anyio.lowlevel.checkpoint()
 
 
 def _too_late(check: Callable[[], object], within_s: float, value: object) -> AssertionError:

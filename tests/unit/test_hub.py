@@ -18,7 +18,7 @@ from engine.errors import FanfoldError, InputError, NotFoundError, UnavailableEr
 from engine.job import JobState, JobStatus
 from resolvers.inbox import Inbox
 from tests.support.memory import ADA, EVE, QUICK, World, job_of, make_world, status_of
-from tests.support.waiting import eventually_async
+from tests.support.waiting import eventually_async, turns
 
 pytestmark = pytest.mark.anyio
 States = AsyncGenerator[JobStatus, None]
@@ -48,8 +48,7 @@ def reading_stops(world: World) -> Callable[[], bool]:
 async def is_waiting(states: States) -> asyncio.Task[JobStatus]:
     """Ask for the next state and let everything happen that can."""
     task = asyncio.create_task(anext(states))
-    for _ in range(20):
-        await asyncio.sleep(0)
+    await turns(20)
     return task
 
 
@@ -211,7 +210,7 @@ class TestSharing:
             await anext(states)
             for _ in range(10):
                 world.jobs.change("j-1")
-                await asyncio.sleep(0)
+                await turns(1)
 
             assert len(world.jobs.reads) == 1
 
@@ -484,8 +483,7 @@ class TestFeed:
             assert (end.id, end.state) == ("j-2", DONE)
             waiting = await is_waiting(states)
             world.bell.ring(tenant_topic(ADA.tenant), ANY_JOB)
-            for _ in range(20):
-                await asyncio.sleep(0)
+            await turns(20)
             assert not waiting.done()
             world.jobs.put(job_of("j-3"))
             assert (await waiting).id == "j-3"
@@ -582,7 +580,7 @@ class TestFeed:
         assert world.hub.listeners == 0
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     changes=st.lists(st.tuples(st.booleans(), st.integers(0, 3)), max_size=30),
     is_last_ring_lost=st.booleans(),
@@ -595,10 +593,9 @@ def test_whatever_is_lost_versions_rise_and_the_end_comes(
         world.jobs.put(job_of("j-1"))
 
         async def change() -> None:
-            for rings, turns in changes:
+            for rings, count in changes:
                 world.jobs.change("j-1", rings=rings)
-                for _ in range(turns):
-                    await asyncio.sleep(0)
+                await turns(count)
             world.jobs.change("j-1", rings=not is_last_ring_lost, state=DONE)
 
         async with asyncio.timeout(5), world.hub, asyncio.TaskGroup() as tasks:

@@ -15,21 +15,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine.async_map import ITEMS_AT_ONCE, map_batch_async, map_rows_async
 from engine.batch import InlinePlace
 from engine.context import Context
 from engine.errors import NonRetryable, OutputError, SourceError, TaskError, UserCodeError
 from engine.jsonvalue import decode, encode_key
 from engine.kernel import (
-    ASYNC_ITEMS_AT_ONCE,
     Row,
     finish_rows,
     map_batch,
-    map_batch_async,
     map_rows,
-    map_rows_async,
     reduce_partition,
 )
-from engine.pairs import COMBINE_EVERY_PAIRS, Groups
+from engine.pairs.groups import COMBINE_EVERY_PAIRS, Groups
 from engine.partition import partitions_of
 from engine.program import Program
 
@@ -145,7 +143,7 @@ def by_key(partitions: Sequence[Sequence[Row]]) -> dict[bytes, bytes]:
     return found
 
 
-@settings(max_examples=250, deadline=None)
+@settings(max_examples=250)
 @given(job=jobs())
 def test_whatever_the_batches_and_partitions_the_groups_are_those_of_one_process(
     job: tuple[list[Item], list[int], int],
@@ -158,7 +156,7 @@ def test_whatever_the_batches_and_partitions_the_groups_are_those_of_one_process
     assert by_key(found) == {key: exactly(values) for key, values in reference(items).items()}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(job=jobs())
 def test_combining_changes_nothing_and_sees_values_in_order(
     job: tuple[list[Item], list[int], int],
@@ -171,7 +169,7 @@ def test_combining_changes_nothing_and_sees_values_in_order(
     assert by_key(found) == {key: exactly(values) for key, values in reference(items).items()}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(job=jobs())
 def test_each_row_is_in_the_partition_that_owns_its_key(
     job: tuple[list[Item], list[int], int],
@@ -184,7 +182,7 @@ def test_each_row_is_in_the_partition_that_owns_its_key(
         assert set(partitions_of(keys, partitions=partitions)) <= {index}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(job=jobs())
 def test_the_order_of_rows_does_not_depend_on_the_batches(
     job: tuple[list[Item], list[int], int],
@@ -218,7 +216,7 @@ def test_the_order_of_strings_does_not_depend_on_other_keys_of_their_batch() -> 
 
 @pytest.mark.parametrize("keys", [TEXTS, INT64], ids=["strings", "integers"])
 def test_rows_are_in_key_order(keys: st.SearchStrategy[Any]) -> None:
-    @settings(max_examples=100, deadline=None)
+    @settings(max_examples=100)
     @given(drawn=st.lists(keys, max_size=30))
     def check(drawn: list[Any]) -> None:
         groups = mapped(LISTING, [[(key, 0)] for key in drawn])
@@ -228,7 +226,7 @@ def test_rows_are_in_key_order(keys: st.SearchStrategy[Any]) -> None:
     check()
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(job=jobs())
 async def test_an_async_map_gives_the_same_pieces_as_a_plain_one(
     job: tuple[list[Item], list[int], int],
@@ -243,7 +241,7 @@ async def test_an_async_map_gives_the_same_pieces_as_a_plain_one(
 
 async def test_async_items_that_end_in_another_order_keep_their_places() -> None:
     last_has_ended = asyncio.Event()
-    count = ASYNC_ITEMS_AT_ONCE
+    count = ITEMS_AT_ONCE
 
     async def wait_for_the_last(item: int, ctx: Context) -> list[Pair]:
         if item == count - 1:
@@ -261,7 +259,7 @@ async def test_async_items_that_end_in_another_order_keep_their_places() -> None
 
 async def test_a_slow_async_item_holds_no_other_up() -> None:
     last_has_ended = asyncio.Event()
-    count = 2 * ASYNC_ITEMS_AT_ONCE + 1
+    count = 2 * ITEMS_AT_ONCE + 1
 
     async def wait_for_the_last(item: int, ctx: Context) -> list[Pair]:
         if item == 0:
@@ -291,9 +289,9 @@ async def test_only_so_many_async_items_are_on_their_way() -> None:
 
     program = Program(name="waiting", map=wait, reduce=all_values)
 
-    await map_batch_async(program, range(3 * ASYNC_ITEMS_AT_ONCE), context())
+    await map_batch_async(program, range(3 * ITEMS_AT_ONCE), context())
 
-    assert most == ASYNC_ITEMS_AT_ONCE
+    assert most == ITEMS_AT_ONCE
 
 
 async def test_an_async_generator_maps_as_well() -> None:

@@ -79,7 +79,7 @@ def paged(blobs: BlobStore, manifest: Manifest, first: int) -> Rows:
         after = Cursor.parse(str(page.rows[-1][0]))
 
 
-@settings(deadline=None, max_examples=80)
+@settings(max_examples=80)
 @given(data=st.data(), names=st.lists(TEXT, unique=True, min_size=1, max_size=4))
 def test_every_format_gives_back_the_rows_that_were_written(
     data: st.DataObject, names: list[str]

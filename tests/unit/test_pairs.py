@@ -6,12 +6,13 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import OutputError
 from engine.jsonvalue import encode_key
-from engine.pairs import Groups, read_groups
+from engine.pairs.groups import Groups
+from engine.pairs.read import read_groups
 
 KEYS = st.one_of(
     st.text(max_size=3), st.integers(-(2**63), 2**64 - 1), st.none(), st.booleans(), st.floats(0, 9)
@@ -34,7 +35,6 @@ def read(*pieces: bytes) -> list[tuple[Any, list[Any]]]:
     pairs=st.lists(st.tuples(KEYS, SMALL | st.text(max_size=2)), max_size=20),
     partitions=st.integers(1, 70),
 )
-@settings(deadline=None)
 def test_cuts_cover_the_piece_and_each_part_can_be_read_alone(
     pairs: list[tuple[Any, Any]], partitions: int
 ) -> None:
@@ -52,7 +52,6 @@ def test_cuts_cover_the_piece_and_each_part_can_be_read_alone(
 
 
 @given(pairs=st.lists(st.tuples(KEYS, SMALL), max_size=20))
-@settings(deadline=None)
 def test_the_same_pairs_give_the_same_bytes(pairs: list[tuple[Any, Any]]) -> None:
     assert groups_of(pairs).to_piece(3) == groups_of(pairs).to_piece(3)
 

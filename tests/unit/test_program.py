@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from typing import Any
@@ -163,3 +165,11 @@ def test_parameters_may_contain_themselves() -> None:
     assert program.parse_params({"branches": [{"name": "a"}]}).branches == [Tree(name="a")]
     with pytest.raises(InputError, match="no such parameter; p takes name, branches"):
         program.parse_params({"nam": ""})
+
+
+def test_jobs_in_python_load_no_duckdb() -> None:
+    loading = "import sys, engine.python_work; from engine import SqlProgram"
+
+    subprocess.run(
+        [sys.executable, "-c", f"{loading}; sys.exit('duckdb' in sys.modules)"], check=True
+    )

@@ -6,7 +6,7 @@ from collections import Counter
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.batch import InlinePlace
@@ -40,7 +40,6 @@ def run(program: Program, batches: list[list[Any]], **params: Any) -> list[Any]:
     return rows if finished is None else list(finished)
 
 
-@settings(deadline=None)
 @given(lines=LINES, cut=st.integers(0, 12))
 def test_wordcount_counts_what_stands_between_white_space(lines: list[str], cut: int) -> None:
     expected = Counter(" ".join(lines).split())
@@ -71,7 +70,6 @@ def test_inverted_index_lists_each_place_once_in_order() -> None:
     ]
 
 
-@settings(deadline=None)
 @given(lines=LINES, cut=st.integers(0, 12))
 def test_inverted_index_is_the_same_however_it_is_cut(lines: list[str], cut: int) -> None:
     cuts = [lines[:cut], lines[cut:]]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +13,7 @@ from hypothesis import strategies as st
 
 from adapters.obstore_blobs import ObstoreBlobs
 from engine.attempt import Piece
+from engine.cursor import encode_cursor
 from engine.errors import InputError, UnavailableError
 from engine.jsonvalue import decode, encode
 from engine.output.jsonl_text import READ_AHEAD_BYTES
@@ -63,15 +63,11 @@ def folder() -> Iterator[Path]:
 
 
 def of(result: Result, text: str, first: int = 10) -> Rows:
-    page = read_page(result.blobs, result.manifest, first=first, after=Cursor.parse(text, "after"))
+    page = read_page(result.blobs, result.manifest, first=first, after=Cursor.parse(text))
     return [row for _, row in page.rows]
 
 
-def cursor(text: str) -> str:
-    return base64.urlsafe_b64encode(text.encode()).decode()
-
-
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(data=st.data(), files=st.lists(st.lists(ROW, max_size=6), max_size=4))
 def test_pages_of_any_size_give_every_row_once_in_order(
     data: st.DataObject, files: list[Rows]
@@ -119,24 +115,27 @@ def test_lines_longer_than_what_is_read_at_once_are_kept_whole(folder: Path, len
     "text",
     [
         *("", "?", "nonsense", "é", "\ud800"),
-        *map(cursor, ("1", "1:", ":1", "-1:0", "0:-1", "a:b", "0:1:2", "²:0", "1" * 9_999 + ":0")),
+        *map(
+            encode_cursor,
+            ("1", "1:", ":1", "-1:0", "0:-1", "a:b", "0:1:2", "²:0", "1" * 9_999 + ":0"),
+        ),
     ],
 )
 def test_what_is_no_cursor_is_refused(text: str) -> None:
     with pytest.raises(InputError, match="is not a cursor") as caught:
-        Cursor.parse(text, "after")
+        Cursor.parse(text)
 
     assert caught.value.issues[0].path == ("after",)
 
 
-@given(file=st.integers(0, 2**40), offset=st.integers(0, 2**60))
+@given(file=st.integers(0, 2**40), offset=st.integers(0, 10**18 - 1))
 def test_cursors_are_read_as_they_were_written(file: int, offset: int) -> None:
     assert Cursor.parse(str(Cursor(file, offset))) == Cursor(file, offset)
 
 
 @given(text=st.text(max_size=20))
 def test_any_text_is_a_cursor_or_refused(text: str) -> None:
-    for tampered in (text, cursor(text)):
+    for tampered in (text, encode_cursor(text)):
         try:
             Cursor.parse(tampered)
         except InputError:
@@ -146,8 +145,8 @@ def test_any_text_is_a_cursor_or_refused(text: str) -> None:
 def test_a_cursor_beyond_the_end_gives_nothing(folder: Path) -> None:
     result = Result(folder, [[{"a": 1}], [{"a": 2}]])
 
-    assert of(result, cursor("9:0")) == []
-    assert of(result, cursor("1:8")) == []
+    assert of(result, encode_cursor("9:0")) == []
+    assert of(result, encode_cursor("1:8")) == []
 
 
 def test_a_cursor_into_the_middle_of_a_row_is_refused_wherever_it_points(folder: Path) -> None:
@@ -157,7 +156,7 @@ def test_a_cursor_into_the_middle_of_a_row_is_refused_wherever_it_points(folder:
     found = {}
     for offset in range(size + 1):
         try:
-            found[offset] = of(result, cursor(f"0:{offset}"))
+            found[offset] = of(result, encode_cursor(f"0:{offset}"))
         except InputError as exc:
             assert exc.issues[0].path == ("after",)  # noqa: PT017
 

@@ -17,7 +17,8 @@ from adapters.obstore_blobs import ObstoreBlobs
 from engine.attempt import Attempt, Piece
 from engine.blobs import BlobStore
 from engine.job import JobId, TaskId
-from engine.pairs import Groups, read_groups
+from engine.pairs.groups import Groups
+from engine.pairs.read import read_groups
 from engine.shuffle import INLINE_BYTES, ShuffleWriter, read_tables
 
 SCHEMA = pa.schema([("k", pa.int64()), ("text", pa.string())])
@@ -160,7 +161,7 @@ def piece_of(pairs: list[tuple[Any, Any]], *, partitions: int) -> list[bytes]:
     partitions=st.integers(1, 3),
     budget_bytes=st.integers(1, 400),
 )
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_groups_are_the_same_with_and_without_scratch(
     tmp_path_factory: pytest.TempPathFactory,
     pieces: list[list[tuple[Any, Any]]],
@@ -181,7 +182,6 @@ def test_groups_are_the_same_with_and_without_scratch(
     pieces=st.lists(PAIRS, max_size=4),
     budget_bytes=st.integers(1, 400),
 )
-@settings(deadline=None)
 def test_pieces_of_several_partitions_are_grouped_the_same_with_and_without_scratch(
     tmp_path_factory: pytest.TempPathFactory,
     pieces: list[list[tuple[Any, Any]]],

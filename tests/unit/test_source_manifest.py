@@ -12,6 +12,7 @@ from typing import Any, BinaryIO
 import pytest
 
 from engine.errors import SourceError
+from engine.source.choice import FileChoice
 from engine.source.manifest import manifest_files, result_files
 from engine.source.roots import SourceRoots
 from engine.source.sources import Sources
@@ -27,7 +28,9 @@ class Objects:
         self.content: dict[str, bytes] = {}
         self.looked_up: list[str] = []
 
-    def list_files(self, uri: str, *, is_sorted: bool = True) -> Iterator[SourceFile]:
+    def list_files(
+        self, uri: str, *, is_sorted: bool = True, choice: FileChoice | None = None
+    ) -> Iterator[SourceFile]:
         yield self.stat_file(uri)
 
     def stat_file(self, path: str) -> SourceFile:

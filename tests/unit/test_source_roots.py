@@ -14,9 +14,9 @@ from engine.errors import SourceChangedError, SourceError
 from engine.source.roots import SourceRoots
 from engine.source.sources import Sources
 from engine.source.store import SourceFile
+from tests.support.nobody import as_nobody
 
 URIS = ("input", "source", "files", "uris")
-NOBODY = 65534
 
 
 @pytest.fixture
@@ -44,19 +44,6 @@ def listed(roots: SourceRoots, *uris: str) -> list[str]:
 
 def first_of(roots: SourceRoots, uri: str) -> SourceFile:
     return next(roots.list_files(uri))
-
-
-@contextmanager
-def as_nobody() -> Iterator[None]:
-    """Give up root's right to read everything, for a while."""
-    if os.getuid() != 0:
-        yield
-        return
-    os.setresuid(NOBODY, NOBODY, 0)
-    try:
-        yield
-    finally:
-        os.setresuid(0, 0, 0)
 
 
 @pytest.fixture

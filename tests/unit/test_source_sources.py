@@ -10,6 +10,7 @@ from typing import BinaryIO
 import pytest
 
 from engine.errors import SourceError
+from engine.source.choice import FileChoice
 from engine.source.roots import SourceRoots
 from engine.source.sources import Sources
 from engine.source.store import SourceFile
@@ -22,7 +23,9 @@ class Fixed:
         self.paths = paths
         self.seen: list[str] = []
 
-    def list_files(self, uri: str, *, is_sorted: bool = True) -> Iterator[SourceFile]:
+    def list_files(
+        self, uri: str, *, is_sorted: bool = True, choice: FileChoice | None = None
+    ) -> Iterator[SourceFile]:
         for path in self.paths:
             self.seen.append(path)
             yield SourceFile(path, 1)

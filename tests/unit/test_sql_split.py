@@ -3,16 +3,16 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import asdict
 
 import duckdb
 import pyarrow as pa
 import pytest
 
-from engine.sql.query import check_serialized, parse_query
-from engine.sql.split.splitter import SqlSteps, parameters_of, split, whole_in_one
-from tests.support.sql_runner import connect, differences, run, run_steps
+from engine.sql.query import check_serialized, parameters_of, parse_query
+from engine.sql.split.splitter import split, whole_in_one
+from engine.sql.split.steps import Combining, SqlSteps
+from tests.support.sql_runner import differences, run, run_steps
 
 MAKE_ROWS = """
 SELECT
@@ -323,12 +323,6 @@ PARAMS = {"n": 4, "c": "c1"}
 
 
 @pytest.fixture(scope="module")
-def con() -> Iterator[duckdb.DuckDBPyConnection]:
-    with connect() as connection:
-        yield connection
-
-
-@pytest.fixture(scope="module")
 def rows(con: duckdb.DuckDBPyConnection) -> pa.Table:
     return con.sql(MAKE_ROWS).to_arrow_table()
 
@@ -346,7 +340,7 @@ def test_a_query_in_steps_gives_what_duckdb_gives(
     parsed = parse_query(query)
     check_serialized(con, query)
     plain = run(con, query, rows, PARAMS)
-    for steps in (split(parsed), split(parsed, dedupe=True), whole_in_one(parsed)):
+    for steps in (*(split(parsed, combining=each) for each in Combining), whole_in_one(parsed)):
         for batches, reducers in ((1, 1), (2, 2), (7, 5)):
             found = run_steps(con, steps, rows, batches=batches, reducers=reducers, params=PARAMS)
             assert not differences(con, plain, found, ordered=_is_ordered(query)), steps

@@ -2,17 +2,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from dataclasses import dataclass
 
 import duckdb
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from engine.sql.query import check_serialized, parse_query
-from engine.sql.split.splitter import split, whole_in_one
-from tests.support.sql_runner import connect, differences, run, run_steps
+from engine.sql.split.splitter import split
+from engine.sql.split.steps import Combining
+from tests.support.sql_runner import differences, run, run_steps
 
 MANY = int(os.environ.get("SQL_EXAMPLES", "500"))
 MAKE_ROWS = """
@@ -198,95 +199,74 @@ def rows_named_like_columns(draw: st.DrawFn) -> tuple[str, bool]:
 
 
 @pytest.fixture(scope="module")
-def con() -> Iterator[duckdb.DuckDBPyConnection]:
-    with connect() as connection:
-        yield connection
-
-
-@pytest.fixture(scope="module")
 def rows(con: duckdb.DuckDBPyConnection) -> pa.Table:
     return con.sql(MAKE_ROWS).to_arrow_table()
 
 
-def compare(
-    con: duckdb.DuckDBPyConnection,
-    rows: pa.Table,
-    query: tuple[str, bool],
-    batches: int,
-    reducers: int,
-    dedupe: bool,
-    is_known: bool,
-) -> bool:
-    """Compare, and return whether the query was split at all; False also if DuckDB refuses it."""
-    text, ordered = query
+QUERY = st.one_of(grouped(), grouped(), ungrouped(), windowed())
+LIKE_COLUMNS = st.one_of(named_like_columns(), named_like_columns(), rows_named_like_columns())
+
+
+@dataclass(frozen=True)
+class Case:
+    """A query, whether its rows have an order, and how it is split and its rows are cut."""
+
+    query: tuple[str, bool]
+    batches: int
+    reducers: int
+    combining: Combining
+    is_known: bool
+
+
+def cases(queries: st.SearchStrategy[tuple[str, bool]]) -> st.SearchStrategy[Case]:
+    cuts = st.sampled_from([(1, 1), (2, 2), (7, 5), (7, 1)])
+    return st.builds(
+        lambda query, cut, combining, is_known: Case(query, cut[0], cut[1], combining, is_known),
+        queries,
+        cuts,
+        st.sampled_from(Combining),
+        st.booleans(),
+    )
+
+
+def compare(con: duckdb.DuckDBPyConnection, rows: pa.Table, case: Case) -> None:
+    text, ordered = case.query
     parsed = parse_query(text)
     check_serialized(con, text)
     try:
         plain = run(con, text, rows)
     except duckdb.Error:
-        return False
-    steps = split(parsed, columns=rows.column_names if is_known else None, dedupe=dedupe)
-    found = run_steps(con, steps, rows, batches=batches, reducers=reducers)
+        return
+    known = rows.column_names if case.is_known else None
+    steps = split(parsed, columns=known, combining=case.combining)
+    found = run_steps(con, steps, rows, batches=case.batches, reducers=case.reducers)
     assert not differences(con, plain, found, ordered=ordered), f"{text}\n{steps}"
-    return steps != whole_in_one(parsed)
 
 
-QUERY = st.one_of(grouped(), grouped(), ungrouped(), windowed())
-LIKE_COLUMNS = st.one_of(named_like_columns(), named_like_columns(), rows_named_like_columns())
-CUTS = st.sampled_from([(1, 1), (2, 2), (7, 5), (7, 1)])
-NOT_ABOUT_SPEED = [HealthCheck.too_slow, HealthCheck.function_scoped_fixture]
+same_every_time = settings(max_examples=300, derandomize=True)
 
 
-@settings(
-    max_examples=300,
-    deadline=None,
-    derandomize=True,
-    print_blob=True,
-    suppress_health_check=NOT_ABOUT_SPEED,
-)
-@given(query=QUERY, cuts=CUTS, dedupe=st.booleans(), is_known=st.booleans())
+@same_every_time
+@given(case=cases(QUERY))
 def test_any_query_in_steps_gives_what_duckdb_gives(
-    con: duckdb.DuckDBPyConnection,
-    rows: pa.Table,
-    query: tuple[str, bool],
-    cuts: tuple[int, int],
-    dedupe: bool,
-    is_known: bool,
+    con: duckdb.DuckDBPyConnection, rows: pa.Table, case: Case
 ) -> None:
-    compare(con, rows, query, *cuts, dedupe, is_known)
+    compare(con, rows, case)
 
 
-@settings(
-    max_examples=300,
-    deadline=None,
-    derandomize=True,
-    print_blob=True,
-    suppress_health_check=NOT_ABOUT_SPEED,
-)
-@given(query=LIKE_COLUMNS, cuts=CUTS, dedupe=st.booleans(), is_known=st.booleans())
+@same_every_time
+@given(case=cases(LIKE_COLUMNS))
 def test_any_query_with_aliases_like_columns_gives_what_duckdb_gives(
-    con: duckdb.DuckDBPyConnection,
-    rows: pa.Table,
-    query: tuple[str, bool],
-    cuts: tuple[int, int],
-    dedupe: bool,
-    is_known: bool,
+    con: duckdb.DuckDBPyConnection, rows: pa.Table, case: Case
 ) -> None:
-    compare(con, rows, query, *cuts, dedupe, is_known)
+    compare(con, rows, case)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1200)
-@settings(max_examples=MANY, deadline=None, print_blob=True, suppress_health_check=NOT_ABOUT_SPEED)
-@given(
-    query=st.one_of(QUERY, LIKE_COLUMNS), cuts=CUTS, dedupe=st.booleans(), is_known=st.booleans()
-)
+@settings(max_examples=MANY)
+@given(case=cases(st.one_of(QUERY, LIKE_COLUMNS)))
 def test_many_more_queries_in_steps_give_what_duckdb_gives(
-    con: duckdb.DuckDBPyConnection,
-    rows: pa.Table,
-    query: tuple[str, bool],
-    cuts: tuple[int, int],
-    dedupe: bool,
-    is_known: bool,
+    con: duckdb.DuckDBPyConnection, rows: pa.Table, case: Case
 ) -> None:
-    compare(con, rows, query, *cuts, dedupe, is_known)
+    compare(con, rows, case)

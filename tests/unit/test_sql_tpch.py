@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import duckdb
 import pyarrow as pa
 import pytest
 
 from engine.sql.query import check_serialized, parse_query
 from engine.sql.split.splitter import split, whole_in_one
-from tests.support.sql_runner import connect, differences, run, run_steps
+from engine.sql.split.steps import Combining
+from tests.support.sql_runner import differences, run, run_steps
 
 MAKE_LINES = """
 SELECT
@@ -105,12 +104,6 @@ QUESTIONS = {
 
 
 @pytest.fixture(scope="module")
-def con() -> Iterator[duckdb.DuckDBPyConnection]:
-    with connect() as connection:
-        yield connection
-
-
-@pytest.fixture(scope="module")
 def lines(con: duckdb.DuckDBPyConnection) -> pa.Table:
     return con.sql(MAKE_LINES).to_arrow_table()
 
@@ -152,7 +145,7 @@ def test_values_counted_once_travel_without_the_rest_of_their_rows(
     assert steps.partition_by == ("p_type", "l_shipmode", "__d0")
     mapped = run(con, steps.map, lines)
     assert mapped.column_names == ["p_type", "l_shipmode", "__s", "__d0"]
-    assert len(run(con, split(query, dedupe=True).map, lines)) < len(mapped)
+    assert len(run(con, split(query, combining=Combining.VALUES).map, lines)) < len(mapped)
 
 
 def test_groups_of_a_median_are_shuffled_by_key_with_the_needed_columns_alone() -> None:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from engine.attempt import Piece
+from engine.cursor import encode_cursor
 from engine.errors import (
     IdempotencyConflictError,
     InputError,
@@ -25,7 +26,6 @@ from engine.result import Manifest
 from resolvers.cancel import cancel_job
 from resolvers.check import MAX_INLINE_BYTES
 from resolvers.delete import delete_job
-from resolvers.pages import encode_cursor
 from resolvers.plan import plan_job
 from resolvers.read import get_job, list_jobs, list_tasks
 from resolvers.results import ResultReader

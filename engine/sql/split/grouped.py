@@ -8,15 +8,15 @@ from engine.sql.split.aggregates import Partial, counts_values_once, partial_of
 from engine.sql.split.distinct import can_pair, split_pairs
 from engine.sql.split.groups import Groups, grouped_select
 from engine.sql.split.states import Moved, States
-from engine.sql.split.steps import SqlSteps
+from engine.sql.split.steps import Combining, SqlSteps
 
 
-def split_grouped(node: Node, *, dedupe: bool) -> SqlSteps:
+def split_grouped(node: Node, *, combining: Combining) -> SqlSteps:
     """Split a SELECT with aggregates or GROUP BY over a row-wise source.
 
     Args:
         node: The SELECT.
-        dedupe: Whether map already drops repeated values that are to be counted once.
+        combining: What map makes fewer.
 
     Raises:
         CannotSplit: It is not known how.
@@ -28,7 +28,9 @@ def split_grouped(node: Node, *, dedupe: bool) -> SqlSteps:
     known = [partial for partial in partials if partial is not None]
     if any(counts_values_once(aggregate) for aggregate in groups.aggregates):
         if all(can_pair(aggregate) for aggregate in groups.aggregates):
-            return split_pairs(groups, dedupe=dedupe)
+            return split_pairs(groups, dedupe=combining is Combining.VALUES)
+        return _shuffled(groups)
+    if combining is Combining.NOTHING and groups.keys:
         return _shuffled(groups)
     return _merged(groups, known)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Container, Sequence
-from itertools import pairwise
 from typing import Final
 
 import duckdb
@@ -36,26 +35,30 @@ from engine.sql.split.shape import (
     simple_names,
     with_ctes,
 )
-from engine.sql.split.steps import CannotSplit, SqlSteps
+from engine.sql.split.steps import CannotSplit, Combining, SqlSteps
 from engine.sql.split.tail import read_tail, with_tail
 
 _EVERYTHING: Final = "SELECT * FROM input"
 
-__all__ = ["CannotSplit", "SqlSteps", "parameters_of", "split", "whole_in_one"]
+__all__ = ["CannotSplit", "SqlSteps", "split", "whole_in_one"]
 
 
-def split(query: Query, *, columns: Sequence[str] | None = None, dedupe: bool = False) -> SqlSteps:
+def split(
+    query: Query,
+    *,
+    columns: Sequence[str] | None = None,
+    combining: Combining = Combining.GROUPS,
+) -> SqlSteps:
     """Return the steps of *query*; whatever cannot be split is left to one reduce task.
 
     Args:
         query: What ``parse_query`` gave.
         columns: Names of all columns of ``input``; without them a name that may be a column as well
             as an alias can be a reason not to split.
-        dedupe: Whether map already drops repeated values of ``count(DISTINCT …)`` and its like,
-            which pays where they repeat within a batch.
+        combining: What map makes fewer.
     """
     try:
-        return _split(ast.parse(query.text), columns=columns, dedupe=dedupe)
+        return _split(ast.parse(query.text), columns=columns, combining=combining)
     except (CannotSplit, ast.SyntaxProblem, duckdb.Error, RecursionError):
         return whole_in_one(query)
 
@@ -75,21 +78,7 @@ def whole_in_one(query: Query) -> SqlSteps:
     return SqlSteps(map=_EVERYTHING, reduce=_body(query.text))
 
 
-def parameters_of(sql: str) -> tuple[str, ...]:
-    """Return the names of the parameters that *sql* has, each once, in order of appearance."""
-    try:
-        return ast.parameter_names(ast.parse(sql))
-    except ast.SyntaxProblem:
-        tokens = sqlglot.tokenize(sql, read="duckdb")
-        names = (
-            after.text
-            for token, after in pairwise(tokens)
-            if token.token_type in {TokenType.PARAMETER, TokenType.DOLLAR}
-        )
-        return tuple(dict.fromkeys(names))
-
-
-def _split(node: Node, *, columns: Sequence[str] | None, dedupe: bool) -> SqlSteps:
+def _split(node: Node, *, columns: Sequence[str] | None, combining: Combining) -> SqlSteps:
     if re.search(r"\bENUM\b", ast.render(node), re.IGNORECASE):
         raise CannotSplit("an enumeration, whose order is lost between steps")
     if not ast.is_faithful(node):
@@ -102,31 +91,31 @@ def _split(node: Node, *, columns: Sequence[str] | None, dedupe: bool) -> SqlSte
     if not is_rowwise_source(node["from_table"], with_ctes(node, {})):
         raise CannotSplit("a source that is not row by row")
     try:
-        return _split_select(resolved(node, columns), dedupe=dedupe)
+        return _split_select(resolved(node, columns), combining=combining)
     except CannotSplit:
-        return _split_select(node, dedupe=dedupe)
+        return _split_select(node, combining=combining)
 
 
-def _split_select(node: Node, *, dedupe: bool) -> SqlSteps:
+def _split_select(node: Node, *, combining: Combining) -> SqlSteps:
     if is_aggregated(node):
-        return split_grouped(node, dedupe=dedupe)
+        return split_grouped(node, combining=combining)
     if contains_window([node["select_list"], node["qualify"], node["modifiers"]]):
         return _split_windows(node)
     if node["qualify"]:
         raise CannotSplit("QUALIFY without a window")
     if read_tail(node).distinct:
-        return _split_distinct(node, dedupe=dedupe)
+        return _split_distinct(node, combining=combining)
     map_, finish = with_tail(node)
     return SqlSteps(map=map_, finish=finish)
 
 
-def _split_distinct(node: Node, *, dedupe: bool) -> SqlSteps:
+def _split_distinct(node: Node, *, combining: Combining) -> SqlSteps:
     kept = [m for m in node["modifiers"] if m["type"] != "DISTINCT_MODIFIER"]
     items = node["select_list"]
     if len(items) == 1 and contains_star(items) and not kept:
         return SqlSteps(map=ast.render(node), reduce="SELECT DISTINCT * FROM input")
     return split_grouped(
-        {**node, "modifiers": kept, "aggregate_handling": "FORCE_AGGREGATES"}, dedupe=dedupe
+        {**node, "modifiers": kept, "aggregate_handling": "FORCE_AGGREGATES"}, combining=combining
     )
 
 

@@ -3,6 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from enum import Enum
+
+
+class Combining(Enum):
+    """What map makes fewer before its rows travel; it pays where keys repeat within a batch."""
+
+    NOTHING = "the needed columns of each row"
+    GROUPS = "one row of partial aggregates for each group"
+    VALUES = "the same, and each value that is to be counted once only once"
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,3 @@ class SqlProgram(Registered):
             raise ValueError(f"program {self.name}: the query has every step; give it alone")
         if self.partition_by and self.reduce is None:
             raise ValueError(f"program {self.name}: partition_by needs a reduce")
-
-
-__all__ = ["SqlProgram"]

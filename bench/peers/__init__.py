@@ -1,0 +1,1 @@
+"""What Fanfold is measured beside; each peer runs in a process of its own, on two threads."""
