@@ -17,7 +17,7 @@ from bench.jobs import Job, Task
 
 _STATUS = """
 subscription Status($id: ID!) {
-  jobStatus(id: $id, minIntervalMs: 10) { state error { message } coverage partial resultRows }
+  jobStatus(id: $id, minIntervalMs: 1) { state error { message } coverage partial resultRows }
 }
 """
 

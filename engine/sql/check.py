@@ -24,6 +24,7 @@ from engine.sql.params import bound_params
 from engine.sql.program import SqlProgram
 from engine.sql.pruning import folder_filter
 from engine.sql.query import Query, check_serialized, parameters_of, parse_query
+from engine.sql.recent import Recent
 from engine.sql.reduction import Reduction
 from engine.sql.sandbox import identifier
 from engine.sql.split.splitter import split, whole_in_one
@@ -34,8 +35,6 @@ Params = Mapping[str, Any]
 Splits = dict[Combining, SqlSteps]
 
 LISTED_FILES: Final = 1_000
-KEPT_QUERIES: Final = 256
-COMBINES_BELOW: Final = 0.5
 _OBJECT_COLUMNS: Final = (
     ("uri", "VARCHAR"),
     ("key", "VARCHAR"),
@@ -61,7 +60,8 @@ class SqlInspector:
         self._sources = sources
         self._scratch = scratch
         self._reduction = Reduction(connection, sources=sources, scratch=scratch)
-        self._seen: dict[tuple[str, Columns, str], Splits] = {}
+        self._finder = ShapeFinder(connection, sources=sources, scratch=scratch)
+        self._seen: Recent[Splits] = Recent()
 
     def check(self, request: SqlCheck) -> CheckedSql:
         """Look at the source, bind the query to its columns, and split it; see ``SqlChecker``."""
@@ -79,7 +79,11 @@ class SqlInspector:
         files = self._listed(spec, request.resolved_source)
         shape = self._shape_of(spec, files)
         if query is not None:
-            splits = self._splits_once(query, shape, params, path)
+            # Callers often send a query again on the same columns.
+            splits = self._seen.answer(
+                (query.text, shape.every_column, repr(params)),
+                lambda: self._splits(query, shape, params, path),
+            )
             steps = self._chosen(splits, spec, shape, files, params)
         else:
             steps = self._own_steps(program, path)
@@ -119,17 +123,6 @@ class SqlInspector:
             reduce=program.reduce,
             finish=program.finish,
         )
-
-    def _splits_once(
-        self, query: Query, shape: TableShape, params: Params, path: tuple[str, ...]
-    ) -> Splits:
-        """Return the splits of a query, which callers often send again on the same columns."""
-        key = (query.text, shape.every_column, repr(params))
-        splits = self._seen.pop(key, None) or self._splits(query, shape, params, path)
-        self._seen[key] = splits
-        while len(self._seen) > KEPT_QUERIES:
-            del self._seen[next(iter(self._seen))]
-        return splits
 
     def _splits(
         self, query: Query, shape: TableShape, params: Params, path: tuple[str, ...]
@@ -176,12 +169,12 @@ class SqlInspector:
         tight = splits.get(Combining.VALUES, usual)
         if loose == tight or spec.partial_every_ms:
             return usual
-        share = self._reduction.share(
+        reduced = self._reduction.expected(
             loose, files, layout=spec.source.layout, shape=shape, params=params
         )
-        if share is None:
+        if reduced is None:
             return usual
-        return tight if share < COMBINES_BELOW else loose
+        return tight if reduced.is_worth_it else loose
 
     def _listed(self, spec: JobSpec, resolved_source: str | None) -> list[SourceFile]:
         """Return the first files of the source; none where there are none to be looked into."""
@@ -192,13 +185,12 @@ class SqlInspector:
         return list(islice(listed, LISTED_FILES))
 
     def _shape_of(self, spec: JobSpec, files: Sequence[SourceFile]) -> TableShape:
-        finder = ShapeFinder(self._connection, sources=self._sources, scratch=self._scratch)
         if spec.source.inline is not None:
-            return finder.of_items(spec.source.inline)
+            return self._finder.of_items(spec.source.inline)
         if spec.source.files is not None and spec.source.files.mode is FilesMode.OBJECTS:
             return TableShape(columns=_OBJECT_COLUMNS)
         try:
-            return finder.of_files(sample_of(files), spec.source.layout)
+            return self._finder.of_files(sample_of(files), spec.source.layout)
         except RecordError as exc:
             raise SourceError(exc.message) from exc
 

@@ -25,6 +25,7 @@ from engine.source.store import SourceFile
 from engine.spec import CsvSpec, DataFormat, LayoutSpec
 from engine.sql.job import Columns, TableShape
 from engine.sql.lines import LINE
+from engine.sql.recent import Recent
 from engine.sql.sandbox import literal
 
 HEAD_BYTES: Final = 256 * 1024
@@ -45,6 +46,7 @@ class ShapeFinder:
         self._connection = connection
         self._sources = sources
         self._scratch = scratch
+        self._seen: Recent[TableShape] = Recent()
 
     def of_items(self, items: Sequence[Any]) -> TableShape:
         """Return the shape of items that came with the request; strings are lines."""
@@ -66,8 +68,14 @@ class ShapeFinder:
             SourceError: A file cannot be read.
             RecordError: A file is not what its format says.
         """
-        shapes = [self._of_file(file, layout) for file in files]
-        return _merged(shapes)
+        return _merged([self._of_known_file(file, layout) for file in files])
+
+    def _of_known_file(self, file: SourceFile, layout: LayoutSpec) -> TableShape:
+        """Return the shape of a file, which may have been looked at before."""
+        if not file.version:
+            return self._of_file(file, layout)
+        known_as = (file.path, file.version, layout.model_dump_json())
+        return self._seen.answer(known_as, lambda: self._of_file(file, layout))
 
     def _of_file(self, file: SourceFile, layout: LayoutSpec) -> TableShape:
         name = self._sources.name_of(file.path)

@@ -1,9 +1,10 @@
 """How much a map step would make its rows fewer, estimated from a sample of the source.
 
-Grouping in map pays where keys repeat within a batch, and costs where they hardly do. A sample
-tells by how often keys repeat in it: of N keys that are equally likely, n rows show about
-N · (1 - exp(-n / N)). Where keys come unevenly or sorted, fewer are expected than there are, and
-map then groups, which is what it would do without a sample.
+Grouping in map pays where keys repeat within a batch, and costs where they hardly do; also where
+there are so many that every row misses the processor's caches, while the partitions of a shuffle
+fit. A sample tells by how often keys repeat in it: of N keys that are equally likely, n rows show
+about N · (1 - exp(-n / N)). Where keys come unevenly or sorted, fewer are expected than there are,
+and map then groups, which is what it would do without a sample.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +29,7 @@ from engine.source.store import SourceFile
 from engine.spec import DataFormat, LayoutSpec
 from engine.sql.job import TableShape
 from engine.sql.query import parameters_of
+from engine.sql.recent import Recent
 from engine.sql.sandbox import identifier
 from engine.sql.split.steps import SqlSteps
 from engine.sql.tables import InputTable
@@ -34,7 +37,38 @@ from engine.sql.tables import InputTable
 SAMPLED_FROM_BYTES: Final = 64 * 1024 * 1024
 SAMPLE_BYTES: Final = 1024 * 1024
 SAMPLE_ROWS: Final = 100_000
+WORTH_SHARE: Final = 0.5
+MANY_GROUPS: Final = 1_000_000
+WORTH_SHARE_OF_MANY: Final = 0.1
 _WORKERS: Final = 2  # no fewer share a large source, as a rule
+
+
+@dataclass(frozen=True, slots=True)
+class Reduced:
+    """What a map task is expected to make of its rows when it groups them.
+
+    Attributes:
+        rows: That it has to group.
+        groups: That are left.
+    """
+
+    rows: float
+    groups: float
+
+    @property
+    def is_worth_it(self) -> bool:
+        """Whether grouping in map saves more than it costs."""
+        share = WORTH_SHARE if self.groups < MANY_GROUPS else WORTH_SHARE_OF_MANY
+        return self.groups < share * self.rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """What a sample shows: rows that map makes of a byte, and how many of those seen differ."""
+
+    rows_per_byte: float
+    seen: int
+    distinct: int
 
 
 class Reduction:
@@ -52,8 +86,9 @@ class Reduction:
         self._connection = connection
         self._sources = sources
         self._scratch = scratch
+        self._seen: Recent[_Counted | None] = Recent()
 
-    def share(
+    def expected(
         self,
         steps: SqlSteps,
         files: Sequence[SourceFile],
@@ -61,8 +96,8 @@ class Reduction:
         layout: LayoutSpec,
         shape: TableShape,
         params: Mapping[str, Any],
-    ) -> float | None:
-        """Return the expected share of rows that differ in the columns that *steps* partition by.
+    ) -> Reduced | None:
+        """Return what grouping by *steps*' keys would leave of a map task's rows.
 
         Args:
             steps: Their map combines nothing.
@@ -72,20 +107,36 @@ class Reduction:
             params: Values of ``$name``.
 
         Returns:
-            From 0 to 1; None where a sample is not worth its cost or cannot be had.
+            None where a sample is not worth its cost or cannot be had.
         """
         total_bytes = sum(file.size_bytes for file in files)
         if total_bytes < SAMPLED_FROM_BYTES or not steps.partition_by:
             return None
+        file = files[len(files) // 2]
         try:
-            with self._sample(files[len(files) // 2], layout, shape) as batch:
-                if batch is None:
-                    return None
-                rows, seen, distinct = self._counted(steps, params)
+            counted = self._seen.answer(
+                (steps.map, steps.partition_by, repr(params), file, layout.model_dump_json()),
+                lambda: self._looked_at(steps, file, layout, shape, params),
+            )
         except (FanfoldError, duckdb.Error):
             return None  # whatever is wrong with the data, the job itself will tell
+        if counted is None:
+            return None
         task_bytes = total_bytes / large_batches(total_bytes, workers=_WORKERS)
-        return expected_share(seen, distinct, of=rows * task_bytes / batch.size_bytes)
+        task_rows = counted.rows_per_byte * task_bytes
+        share = expected_share(counted.seen, counted.distinct, of=task_rows)
+        return Reduced(task_rows, task_rows * share)
+
+    def _looked_at(
+        self,
+        steps: SqlSteps,
+        file: SourceFile,
+        layout: LayoutSpec,
+        shape: TableShape,
+        params: Mapping[str, Any],
+    ) -> _Counted | None:
+        with self._sample(file, layout, shape) as batch:
+            return None if batch is None else self._counted(steps, params, batch.size_bytes)
 
     @contextmanager
     def _sample(
@@ -112,8 +163,7 @@ class Reduction:
             return self._sources.local_path(part.path) is not None
         return part.compression is Compression.NONE and part.size_bytes <= 2 * SAMPLE_BYTES
 
-    def _counted(self, steps: SqlSteps, params: Mapping[str, Any]) -> tuple[int, int, int]:
-        """Return how many rows map makes of ``input``, how many were seen, and how many differ."""
+    def _counted(self, steps: SqlSteps, params: Mapping[str, Any], size_bytes: int) -> _Counted:
         keys = ", ".join(map(identifier, steps.partition_by))
         named = {name: params[name] for name in parameters_of(steps.map)}
         found = self._connection.execute(
@@ -124,7 +174,8 @@ class Reduction:
             named,
         ).fetchone()
         assert found is not None  # noqa: S101 - a SELECT of counts has one row
-        return found[0], found[1], found[2]
+        rows, seen, distinct = found
+        return _Counted(rows / size_bytes, seen, distinct)
 
 
 def expected_share(seen: int, distinct: int, *, of: float) -> float:
