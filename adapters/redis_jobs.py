@@ -10,11 +10,29 @@ from redis.asyncio import Redis
 
 from adapters.redis_client import LedgerScripts, reply, translated
 from adapters.redis_ledger import FORGOTTEN_AFTER_MS, erase_job, stored_batch
-from adapters.redis_snapshot import read_job, read_task
-from engine.errors import IdempotencyConflictError, InvalidStateError, NotFoundError
+from adapters.redis_snapshot import read_failure, read_job, read_task
+from engine.errors import (
+    IdempotencyConflictError,
+    InvalidStateError,
+    NotFoundError,
+    UnavailableError,
+)
 from engine.job import Job, JobId, JobState, Task, TaskKind, task_id
-from engine.jobs import Accepted, JobDetails, JobFilter, JobPage, NewJob, TaskFilter, TaskPage
-from engine.jsonvalue import encode, encode_key
+from engine.jobs import (
+    Accepted,
+    FailurePage,
+    JobDetails,
+    JobFilter,
+    JobPage,
+    JobUpdate,
+    NewJob,
+    TaskFilter,
+    TaskPage,
+    updated_spec,
+)
+from engine.jsonvalue import decode, encode, encode_key
+from engine.plan import plan_inline
+from engine.spec import JobSpec
 
 DEFAULT_WINDOW: Final = {"process": 256, "loop": 4_096}
 SCAN_STEP: Final = 200
@@ -144,10 +162,70 @@ class RedisJobs:
             has_next=start + first < len(matching),
         )
 
+    async def failures(self, job: JobId, *, first: int, after: int | None) -> FailurePage:
+        """List a job's failed items; see ``JobStore``."""
+        start = 0 if after is None else after + 1
+        key = f"{_key(job)}:failures"
+        with translated():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                pipe.lrange(key, start, start + first - 1)
+                pipe.llen(key)
+                found, total = await pipe.execute()
+        return FailurePage(
+            failures=tuple(map(read_failure, found)),
+            first_position=start,
+            total=total,
+            has_next=start + first < total,
+        )
+
     async def cancel(self, tenant: str, job: JobId, *, reason: str | None) -> None:
         """Stop a job; see ``JobControl``."""
         if not await self._scripts.call("cancel", tenant, job, reason or ""):
             raise NotFoundError(f"no job {job!r}")
+
+    async def update(self, tenant: str, job: JobId, update: JobUpdate) -> None:
+        """Change a live job; see ``JobControl``."""
+        fields = _changed_fields(update)
+        answer = 0
+        while answer == 0:  # somebody else changed it in between
+            stored = await self._stored_spec(tenant, job)
+            spec = encode(updated_spec(decode(stored), update))
+            answer = await self._scripts.call(
+                "update", tenant, job, stored, spec, len(fields) // 2, *fields
+            )
+        _require_state(job, answer, "only a live job can be changed")
+
+    async def redrive(
+        self,
+        tenant: str,
+        job: JobId,
+        *,
+        params: dict[str, Any] | None,
+        idempotency_key: str | None,
+    ) -> None:
+        """Begin the next run; see ``JobControl``."""
+        spec = decode(await self._stored_spec(tenant, job))
+        if params is not None:
+            spec["params"] = params
+        names = (tenant, job, idempotency_key or "", encode(spec), encode(_without_items(spec)))
+        answer = await self._scripts.call("redrive", *names, 0)
+        if answer == 0:  # its batches are gone: they were made of the spec, and are again
+            parsed = JobSpec.model_validate(spec)
+            plan = plan_inline(parsed, is_map_only=True)
+            answer = await self._scripts.call(
+                "redrive", *names, 1, *map(stored_batch, plan.batches)
+            )
+        if answer == -1:
+            raise UnavailableError(f"job {job} is being tidied up; try again in a moment")
+        _require_state(job, answer, "only a job that ended without success can be redriven")
+
+    async def _stored_spec(self, tenant: str, job: JobId) -> bytes:
+        with translated():
+            owner, spec = await reply(self._redis.hmget(_key(job), ["tenant", "spec"]))
+        if owner is None or owner.decode() != tenant:
+            raise NotFoundError(f"no job {job!r}")
+        stored: bytes = spec
+        return stored
 
     async def delete(self, tenant: str, job: JobId) -> None:
         """Make an ended job unknown to everybody; see ``JobControl``."""
@@ -193,6 +271,25 @@ class RedisJobs:
         ]
 
 
+def _require_state(job: JobId, answer: Any, expected: str) -> None:
+    """Refuse what a script answered when the job is not there, or in another state."""
+    if answer is None:
+        raise NotFoundError(f"no job {job!r}")
+    if isinstance(answer, bytes):
+        name = answer.decode()
+        raise InvalidStateError(f"job {job} is {name}: {expected}", state=name)
+
+
+def _changed_fields(update: JobUpdate) -> list[Any]:
+    """Return names and values of what an update changes of a job's hash."""
+    changes = {
+        "window": update.max_concurrency,
+        "tolerated_count": update.tolerated_failure_count,
+        "tolerated_percentage": update.tolerated_failure_percentage,
+    }
+    return [part for name, value in changes.items() if value is not None for part in (name, value)]
+
+
 def _key(job: JobId) -> str:
     return f"fanfold:job:{job}"
 
@@ -226,7 +323,13 @@ def _fields(new: NewJob, spec: dict[str, Any]) -> dict[str, Any]:
         "window": new.spec.max_concurrency or DEFAULT_WINDOW[lane],
         "max_attempts": policy.max_attempts,
         "backoff_ms": policy.backoff_ms,
+        "bad_items": policy.bad_items,
+        "tolerated_count": policy.tolerated_failure_count,
+        "tolerated_percentage": policy.tolerated_failure_percentage,
     }
+    partitions = _known_partitions(new)
+    if new.plan is None and partitions is not None:
+        fields |= {"is_early": 1, "reducers": partitions}
     if new.sql is not None:
         fields["sql"] = encode(new.sql)
         if new.spec.reducers is None:
@@ -243,6 +346,13 @@ def _fields(new: NewJob, spec: dict[str, Any]) -> dict[str, Any]:
         if new.plan.items is not None:
             fields["items_total"] = new.plan.items
     return fields
+
+
+def _known_partitions(new: NewJob) -> int | None:
+    """Return the number of partitions where it does not depend on the plan."""
+    if new.is_map_only:
+        return 0
+    return 1 if new.has_one_reducer else new.spec.reducers
 
 
 def _without_items(spec: dict[str, Any]) -> dict[str, Any]:

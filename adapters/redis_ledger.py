@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import struct
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 from redis.asyncio import Redis
@@ -20,6 +20,9 @@ from engine.ledger import Claim, EndedJob, Verdict
 
 LEASE_MS: Final = 3_000
 SWEEP_LIMIT: Final = 100
+RIVAL_LEASES: Final = 200
+STRAGGLES_MS: Final = 5_000
+STRAGGLES_MEDIANS: Final = 4
 TASKS_PER_ERASE: Final = 1_000
 FORGOTTEN_AFTER_MS: Final = 5_000
 KEPT_BYTES_OF_A_JOB: Final = 16 * 1024 * 1024
@@ -39,10 +42,13 @@ _OUT_OF_TIME: Final = JobError(code="JOB_TIMEOUT", message="the job ran out of t
 class RedisLedger:
     """Implements ``engine.ledger.Ledger`` and ``Sweeper``."""
 
-    def __init__(self, redis: Redis, *, lease_ms: int = LEASE_MS) -> None:
+    def __init__(
+        self, redis: Redis, *, lease_ms: int = LEASE_MS, straggles_ms: int = STRAGGLES_MS
+    ) -> None:
         self._redis = redis
         self._scripts = LedgerScripts(redis)
         self._lease_ms = lease_ms
+        self._straggles_ms = straggles_ms
 
     async def claim(self, claim: Claim, *, worker: str) -> Attempt | None:
         """Take a task for *worker*; see ``Ledger``."""
@@ -58,7 +64,7 @@ class RedisLedger:
         if found is None:
             return None
         spec, reducers, batch, timeout_s, summary, pieces, *rest = found
-        sql, resolved_source, workers, may_inline, coverage, position = rest
+        sql, resolved_source, workers, may_inline, coverage, position, isolates = rest
         more = await self._read_on(claim, position)
         if more is None:
             return None
@@ -77,6 +83,7 @@ class RedisLedger:
             workers=max(1, workers),
             may_inline=bool(may_inline),
             coverage=float(coverage) if coverage else 1.0,
+            isolates=bool(isolates),
         )
 
     async def renew(self, claims: Sequence[Claim], *, worker: str) -> Iterable[Claim]:
@@ -96,10 +103,13 @@ class RedisLedger:
             rows or "",
             _packed(piece.cuts) if piece else b"",
             piece.data or b"" if piece else b"",
+            *(encode(asdict(failure)) for failure in outcome.failures),
         )
         return _VERDICTS[answer]
 
-    async def fail(self, claim: Claim, error: JobError, *, log: Sequence[str] = ()) -> Verdict:
+    async def fail(
+        self, claim: Claim, error: JobError, *, log: Sequence[str] = (), location: str = ""
+    ) -> Verdict:
         """End an attempt; see ``Ledger``. Waits 50 to 100 % of the backoff, at random."""
         jitter = random.uniform(0.5, 1)  # noqa: S311 - spreads retries, guards nothing
         answer = await self._scripts.call(
@@ -109,6 +119,7 @@ class RedisLedger:
             int(error.retryable),
             jitter,
             encode(list(log)),
+            location or claim.task,
         )
         return _VERDICTS[answer]
 
@@ -117,11 +128,14 @@ class RedisLedger:
         await self._scripts.call("release", *_names(claim))
 
     async def sweep(self) -> int:
-        """Try again what dead workers held, end jobs out of time; see ``Sweeper``."""
+        """Try again what dead workers held, rival stragglers, end late jobs; see ``Sweeper``."""
         swept, ended = await self._scripts.call(
             "sweep", SWEEP_LIMIT, encode(_error(_LOST)), encode(_error(_OUT_OF_TIME))
         )
-        return int(swept) + int(ended)
+        rivals = await self._scripts.call(
+            "rivals", RIVAL_LEASES, self._straggles_ms, STRAGGLES_MEDIANS
+        )
+        return int(swept) + int(ended) + int(rivals)
 
     async def ended_jobs(self) -> list[EndedJob]:
         """Return ended jobs whose temporary data may still be there; see ``Sweeper``."""
@@ -217,6 +231,7 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
     result = outcome.result
     return {
         "items": outcome.items,
+        "failed": sum(failure.items for failure in outcome.failures),
         "bytes_read": outcome.bytes_read,
         "piece": encode(_without_bytes(outcome.piece)).decode() if outcome.piece else False,
         "piece_bytes": outcome.piece.size_bytes if outcome.piece else 0,

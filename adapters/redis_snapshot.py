@@ -8,6 +8,7 @@ from typing import Any
 
 from engine.job import (
     ItemCounts,
+    ItemFailure,
     Job,
     JobError,
     JobId,
@@ -72,11 +73,27 @@ def read_task(kind: TaskKind, index: int, fields: Hash, *, is_over: bool) -> Tas
     )
 
 
+def read_failure(data: bytes) -> ItemFailure:
+    """Build a failed item from an entry of the job's list."""
+    found: dict[str, Any] = decode(data)
+    error = found["error"]
+    named = {"task_id": error.get("task_id") or error.get("task") or None}
+    return ItemFailure(
+        location=found["location"],
+        preview=found["preview"],
+        items=int(found["items"]),
+        error=JobError(
+            code=error["code"], message=error["message"], retryable=error["retryable"], **named
+        ),
+    )
+
+
 def _status(job: JobId, fields: Hash, inline: bytes | None) -> JobStatus:
     state = JobState(fields[b"state"].decode())
     updated = _int(fields, "updated") or 0
     progress = _progress(fields)
-    share = 1.0 if state is JobState.SUCCEEDED else ratio(progress)
+    is_done = state in (JobState.SUCCEEDED, JobState.PARTIALLY_SUCCEEDED)
+    share = 1.0 if is_done else ratio(progress)
     started = _int(fields, "started")
     message = fields.get(b"message")
     return JobStatus(
@@ -141,12 +158,13 @@ def _items(fields: Hash) -> ItemCounts:
     total = _int(fields, "items_total")
     running = _int(fields, "items_running") or 0
     succeeded = _int(fields, "items_succeeded") or 0
+    failed = _int(fields, "items_failed") or 0
     return ItemCounts(
         total=total,
-        pending=max(0, (total or 0) - running - succeeded),
+        pending=max(0, (total or 0) - running - succeeded - failed),
         running=running,
         succeeded=succeeded,
-        failed=0,
+        failed=failed,
         skipped=0,
     )
 

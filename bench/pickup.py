@@ -29,7 +29,7 @@ TASKS = 300
 STOCK_TASKS = 60
 BURST = 5_000
 NOOP_SLOTS = 200
-_ENQUEUE = "dispatch(ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], 0)"
+_ENQUEUE = "dispatch(ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4])"
 
 
 def main() -> None:

@@ -11,7 +11,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from engine.batch import Batch
-from engine.job import JobId, TaskId, TaskKind, parse_task_id
+from engine.job import ItemFailure, JobError, JobId, TaskId, TaskKind, parse_task_id
+from engine.listings import Listing, ListingStatus
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,12 @@ class Attempt:
         workers: How many workers are alive; of the plan task.
         may_inline: Whether a small piece may be kept in the ledger instead of a blob.
         coverage: Share of the source that *inputs* hold, 0 to 1; of a partial task.
+        isolates: Whether items that fail are set aside instead of failing the attempt: in the last
+            try of a map task, where the job skips bad items.
+        aside: Items that are not run any more, since each ended the process: positions within the
+            batch, and the error of each.
+        cuts: Positions within the batch at which a ``map_batch`` is given no more items at once.
+        listings: What became of each batch; of the finish task.
     """
 
     job: JobId
@@ -108,6 +115,10 @@ class Attempt:
     workers: int = 1
     may_inline: bool = False
     coverage: float = 1.0
+    isolates: bool = False
+    aside: tuple[tuple[int, JobError], ...] = ()
+    cuts: tuple[int, ...] = ()
+    listings: tuple[Listing, ...] = ()
 
     @property
     def kind(self) -> TaskKind:
@@ -140,6 +151,10 @@ class Attempt:
             "workers": self.workers,
             "may_inline": self.may_inline,
             "coverage": self.coverage,
+            "isolates": self.isolates,
+            "aside": [[position, asdict(error)] for position, error in self.aside],
+            "cuts": list(self.cuts),
+            "listings": [asdict(listing) for listing in self.listings],
         }
 
     @classmethod
@@ -150,6 +165,9 @@ class Attempt:
                 **data,
                 "batch": Batch.from_json(data["batch"]) if data["batch"] else None,
                 "inputs": tuple(map(Piece.from_json, data["inputs"])),
+                "aside": tuple((position, JobError(**error)) for position, error in data["aside"]),
+                "cuts": tuple(data["cuts"]),
+                "listings": tuple(map(_listing, data["listings"])),
             }
         )
 
@@ -169,6 +187,7 @@ class Outcome:
         reducers: Partitions that the plan chose.
         result: What the job's status shows at its end; of the finish task.
         partial: Rows of the answer so far as one JSON array; of a partial task.
+        failures: Items that were set aside; *items* does not count them.
     """
 
     items: int = 0
@@ -181,6 +200,7 @@ class Outcome:
     reducers: int = 0
     result: ResultSummary | None = None
     partial: str | None = None
+    failures: tuple[ItemFailure, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Return a form that ``from_json`` reads."""
@@ -195,6 +215,7 @@ class Outcome:
             "reducers": self.reducers,
             "result": asdict(self.result) if self.result else None,
             "partial": self.partial,
+            "failures": [asdict(failure) for failure in self.failures],
         }
 
     @classmethod
@@ -206,8 +227,17 @@ class Outcome:
                 "piece": Piece.from_json(data["piece"]) if data["piece"] else None,
                 "log": tuple(data["log"]),
                 "result": ResultSummary(**data["result"]) if data["result"] else None,
+                "failures": tuple(map(_failure, data["failures"])),
             }
         )
+
+
+def _listing(data: dict[str, Any]) -> Listing:
+    return Listing(**{**data, "status": ListingStatus(data["status"])})
+
+
+def _failure(data: dict[str, Any]) -> ItemFailure:
+    return ItemFailure(**{**data, "error": JobError(**data["error"])})
 
 
 @dataclass(frozen=True, slots=True)

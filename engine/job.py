@@ -54,12 +54,18 @@ class JobAction(StrEnum):
     """What a caller may do to a job."""
 
     CANCEL = "CANCEL"
+    UPDATE = "UPDATE"
+    REDRIVE = "REDRIVE"
     DELETE = "DELETE"
 
 
 def actions_in(state: JobState) -> tuple[JobAction, ...]:
     """Return what may be done to a job in *state*."""
-    return (JobAction.DELETE if state.is_terminal else JobAction.CANCEL,)
+    if state is JobState.SUCCEEDED:
+        return (JobAction.DELETE,)
+    if state.is_terminal:
+        return (JobAction.REDRIVE, JobAction.DELETE)
+    return (JobAction.CANCEL, JobAction.UPDATE)
 
 
 class TaskKind(StrEnum):
@@ -104,6 +110,23 @@ class JobError:
     message: str
     retryable: bool = False
     task_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemFailure:
+    """An item that failed for good; or a whole batch, where none of its items could be told apart.
+
+    Attributes:
+        location: Where it came from: a file with byte, line or row, or ``inline[3]``.
+        preview: The item as JSON or text, cut at 4 KiB; empty for a whole batch.
+        error: Why; its ``task_id`` is the map task.
+        items: How many items it stands for; 1 but for a whole batch.
+    """
+
+    location: str
+    preview: str
+    error: JobError
+    items: int = 1
 
 
 @dataclass(frozen=True, slots=True)

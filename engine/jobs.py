@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from engine.job import Job, JobId, JobState, Task, TaskKind, TaskState
+from engine.errors import InputError, Issue
+from engine.job import ItemFailure, Job, JobId, JobState, Task, TaskKind, TaskState
 from engine.plan import Plan
-from engine.spec import JobSpec
+from engine.spec import MAX_TAGS, JobSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,7 @@ class NewJob:
         resolved_source: Blob that names the source's files, where they have been looked up; handed
             to every attempt.
         supports_partial: Whether there can be an answer so far, if the spec asks for it.
+        has_one_reducer: Whether all rows must meet in one reduce task.
     """
 
     id: JobId
@@ -37,6 +39,7 @@ class NewJob:
     sql: dict[str, Any] | None = None
     resolved_source: str | None = None
     supports_partial: bool = False
+    has_one_reducer: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,51 @@ class TaskPage:
     has_next: bool
 
 
+@dataclass(frozen=True, slots=True)
+class FailurePage:
+    """Some of a job's failed items, in the order in which they became known.
+
+    The position of each is its cursor. A job keeps the first 10,000.
+    """
+
+    failures: tuple[ItemFailure, ...]
+    first_position: int
+    total: int
+    has_next: bool
+
+
+@dataclass(frozen=True, slots=True)
+class JobUpdate:
+    """What is to be changed of a live job; None and nothing leave it as it is."""
+
+    max_concurrency: int | None = None
+    tolerated_failure_count: int | None = None
+    tolerated_failure_percentage: float | None = None
+    add_tags: tuple[str, ...] = ()
+    remove_tags: tuple[str, ...] = ()
+
+
+def updated_spec(spec: dict[str, Any], update: JobUpdate) -> dict[str, Any]:
+    """Return a job's spec, as ``JobSpec.to_json`` gives it, as it reads after an update.
+
+    Raises:
+        InputError: There would be too many tags.
+    """
+    policy = dict(spec["failurePolicy"])
+    if update.tolerated_failure_count is not None:
+        policy["toleratedFailureCount"] = update.tolerated_failure_count
+    if update.tolerated_failure_percentage is not None:
+        policy["toleratedFailurePercentage"] = update.tolerated_failure_percentage
+    tags = [tag for tag in spec["tags"] if tag not in update.remove_tags]
+    tags = list(dict.fromkeys((*tags, *update.add_tags)))
+    if len(tags) > MAX_TAGS:
+        raise InputError(Issue(("input", "addTags"), f"a job has {MAX_TAGS} tags at most"))
+    changed = {**spec, "failurePolicy": policy, "tags": tags}
+    if update.max_concurrency is not None:
+        changed["maxConcurrency"] = update.max_concurrency
+    return changed
+
+
 class JobStore(Protocol):
     """Jobs as callers see them.
 
@@ -133,6 +181,10 @@ class JobStore(Protocol):
         """List a job's tasks."""
         ...
 
+    async def failures(self, job: JobId, *, first: int, after: int | None) -> FailurePage:
+        """List a job's failed items, over all its runs but those that a redrive mended."""
+        ...
+
 
 class JobControl(Protocol):
     """What may be done to an accepted job."""
@@ -142,6 +194,43 @@ class JobControl(Protocol):
 
         Raises:
             NotFoundError: *tenant* has no such job.
+        """
+        ...
+
+    async def update(self, tenant: str, job: JobId, update: JobUpdate) -> None:
+        """Change a live job; what runs goes on, and no more starts than may.
+
+        A tolerance that has been exceeded already ends the job.
+
+        Raises:
+            NotFoundError: *tenant* has no such job.
+            InvalidStateError: The job has ended or is being cancelled.
+            InputError: There would be too many tags.
+        """
+        ...
+
+    async def redrive(
+        self,
+        tenant: str,
+        job: JobId,
+        *,
+        params: dict[str, Any] | None,
+        idempotency_key: str | None,
+    ) -> None:
+        """Begin the next run of a job that has ended: only what did not succeed runs again.
+
+        Map tasks that succeeded without failed items keep their output, as long as it is there;
+        reduce and finish run again.
+
+        Args:
+            tenant: Whose job it is.
+            job: The job.
+            params: Replaces the job's; they have been checked. None leaves them.
+            idempotency_key: The same key again changes nothing.
+
+        Raises:
+            NotFoundError: *tenant* has no such job.
+            InvalidStateError: The job has not ended, or has succeeded.
         """
         ...
 

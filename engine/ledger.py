@@ -49,7 +49,9 @@ class PlanLedger(Protocol):
     async def extend(self, claim: Claim, first: int, batches: Sequence[Batch]) -> Verdict:
         """Store the plan's batches number *first* and following.
 
-        Nobody sees them before the plan is committed; a later attempt writes over them.
+        Where the number of partitions is known from the start, map tasks begin at once, and a
+        later attempt that finds other batches ends the job. Elsewhere nobody sees them before the
+        plan is committed, and a later attempt writes over them.
         """
         ...
 
@@ -88,11 +90,27 @@ class Ledger(PlanLedger, Roster, Protocol):
         ...
 
     async def commit(self, claim: Claim, outcome: Outcome) -> Verdict:
-        """Make an attempt's outcome the task's."""
+        """Make an attempt's outcome the task's.
+
+        Items that it set aside count as failed; if they are more than the job tolerates, the same
+        step ends the job.
+        """
         ...
 
-    async def fail(self, claim: Claim, error: JobError, *, log: Sequence[str] = ()) -> Verdict:
-        """End an attempt: the task is tried again later, or the job fails; *log* is kept."""
+    async def fail(
+        self, claim: Claim, error: JobError, *, log: Sequence[str] = (), location: str = ""
+    ) -> Verdict:
+        """End an attempt: the task is tried again later, or has failed for good.
+
+        A map task that fails for good counts all its items as failed; the job goes on without them
+        if it tolerates that.
+
+        Args:
+            claim: The attempt.
+            error: Why it failed.
+            log: What the program logged; kept.
+            location: Where a map task's batch is, for the list of failures.
+        """
         ...
 
     async def release(self, claim: Claim) -> None:
@@ -105,6 +123,9 @@ class Sweeper(Protocol):
 
     async def sweep(self) -> int:
         """Try again every task whose lease has run out, end every job that ran out of time.
+
+        The last tasks of a phase that take several times as long as others did get a rival: a
+        second attempt beside the first, of which one is committed.
 
         Returns how many there were.
         """

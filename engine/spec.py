@@ -156,12 +156,24 @@ class BatchingSpec(_Part):
     max_bytes: int | None = Field(default=None, ge=1, le=2**40)
 
 
+class BadItems(StrEnum):
+    """What becomes of an item that fails each time."""
+
+    FAIL = "FAIL"
+    """Its whole batch fails."""
+    SKIP = "SKIP"
+    """It is set aside, and the rest of its batch goes on."""
+
+
 class FailurePolicy(_Part):
-    """How often a task is tried, and how long one attempt may take."""
+    """How often a task is tried, how long one attempt may take, and how many items may fail."""
 
     max_attempts: int = Field(default=3, ge=1, le=100)
     backoff_ms: int = Field(default=500, ge=0, le=60_000)
     task_timeout_seconds: float | None = Field(default=None, gt=0, le=7 * 86_400)
+    tolerated_failure_count: int = Field(default=0, ge=0, le=2**31 - 1)
+    tolerated_failure_percentage: float = Field(default=0, ge=0, le=100)
+    bad_items: BadItems = BadItems.FAIL
 
 
 class OutputSpec(_Part):

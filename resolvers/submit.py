@@ -88,6 +88,7 @@ def _new_job(caller: Caller, prepared: Prepared) -> NewJob:
         sql=None if prepared.sql is None else prepared.sql.job,
         resolved_source=prepared.resolved_source,
         supports_partial=prepared.supports_partial,
+        has_one_reducer=prepared.sql is not None and prepared.sql.has_one_reducer,
     )
 
 

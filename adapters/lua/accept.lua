@@ -27,7 +27,10 @@ local time = redis.call('TIME')
 local order = string.format('%.0f', time[1] * 1000000 + time[2])
 redis.call('ZADD', PREFIX .. 'tenant:' .. tenant .. ':jobs', order, job)
 redis.call('ZADD', PREFIX .. 'tenant:' .. tenant .. ':live', order, job)
-if timeout_ms > 0 then redis.call('ZADD', DEADLINES, now + timeout_ms, job) end
+if timeout_ms > 0 then
+  redis.call('HSET', key, 'timeout_ms', timeout_ms)
+  redis.call('ZADD', DEADLINES, now + timeout_ms, job)
+end
 
 if batches < 0 then
   open_phase(job, 'plan', 1)

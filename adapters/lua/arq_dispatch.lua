@@ -1,23 +1,53 @@
 -- How arq is told of a task, as ArqRedis.enqueue_job does it: the payload under arq:job:<id>, the id
--- in the queue's sorted set with the time it is due. Beside that a token in a list wakes a worker
--- that blocks on it. The payload holds three names and no data. The attempt is part of arq's id, so
--- what arq remembers of a dead attempt blocks nothing. A negative delay puts a task before others.
+-- in the queue's sorted set. Beside that a token in a list wakes a worker that blocks on it. The
+-- payload holds three names and no data. The attempt is part of arq's id, so what arq remembers of a
+-- dead attempt blocks nothing.
+--
+-- Scores below DUE are turns, from there on times in ms. Turns are those of start-time fair queueing
+-- (Goyal, Vin and Cheng 1996), from 1 on, since arq takes 0 for no score: a job's next task comes as many turns after its last one as its share
+-- costs, yet not before the turn that is being served, so whoever comes with little waits for few.
+--
+--   fanfold:queue:<lane>:turn         string: the turn that is being served
+--   fanfold:queue:<lane>:turns        hash: job -> turn of its next task
 
 local QUEUE = 'fanfold:queue:'
 local MAX_TOKENS = 1024
+local DUE = 1000000000000
+local FIRST_OF_ALL = -1
 
 local function arq_id(job, task, attempt) return job .. ':' .. task .. ':' .. attempt end
 
-local function dispatch(job, task, attempt, lane, delay_ms)
+local function turn_served(queue) return tonumber(redis.call('GET', queue .. ':turn') or 1) end
+
+local function take_turn(job, queue, cost)
+  local own = tonumber(redis.call('HGET', queue .. ':turns', job) or 0)
+  local turn = math.max(own, turn_served(queue))
+  redis.call('HSET', queue .. ':turns', job, string.format('%.0f', turn + cost))
+  return turn
+end
+
+local function enqueue(job, task, attempt, lane, score)
   local time = redis.call('TIME')
   local now = time[1] * 1000 + math.floor(time[2] / 1000)
   local id, queue = arq_id(job, task, attempt), QUEUE .. lane
   redis.call('SET', 'arq:job:' .. id, string.format(
     '{"t":null,"f":"run_task","a":["%s","%s",%d],"k":{},"et":%.0f}', job, task, attempt, now))
-  redis.call('ZADD', queue, now + delay_ms, id)
-  if delay_ms <= 0 and redis.call('LLEN', queue .. ':wake') < MAX_TOKENS then
+  redis.call('ZADD', queue, string.format('%.0f', score), id)
+  if score < DUE and redis.call('LLEN', queue .. ':wake') < MAX_TOKENS then
     redis.call('LPUSH', queue .. ':wake', '1')
   end
+end
+
+-- Put a task in its job's turn.
+local function dispatch(job, task, attempt, lane, cost)
+  enqueue(job, task, attempt, lane, take_turn(job, QUEUE .. lane, cost or 1))
+end
+
+-- Put a task that had its turn before others, at once or after a while.
+local function dispatch_again(job, task, attempt, lane, delay_ms)
+  local time = redis.call('TIME')
+  local due = time[1] * 1000 + math.floor(time[2] / 1000) + delay_ms
+  enqueue(job, task, attempt, lane, delay_ms > 0 and due or turn_served(QUEUE .. lane))
 end
 
 -- The ledger has taken over responsibility for the task: arq may forget it.
@@ -25,4 +55,9 @@ local function acknowledge(job, task, attempt, lane)
   local id = arq_id(job, task, attempt)
   redis.call('ZREM', QUEUE .. lane, id)
   redis.call('DEL', 'arq:job:' .. id)
+end
+
+local function forget_turns(job)
+  redis.call('HDEL', QUEUE .. 'process:turns', job)
+  redis.call('HDEL', QUEUE .. 'loop:turns', job)
 end

@@ -4,7 +4,7 @@
 -- Returns nil when the claim is out of date, else
 --   {spec, reducers, batch or '', timeout in s, summary or '', {piece, ...}, sql, source,
 --    workers, 1 when small pieces may be kept here, coverage or '', position from which inputs.lua
---    goes on or 0}, nil where there is none.
+--    goes on or 0, 1 when bad items are to be set aside}, nil where there is none.
 -- A piece is {place and JSON, cuts, bytes}, the last only where there is no blob: the cuts and the
 -- bytes around its own partitions for a reduce task; all of both for a partial task; no cuts for
 -- finish.
@@ -17,13 +17,26 @@ local state = get(job, 'state')
 acknowledge(job, task, attempt, state and lane_of(job, kind) or 'process')
 if state ~= 'QUEUED' and state ~= 'RUNNING' then return nil end
 if kind == 'partial' and not allows_partial(job, task) then return nil end
-local held = redis.call('HMGET', tkey, 'state', 'attempt', 'worker')
-local is_repeated = held[1] == 'RUNNING' and held[3] == worker
-if (held[2] or '1') ~= tostring(attempt) then return nil end
-if not is_repeated and (held[1] or 'PENDING') ~= 'PENDING' then return nil end
+local held = redis.call('HMGET', tkey, 'state', 'attempt', 'worker', 'tries', 'rival', 'rival_worker')
+local is_rival = held[1] == 'RUNNING' and held[5] == tostring(attempt)
+local is_repeated = held[1] == 'RUNNING' and (is_rival and held[6] or held[3]) == worker
+if is_rival then
+  if held[6] and not is_repeated then return nil end
+else
+  if (held[2] or '1') ~= tostring(attempt) then return nil end
+  if not is_repeated and (held[1] or 'PENDING') ~= 'PENDING' then return nil end
+end
+
+if kind ~= 'partial' and not is_repeated and not is_rival
+  and get_number(job, kind .. '_running') >= get_number(job, 'window') then
+  redis.call('RPUSH', key .. ':parked', task .. ' ' .. attempt) -- the window has become smaller
+  return nil
+end
 
 redis.call('ZADD', LEASES, now + ARGV[5], lease(job, task, attempt))
-if not is_repeated then
+if is_rival then
+  redis.call('HSET', tkey, 'rival_worker', worker, 'rival_started', now)
+elseif not is_repeated then
   redis.call('HSET', tkey, 'state', 'RUNNING', 'attempt', attempt, 'worker', worker, 'started', now)
   if kind ~= 'partial' then
     add(job, kind .. '_running', 1)
@@ -48,6 +61,7 @@ elseif kind == 'finish' then
   inputs, position = read_inputs(job, task, 0)
   summary = cjson.encode({
     items = get_number(job, 'items_succeeded'),
+    failedItems = get_number(job, 'items_failed'),
     bytesRead = get_number(job, 'bytes_read'),
     createdAtMs = get_number(job, 'created'),
     run = get_number(job, 'run'),
@@ -60,4 +74,4 @@ end
 local limits = redis.call('HMGET', key, 'task_spec', 'reducers', 'task_timeout_s', 'sql',
   'resolved_source')
 return { limits[1], limits[2] or '0', batch, limits[3], summary, inputs, limits[4], limits[5],
-  workers, may_keep, coverage, position }
+  workers, may_keep, coverage, position, isolates(job, kind, tonumber(held[4] or 0)) and 1 or 0 }

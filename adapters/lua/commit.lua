@@ -1,6 +1,6 @@
 -- Make an attempt's outcome the task's, and move the job on.
 -- ARGV: job, task, attempt, outcome as JSON, rows of the result or of the answer so far as JSON or
---       '', cuts of the piece, bytes of the piece when there is no blob
+--       '', cuts of the piece, bytes of the piece when there is no blob, failed items as JSON ...
 -- Returns ACCEPTED, REPEATED or FENCED.
 local job, task, attempt, outcome = ARGV[1], ARGV[2], tonumber(ARGV[3]), cjson.decode(ARGV[4])
 local key, tkey = job_key(job), task_key(job, task)
@@ -27,12 +27,21 @@ if get(job, 'state') == 'CANCELLING' then
   return FENCED
 end
 
-redis.call('HSET', tkey, 'state', 'SUCCEEDED', 'finished', now_ms(), 'items', outcome.items,
-  'log', outcome.log)
+local started, now = redis.call('HGET', tkey, 'started'), now_ms()
+redis.call('HSET', tkey, 'state', 'SUCCEEDED', 'attempt', attempt, 'finished', now,
+  'items', outcome.items, 'log', outcome.log)
 redis.call('HDEL', tkey, 'error')
+note_duration(job, kind, now - started)
 add(job, kind .. '_succeeded', 1)
 add(job, 'items_succeeded', outcome.items)
 add(job, 'bytes_read', outcome.bytes_read)
+if outcome.failed > 0 then
+  add(job, 'items_failed', outcome.failed)
+  redis.call('SADD', key .. ':flawed', index)
+  redis.call('HSET', tkey, 'failed_items', outcome.failed, 'bytes', outcome.bytes_read,
+    'counters', cjson.encode(outcome.counters))
+  list_failures(job, ARGV, 8)
+end
 if outcome.piece then
   if kind == 'map' then add(job, 'shuffle_bytes', outcome.piece_bytes) end
   local cuts, bytes = kind == 'map' and ARGV[6] or '', outcome.has_data and ARGV[7] or nil
@@ -45,9 +54,20 @@ end
 for _, counter in ipairs(outcome.counters) do
   redis.call('HINCRBYFLOAT', key .. ':counters', counter[1], counter[2])
 end
+if outcome.failed > 0 and not is_tolerated(job) then
+  end_intolerable(job, task, cjson.decode(ARGV[8]).error.message)
+  changed(job)
+  return ACCEPTED
+end
 if kind == 'plan' then
+  if outcome.batches < get_number(job, 'map_known') then
+    return planned_otherwise(job)
+  end
   redis.call('HSET', key, 'batches', outcome.batches, 'reducers', outcome.reducers,
     'bytes_total', outcome.bytes_total)
+  if get(job, 'items_listed') and get_number(job, 'items_listed') > 0 then
+    redis.call('HSET', key, 'items_total', get_number(job, 'items_listed'))
+  end
 elseif kind == 'finish' then
   redis.call('HSET', key, 'result_rows', outcome.result.rows, 'result_bytes', outcome.result.bytes,
     'manifest', outcome.result.manifest)

@@ -5,7 +5,9 @@ local job, left = ARGV[1], tonumber(ARGV[2])
 local key = job_key(job)
 if get(job, 'tenant') then return 1 end
 for _, kind in ipairs({ 'plan', 'map', 'reduce', 'finish' }) do
-  local total, erased = get_number(job, kind .. '_total'), get_number(job, kind .. '_erased')
+  local total = math.max(get_number(job, kind .. '_total'), get_number(job, kind .. '_most'))
+  if kind == 'map' then total = math.max(total, get_number(job, 'map_known')) end
+  local erased = get_number(job, kind .. '_erased')
   while erased < total and left > 0 do
     redis.call('UNLINK', task_key(job, kind .. '-' .. erased))
     erased, left = erased + 1, left - 1
@@ -15,6 +17,6 @@ for _, kind in ipairs({ 'plan', 'map', 'reduce', 'finish' }) do
   if erased < total then return 0 end
 end
 drop_temporary(job)
-redis.call('UNLINK', key .. ':counters', key .. ':result', key)
+redis.call('UNLINK', key .. ':counters', key .. ':failures', key .. ':result', key)
 redis.call('ZREM', EXPIRY, job)
 return 1

@@ -3,8 +3,6 @@
 -- folds what has been committed. At most one is under way. It is no part of the job's counts, is
 -- tried once, and whatever becomes of it changes nothing else.
 
--- Due before all that waits: it costs a tenth of one slot at most.
-local BEFORE_OTHERS_MS = -3600000
 local REST_PER_WORK = 10
 local MAX_CUTS = 250000
 
@@ -22,7 +20,8 @@ local function start_partial(job)
   if found[7] * (tonumber(found[6] or 0) + 1) > MAX_CUTS then return end
   local task = 'partial-' .. add(job, 'partial_count', 1) - 1
   redis.call('HSET', job_key(job), 'partial_task', task)
-  dispatch(job, task, 1, 'process', BEFORE_OTHERS_MS)
+  -- Before all that waits: it costs a tenth of one slot at most.
+  enqueue(job, task, 1, 'process', FIRST_OF_ALL)
 end
 
 -- Forget the one under way, however it ended.

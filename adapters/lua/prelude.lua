@@ -9,6 +9,10 @@
 --   fanfold:job:<job>:data:<n>        string: a shelf; cuts of pieces, 8 bytes each, big-endian, and
 --                                     bytes of those that have no blob
 --   fanfold:job:<job>:counters        hash: name -> sum over committed attempts
+--   fanfold:job:<job>:failures        list: items that failed for good, the first of them, as JSON
+--   fanfold:job:<job>:flawed          set: indices of committed map tasks with failed items
+--   fanfold:job:<job>:durations:<kind> list: ms that the last tasks took
+--   fanfold:job:<job>:parked          list: "<task> <attempt>" of tasks that wait for the window
 --   fanfold:job:<job>:result          string: the rows as JSON, when they fit; those of the answer
 --                                     so far while the job runs
 --   fanfold:leases                    zset: "<job> <task> <attempt>" -> when the lease ends
@@ -25,7 +29,7 @@ local PREFIX = 'fanfold:'
 local LEASES, DEADLINES, ENDED = PREFIX .. 'leases', PREFIX .. 'deadlines', PREFIX .. 'ended'
 local EXPIRY, KEPT, WORKERS = PREFIX .. 'expiry', PREFIX .. 'kept_bytes', PREFIX .. 'workers'
 local FENCED, ACCEPTED, REPEATED = 0, 1, 2
-local MAX_BACKOFF_MS = 60000
+local MAX_BACKOFF_MS, MAX_FAILURES = 60000, 10000
 
 local function now_ms()
   local time = redis.call('TIME')
@@ -61,14 +65,35 @@ local function lane_of(job, kind)
   return kind == 'map' and get(job, 'lane') or 'process'
 end
 
--- Dispatch pending tasks of a phase until as many are under way as the job may have.
+-- What a task costs its job in turns: jobs of one tenant share what others have each.
+local function cost_of(job)
+  return math.max(1, redis.call('ZCARD', PREFIX .. 'tenant:' .. get(job, 'tenant') .. ':live'))
+end
+
+local function ended_tasks(job, kind)
+  return get_number(job, kind .. '_succeeded') + get_number(job, kind .. '_failed')
+end
+
+-- Dispatch pending tasks of a phase until as many are under way as the job may have; those first
+-- that had to wait after they were dispatched.
 local function top_up(job, kind)
-  local total, next_index = get_number(job, kind .. '_total'), get_number(job, kind .. '_next')
-  local ended = get_number(job, kind .. '_succeeded') + get_number(job, kind .. '_failed')
-  local window = get_number(job, 'window')
-  while next_index < total and next_index - ended < window do
-    dispatch(job, kind .. '-' .. next_index, 1, lane_of(job, kind), 0)
-    next_index = next_index + 1
+  local parked = job_key(job) .. ':parked'
+  local next_index, total = get_number(job, kind .. '_next'), get_number(job, kind .. '_total')
+  if kind == 'map' and total == 0 then total = get_number(job, 'map_known') end
+  local waiting = redis.call('LLEN', parked)
+  local room = get_number(job, 'window') + ended_tasks(job, kind) + waiting - next_index
+  if room <= 0 or (waiting == 0 and next_index >= total) then return end
+  local lane, cost, is_again = lane_of(job, kind), cost_of(job), get_number(job, 'run') > 1
+  while room > 0 and waiting > 0 do
+    local task, attempt = string.match(redis.call('LPOP', parked), '^(%S+) (%d+)$')
+    dispatch(job, task, tonumber(attempt), lane, cost)
+    room, waiting = room - 1, waiting - 1
+  end
+  while room > 0 and next_index < total do
+    local task = kind .. '-' .. next_index
+    local attempt = is_again and redis.call('HGET', task_key(job, task), 'attempt')
+    dispatch(job, task, tonumber(attempt or 1), lane, cost)
+    room, next_index = room - 1, next_index + 1
   end
   redis.call('HSET', job_key(job), kind .. '_next', next_index)
 end
@@ -85,7 +110,8 @@ local function end_job(job, state, problem)
     'plan_running', 0, 'map_running', 0, 'reduce_running', 0, 'finish_running', 0,
     'items_running', 0)
   if problem then redis.call('HSET', key, 'error', problem) end
-  if state ~= 'SUCCEEDED' then redis.call('DEL', key .. ':result') end -- of the answer so far
+  local has_result = state == 'SUCCEEDED' or state == 'PARTIALLY_SUCCEEDED'
+  if not has_result then redis.call('DEL', key .. ':result') end -- of the answer so far
   local partial, retention_ms = get(job, 'partial_task'), get(job, 'retention_ms')
   if partial then redis.call('DEL', task_key(job, partial)) end
   redis.call('HDEL', key, 'partial_task', 'partial_due', 'coverage')
@@ -95,11 +121,42 @@ local function end_job(job, state, problem)
   end
   redis.call('ZREM', DEADLINES, job)
   redis.call('ZREM', PREFIX .. 'tenant:' .. get(job, 'tenant') .. ':live', job)
-  redis.call('SADD', ENDED, job)
+  redis.call('DEL', key .. ':parked', key .. ':durations:map', key .. ':durations:reduce')
+  forget_turns(job)
+  -- What a next run would use of another end is kept until the job expires.
+  if state == 'SUCCEEDED' or state == 'CANCELLED' then redis.call('SADD', ENDED, job) end
 end
 
 local function is_complete(job, kind)
-  return get_number(job, kind .. '_succeeded') == get_number(job, kind .. '_total')
+  return ended_tasks(job, kind) == get_number(job, kind .. '_total')
+end
+
+-- Whether no more items have failed than may. A share of a number that is not known yet is looked at
+-- when it is.
+local function is_tolerated(job)
+  local found = redis.call('HMGET', job_key(job), 'items_failed', 'tolerated_count',
+    'tolerated_percentage', 'items_total')
+  local failed, most, percentage = tonumber(found[1] or 0), tonumber(found[2] or 0), tonumber(found[3] or 0)
+  if failed == 0 then return true end
+  if most == 0 and percentage == 0 then return false end
+  if most > 0 and failed > most then return false end
+  return percentage == 0 or not found[4] or failed * 100 <= percentage * tonumber(found[4])
+end
+
+-- End a job of which more items failed than may.
+local function end_intolerable(job, task, reason)
+  local failed = get_number(job, 'items_failed')
+  local problem = { code = 'TOLERANCE_EXCEEDED', retryable = false, task = task,
+    message = string.format('%.0f %s failed, more than the job tolerates; the last: %s', failed,
+      failed == 1 and 'item has' or 'items have', reason) }
+  end_job(job, 'FAILED', cjson.encode(problem))
+end
+
+-- List failed items, as JSON, from a position on, as long as there are few.
+local function list_failures(job, failures, first)
+  local key = job_key(job) .. ':failures'
+  local room = MAX_FAILURES - redis.call('LLEN', key)
+  for i = first, math.min(#failures, first + room - 1) do redis.call('RPUSH', key, failures[i]) end
 end
 
 -- A reduce task takes several partitions when each would hold next to nothing.
@@ -119,13 +176,26 @@ local function advance(job)
     phase = 'MAP'
   end
   if phase == 'MAP' and is_complete(job, 'map') then
-    redis.call('HSETNX', job_key(job), 'items_total', get_number(job, 'items_succeeded'))
+    redis.call('HSETNX', job_key(job), 'items_total',
+      get_number(job, 'items_succeeded') + get_number(job, 'items_failed'))
+    if not is_tolerated(job) then return end_intolerable(job, false, 'they are listed as failures') end
     local reducers = get_number(job, 'reducers')
     if reducers > 0 then open_phase(job, 'reduce', reduce_tasks(job, reducers)) else open_phase(job, 'finish', 1) end
     phase = get(job, 'phase')
   end
   if phase == 'REDUCE' and is_complete(job, 'reduce') then open_phase(job, 'finish', 1) end
-  if phase == 'FINISH' and is_complete(job, 'finish') then end_job(job, 'SUCCEEDED') end
+  if phase == 'FINISH' and is_complete(job, 'finish') then
+    end_job(job, get_number(job, 'items_failed') > 0 and 'PARTIALLY_SUCCEEDED' or 'SUCCEEDED')
+  end
+end
+
+local function durations_key(job, kind) return job_key(job) .. ':durations:' .. kind end
+
+-- Keep how long the last tasks of a kind took, for telling stragglers.
+local function note_duration(job, kind, duration_ms)
+  if get_number(job, kind .. '_total') < 4 then return end
+  redis.call('LPUSH', durations_key(job, kind), duration_ms)
+  redis.call('LTRIM', durations_key(job, kind), 0, 100)
 end
 
 local function known_items(job, kind, index)

@@ -2,7 +2,9 @@
 -- ARGV: job, task, attempt
 local job, task, attempt = ARGV[1], ARGV[2], tonumber(ARGV[3])
 if not holds(job, task, attempt) then return FENCED end
-if let_go(job, task, attempt) == 'partial' then return ACCEPTED end
+if leave_to_rival(job, task, attempt) then return ACCEPTED end
+attempt = math.max(attempt, tonumber(redis.call('HGET', task_key(job, task), 'rival') or 0))
+if let_go(job, task, tonumber(ARGV[3])) == 'partial' then return ACCEPTED end
 if get(job, 'state') == 'CANCELLING' then
   redis.call('HSET', task_key(job, task), 'state', 'PENDING')
   settle_cancellation(job)

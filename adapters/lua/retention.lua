@@ -4,7 +4,8 @@
 -- Remove what only tasks need, whatever its size, without holding up others.
 local function drop_temporary(job)
   local key = job_key(job)
-  redis.call('UNLINK', key .. ':batches', key .. ':pieces:map', key .. ':pieces:reduce')
+  redis.call('UNLINK', key .. ':batches', key .. ':pieces:map', key .. ':pieces:reduce',
+    key .. ':flawed', key .. ':parked')
   for shelf = 0, get_number(job, 'shelves') - 1 do redis.call('UNLINK', shelf_key(job, shelf)) end
   redis.call('DECRBY', KEPT, get(job, 'kept_bytes') or 0)
   redis.call('HDEL', key, 'kept_bytes', 'shelves', 'shelf_used')

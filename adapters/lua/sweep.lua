@@ -7,7 +7,7 @@ for _, member in ipairs(redis.call('ZRANGEBYSCORE', LEASES, '-inf', now, 'LIMIT'
   if holds(job, task, tonumber(attempt)) then
     local lost = cjson.decode(ARGV[2])
     lost.task = task
-    attempt_failed(job, task, tonumber(attempt), cjson.encode(lost), true, 0)
+    attempt_failed(job, task, tonumber(attempt), cjson.encode(lost), true, 0, task)
     swept = swept + 1
   else
     redis.call('ZREM', LEASES, member)

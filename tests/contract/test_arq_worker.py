@@ -80,8 +80,10 @@ async def in_lua(redis: Redis, call: str, *args: Any) -> None:
 
 
 async def dispatch(redis: Redis, task: str, *, delay_ms: int = 0, job: str = "j-1") -> None:
-    call = "dispatch(ARGV[1], ARGV[2], tonumber(ARGV[3]), 'process', tonumber(ARGV[4]))"
-    await in_lua(redis, call, job, task, 1, delay_ms)
+    call = "dispatch(ARGV[1], ARGV[2], 1, 'process')"
+    if delay_ms:
+        call = "dispatch_again(ARGV[1], ARGV[2], 1, 'process', tonumber(ARGV[3]))"
+    await in_lua(redis, call, job, task, delay_ms)
 
 
 async def acknowledge(redis: Redis, job: str, task: str, number: int) -> None:
@@ -298,6 +300,48 @@ async def test_a_redis_that_was_away_does_not_end_the_worker(tmp_path: Path) -> 
             server.send(signal.SIGCONT)
             await dispatch_at(server.url, "map-2")
             await eventually_async(lambda: "map-2" in ran)
+
+
+async def pick_up(redis: Redis, count: int) -> list[str]:
+    """Take entries as a worker does, one at a time, and return their jobs."""
+    pickup = redis.register_script(source_of("pickup"))
+    found = []
+    for _ in range(count):
+        [[entry, _]] = await pickup(keys=["fanfold:queue:process"], args=[1, 5_000])
+        found.append(entry.decode().partition(":")[0])
+    return found
+
+
+async def test_a_job_that_comes_later_is_served_in_turn_with_a_larger_one(redis: Redis) -> None:
+    for number in range(500):
+        await dispatch(redis, f"map-{number}", job="large")
+    await pick_up(redis, 20)
+    for number in range(10):
+        await dispatch(redis, f"map-{number}", job="small")
+
+    served = await pick_up(redis, 21)
+
+    assert served.count("small") == 10
+
+
+async def test_a_costly_task_has_its_job_wait_for_others(redis: Redis) -> None:
+    costly = "dispatch(ARGV[1], ARGV[2], 1, 'process', 4)"
+    for number in range(40):
+        await in_lua(redis, costly, "one of four", f"map-{number}")
+        await dispatch(redis, f"map-{number}", job="alone")
+
+    served = await pick_up(redis, 40)
+
+    assert 7 <= served.count("one of four") <= 9
+
+
+async def test_what_had_its_turn_goes_before_what_waits_for_it(redis: Redis) -> None:
+    for number in range(5):
+        await dispatch(redis, f"map-{number}", job="first")
+    await pick_up(redis, 2)
+    await in_lua(redis, "dispatch_again('again', 'map-0', 2, 'process', 0)")
+
+    assert "again" in await pick_up(redis, 2)
 
 
 async def dispatch_at(url: str, task: str) -> None:

@@ -104,6 +104,49 @@ async def test_a_later_attempt_at_the_plan_writes_over_what_an_earlier_one_found
     assert found == list(FOUND)
 
 
+async def test_map_tasks_begin_while_the_plan_goes_on_where_the_partitions_are_known(
+    house: House,
+) -> None:
+    new = files_job(reducers=1)
+    await house.jobs.accept(new)
+    plan = claim_of(new.id, "plan-0")
+    await house.ledger.claim(plan, worker="w1")
+
+    await house.ledger.extend(plan, 0, FOUND[:1])
+    await house.do(claim_of(new.id, "map-0"))
+    status = (await house.job(new.id)).status
+    assert (status.phase, status.map.total, status.map.succeeded) == (JobPhase.PLAN, None, 1)
+
+    await house.ledger.extend(plan, 1, FOUND[1:])
+    await house.ledger.commit(plan, outcome_of(plan))
+    await house.do(claim_of(new.id, "map-1"))
+    for task in ("reduce-0", "finish-0"):
+        await house.do(claim_of(new.id, task))
+    assert (await house.job(new.id)).status.state is JobState.SUCCEEDED
+
+
+async def test_a_plan_that_is_made_again_alike_goes_on_and_another_one_ends_the_job(
+    house: House,
+) -> None:
+    for again, state in ((FOUND, JobState.RUNNING), (FOUND[::-1], JobState.FAILED)):
+        new = files_job(reducers=1)
+        await house.jobs.accept(new)
+        lost, second = claim_of(new.id, "plan-0"), claim_of(new.id, "plan-0", 2)
+        await house.dying.claim(lost, worker="dead")
+        await house.dying.extend(lost, 0, FOUND)
+        await house.do(claim_of(new.id, "map-0"))
+        await house.ledger.sweep()
+        await house.ledger.claim(second, worker="w1")
+
+        await house.ledger.extend(second, 0, again)
+
+        status = (await house.job(new.id)).status
+        assert status.state is state
+        if state is JobState.FAILED:
+            assert status.error is not None
+            assert status.error.code == "SOURCE_CHANGED"
+
+
 async def test_batches_of_a_job_that_is_over_are_fenced(house: House, redis: Redis) -> None:
     new = files_job()
     await house.jobs.accept(new)
