@@ -21,6 +21,7 @@ from engine.job import Job, JobId, JobState, Task, TaskKind, task_id
 from engine.jobs import (
     Accepted,
     FailurePage,
+    FoundResult,
     JobDetails,
     JobFilter,
     JobPage,
@@ -177,6 +178,36 @@ class RedisJobs:
             total=total,
             has_next=start + first < total,
         )
+
+    async def restore(self, found: FoundResult) -> bool:
+        """Put back an ended job; see ``JobStore``."""
+        fields = {
+            "by": found.submitted_by,
+            "spec": encode(found.spec),
+            "run": found.run,
+            "created": found.created_ms,
+            "started": found.started_ms,
+            "items_succeeded": found.items,
+            "items_failed": found.failed_items,
+            "items_total": found.items + found.failed_items,
+            "bytes_read": found.bytes_read,
+            "bytes_total": found.bytes_read,
+            "result_rows": found.rows,
+            "result_bytes": found.size_bytes,
+            "manifest": found.manifest,
+        }
+        retention_s = found.spec.get("retentionSeconds") or self._retention_s
+        answer = await self._scripts.call(
+            "restore",
+            found.id,
+            found.tenant,
+            found.finished_ms,
+            1000 * retention_s,
+            found.inline or "",
+            len(fields),
+            *(part for pair in fields.items() for part in pair),
+        )
+        return bool(answer)
 
     async def cancel(self, tenant: str, job: JobId, *, reason: str | None) -> None:
         """Stop a job; see ``JobControl``."""

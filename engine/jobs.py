@@ -111,6 +111,34 @@ class FailurePage:
 
 
 @dataclass(frozen=True, slots=True)
+class FoundResult:
+    """What the manifest of a result tells of its job; times in milliseconds since 1970.
+
+    Attributes:
+        items: That succeeded.
+        failed_items: That did not.
+        inline: All rows as a JSON array, if they are few; else None.
+        manifest: Its blob.
+    """
+
+    id: JobId
+    tenant: str
+    submitted_by: str
+    spec: dict[str, Any]
+    run: int
+    created_ms: int
+    started_ms: int
+    finished_ms: int
+    items: int
+    failed_items: int
+    bytes_read: int
+    rows: int
+    size_bytes: int
+    inline: str | None
+    manifest: str
+
+
+@dataclass(frozen=True, slots=True)
 class JobUpdate:
     """What is to be changed of a live job; None and nothing leave it as it is."""
 
@@ -183,6 +211,14 @@ class JobStore(Protocol):
 
     async def failures(self, job: JobId, *, first: int, after: int | None) -> FailurePage:
         """List a job's failed items, over all its runs but those that a redrive mended."""
+        ...
+
+
+    async def restore(self, found: FoundResult) -> bool:
+        """Put back an ended job that the store has lost; False when it still knows of it.
+
+        Also False when the job would have been erased by now.
+        """
         ...
 
 

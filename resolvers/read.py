@@ -1,26 +1,33 @@
-"""Reading jobs, their tasks and their counters."""
+"""Reading jobs, their tasks, their failed items and their counters."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from engine.cursor import bad_cursor, decode_cursor, decode_numbers, encode_cursor
-from engine.job import Job, JobId, Task
+from engine.job import ItemFailure, Job, JobId, Task
 from engine.jobs import JobFilter, TaskFilter
 from resolvers.ids import job_id_from
 from resolvers.pages import Edge, Page, page_size
+from resolvers.restore import restore_job
 from resolvers.services import Caller, Services
 
 MAX_JOBS: Final = 200
 MAX_TASKS: Final = 1_000
+MAX_FAILURES: Final = 200
 
 
 async def get_job(services: Services, *, caller: Caller, job_id: str) -> Job | None:
-    """Return a job; None when it does not exist or is another tenant's."""
+    """Return a job; None when it does not exist or is another tenant's.
+
+    One that the store has lost is brought back when its result is still there.
+    """
     known = job_id_from(job_id)
     if known is None:
         return None
     (job,) = await services.jobs.get(caller.tenant, [known])
+    if job is None and await restore_job(services, caller=caller, job=known):
+        (job,) = await services.jobs.get(caller.tenant, [known])
     return job
 
 
@@ -78,6 +85,28 @@ async def list_tasks(
         edges=tuple(
             Edge(encode_cursor(str(position)), task)
             for position, task in enumerate(found.tasks, found.first_position)
+        ),
+        has_next=found.has_next,
+        has_previous=found.first_position > 0,
+        total=found.total,
+    )
+
+
+async def list_failures(
+    services: Services, *, job: Job, first: int, after: str | None = None
+) -> Page[ItemFailure]:
+    """List a job's failed items in the order in which they became known, 200 at most.
+
+    Raises:
+        InputError: *first* is negative, or *after* is no cursor of this list.
+    """
+    size = page_size(first, limit=MAX_FAILURES)
+    start = None if after is None else _position_of(after)
+    found = await services.jobs.failures(job.id, first=size, after=start)
+    return Page(
+        edges=tuple(
+            Edge(encode_cursor(str(position)), failure)
+            for position, failure in enumerate(found.failures, found.first_position)
         ),
         has_next=found.has_next,
         has_previous=found.first_position > 0,

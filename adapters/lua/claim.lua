@@ -63,7 +63,11 @@ elseif kind == 'finish' then
     items = get_number(job, 'items_succeeded'),
     failedItems = get_number(job, 'items_failed'),
     bytesRead = get_number(job, 'bytes_read'),
+    tenant = get(job, 'tenant'),
+    submittedBy = get(job, 'by'),
     createdAtMs = get_number(job, 'created'),
+    startedAtMs = get_number(job, 'started'),
+    finishedAtMs = now,
     run = get_number(job, 'run'),
   })
 end

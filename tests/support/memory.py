@@ -19,12 +19,15 @@ from engine.catalog import load_catalog
 from engine.errors import (
     FanfoldError,
     IdempotencyConflictError,
+    InputError,
     InvalidStateError,
+    Issue,
     NotFoundError,
     UnavailableError,
 )
 from engine.job import (
     ItemCounts,
+    ItemFailure,
     Job,
     JobId,
     JobPhase,
@@ -35,9 +38,12 @@ from engine.job import (
 )
 from engine.jobs import (
     Accepted,
+    FailurePage,
+    FoundResult,
     JobDetails,
     JobFilter,
     JobPage,
+    JobUpdate,
     NewJob,
     TaskFilter,
     TaskPage,
@@ -48,7 +54,7 @@ from engine.signing import Signer
 from engine.source.blob_files import BlobFiles
 from engine.source.roots import SourceRoots
 from engine.source.sources import BLOB, LOCAL, Sources
-from engine.spec import parse_spec
+from engine.spec import MAX_TAGS, parse_spec
 from engine.sql.checker import CheckedSql, SqlCheck
 from resolvers.hub import StatusHub
 from resolvers.lookout import Timing
@@ -96,10 +102,12 @@ class MemoryBell:
 
 @dataclass
 class MemoryJobs:
-    """Jobs in a dict; also cancels.
+    """Jobs in a dict; also cancels, updates and redrives.
 
     Attributes:
         reads: What was asked for by ``get``, call by call.
+        updates: What was to be changed, call by call.
+        redrives: By their keys.
         is_down: Whether every call fails.
         fault: Raised by every read, for faults that nobody foresees.
         alive: How many workers there are said to be.
@@ -111,6 +119,9 @@ class MemoryJobs:
     jobs: dict[JobId, Job] = field(default_factory=dict)
     manifests: dict[JobId, str] = field(default_factory=dict)
     task_lists: dict[JobId, tuple[Task, ...]] = field(default_factory=dict)
+    failure_lists: dict[JobId, tuple[ItemFailure, ...]] = field(default_factory=dict)
+    updates: list[JobUpdate] = field(default_factory=list)
+    redrives: dict[str, JobId] = field(default_factory=dict)
     reads: list[tuple[JobId, ...]] = field(default_factory=list)
     erased: list[JobId] = field(default_factory=list)
     pages: int = 0
@@ -159,6 +170,9 @@ class MemoryJobs:
         self._check()
         return JobDetails(counters={"words": 3.0}, manifest=self.manifests.get(job))
 
+    async def restore(self, found: FoundResult) -> bool:
+        return False
+
     async def tasks(
         self, job: JobId, *, first: int, after: int | None, wanted: TaskFilter
     ) -> TaskPage:
@@ -183,6 +197,59 @@ class MemoryJobs:
             raise NotFoundError(f"no job {job!r}")
         if not found.status.state.is_terminal:
             self.change(job, state=JobState.CANCELLED, message=reason)
+
+    async def failures(self, job: JobId, *, first: int, after: int | None) -> FailurePage:
+        self._check()
+        found = self.failure_lists.get(job, ())
+        start = 0 if after is None else after + 1
+        return FailurePage(
+            failures=found[start : start + first],
+            first_position=start,
+            total=len(found),
+            has_next=len(found) > start + first,
+        )
+
+    async def update(self, tenant: str, job: JobId, update: JobUpdate) -> None:
+        self._check()
+        found = self._of(tenant, job)
+        if found is None:
+            raise NotFoundError(f"no job {job!r}")
+        if found.status.state.is_terminal:
+            state = found.status.state
+            raise InvalidStateError(f"job {job} is {state}", state=state)
+        kept = [tag for tag in found.spec["tags"] if tag not in update.remove_tags]
+        tags = list(dict.fromkeys((*kept, *update.add_tags)))
+        if len(tags) > MAX_TAGS:
+            raise InputError(Issue(("input", "addTags"), f"a job has at most {MAX_TAGS} tags"))
+        self.updates.append(update)
+        spec = {**found.spec, "tags": tags}
+        if update.max_concurrency is not None:
+            spec["maxConcurrency"] = update.max_concurrency
+        self.jobs[job] = replace(found, spec=spec)
+        self.change(job)
+
+    async def redrive(
+        self,
+        tenant: str,
+        job: JobId,
+        *,
+        params: dict[str, Any] | None,
+        idempotency_key: str | None,
+    ) -> None:
+        self._check()
+        found = self._of(tenant, job)
+        if found is None:
+            raise NotFoundError(f"no job {job!r}")
+        if idempotency_key is not None and self.redrives.get(idempotency_key) == job:
+            return
+        state = found.status.state
+        if not state.is_terminal or state is JobState.SUCCEEDED:
+            raise InvalidStateError(f"job {job} is {state}", state=state)
+        if idempotency_key is not None:
+            self.redrives[idempotency_key] = job
+        if params is not None:
+            self.jobs[job] = replace(found, spec={**found.spec, "params": params})
+        self.change(job, state=JobState.RUNNING, run=found.status.run + 1)
 
     async def delete(self, tenant: str, job: JobId) -> None:
         self._check()
