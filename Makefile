@@ -16,7 +16,7 @@ SELF = $(PIP) --no-compile --no-deps --no-build-isolation --no-index -e .
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install dev demo test check lint bench lock clean
+.PHONY: help install dev demo test check lint chaos bench lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,6 +40,10 @@ lint: dev ## Everything of "make check" but the tests
 	@$(BIN)/mypy
 	@$(BIN)/pyright
 	@$(BIN)/lint-imports
+
+chaos: dev ## Kill everything at random, by 200 schedules, and more; CHAOS_SEED=n repeats one
+	@LONG_OUTAGE=1 CHAOS_SCHEDULES=$${CHAOS_SCHEDULES:-200} RECOVERY_SAMPLES=$${RECOVERY_SAMPLES:-10} \
+		$(BIN)/pytest $(if $(CHAOS_SEED),tests/faults/test_chaos.py,tests/faults) $(PYTEST_FLAGS)
 
 bench: dev ## Measure
 	@$(BIN)/python -m bench

@@ -89,6 +89,13 @@ class EventWorker(Worker):
                 log.warning("queue %s: waiting for Redis: %s", self.queue_name, exc)
                 await asyncio.sleep(RETRY_AFTER_S)
 
+    async def drain(self) -> None:
+        """Pick up nothing more and wait until what runs has ended; may be cancelled."""
+        if self.main_task is not None:
+            await cancel_all([self.main_task])
+        while self.tasks:
+            await asyncio.wait(self.tasks.values())
+
     async def stop(self) -> None:
         """Pick up nothing more, cancel what runs and wait until it has ended."""
         if self.main_task is not None:

@@ -218,4 +218,5 @@ def _translated(name: str) -> Iterator[None]:
     except FileNotFoundError as exc:
         raise NotFoundError(f"no blob {name}") from exc
     except (BaseError, OSError) as exc:
-        raise UnavailableError(f"blob {name}: {exc}") from exc
+        # obstore's own words; what it adds from the second line on is of no use to anybody.
+        raise UnavailableError(f"blob {name}: {str(exc).partition(chr(10))[0]}") from exc

@@ -18,6 +18,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import pairwise
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
 
 import obstore
@@ -32,6 +33,7 @@ from obstore.exceptions import (
 from obstore.store import S3Store
 
 from adapters.s3_config import s3_client, s3_config
+from engine.entries import Entries
 from engine.errors import SourceChangedError, SourceError, UnavailableError
 from engine.source.choice import FileChoice
 from engine.source.ranges import RangeFile
@@ -46,6 +48,7 @@ PAGE_OBJECTS: Final = 1_000
 GIVE_UP_S: Final = 30.0
 _URI: Final = re.compile(r"s3://([^/]*)/?(.*)", re.IGNORECASE | re.DOTALL)
 _BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,62}")
+_MAY_BE_HIDDEN: Final = re.compile(r"^\.|/\.|__pycache__", re.MULTILINE)
 _EMPTY: Final = '"d41d8cd98f00b204e9800998ecf8427e"'
 # Asked by obstore, as the last resort, for the role of the machine.
 _MACHINE_ROLE: Final = "http://169.254.169.254/latest/"
@@ -94,7 +97,27 @@ class ObstoreSources:
             is_found = True
             yield _file_of(bucket, entry)
         if not is_found and not (choice and any(self._listed(uri, bucket, wanted, wanted.folder))):
-            raise refusal(uri, "matches no object" if "*" in key else "holds no objects")
+            raise _nothing(uri, key)
+
+    def list_entries(self, uri: str) -> Iterator[Entries]:
+        """Yield the same objects by the page; see ``EntryStore``.
+
+        Raises:
+            SourceError: As ``list_files``.
+            UnavailableError: As ``list_files``.
+        """
+        bucket, key = _parsed(uri)
+        if key and not key.endswith("/") and "*" not in key:
+            meta = self._head(uri, bucket, key)
+            yield _entries(bucket, [meta])
+            return
+        wanted = _Wanted.of(key)
+        is_found = False
+        for page in self._pages(uri, bucket, wanted, wanted.folder):
+            is_found = True
+            yield _entries(bucket, page)
+        if not is_found:
+            raise _nothing(uri, key)
 
     def stat_file(self, path: str) -> SourceFile:
         """Return one object; see ``SourceStore``."""
@@ -135,8 +158,11 @@ class ObstoreSources:
         return None
 
     def _stat(self, uri: str, bucket: str, key: str) -> SourceFile:
+        return _file_of(bucket, self._head(uri, bucket, key))
+
+    def _head(self, uri: str, bucket: str, key: str) -> ObjectMeta:
         with _translated(uri):
-            return _file_of(bucket, obstore.head(self._store(bucket), key))
+            return obstore.head(self._store(bucket), key)
 
     def _chosen(
         self, uri: str, bucket: str, wanted: _Wanted, choice: FileChoice | None
@@ -180,7 +206,14 @@ class ObstoreSources:
     def _listed(
         self, uri: str, bucket: str, wanted: _Wanted, folder: str | None
     ) -> Iterator[ObjectMeta]:
-        before: ObjectMeta | None = None
+        for page in self._pages(uri, bucket, wanted, folder):
+            yield from page
+
+    def _pages(
+        self, uri: str, bucket: str, wanted: _Wanted, folder: str | None
+    ) -> Iterator[list[ObjectMeta]]:
+        """Yield the objects below *folder* that are wanted, page by page, none of them empty."""
+        last: list[ObjectMeta] = []  # of the page before, as long as it may be the mark of a folder
         with _translated(uri):
             pages = obstore.list(
                 self._store(bucket),
@@ -189,18 +222,14 @@ class ObstoreSources:
                 chunk_size=PAGE_OBJECTS,
             )
             for page in pages:
-                for entry in page:
-                    if wanted.is_passed(entry["path"]):
-                        break
-                    # The mark of a folder has lost its slash, and comes right before what is in it.
-                    if before and not entry["path"].startswith(before["path"] + "/"):
-                        yield before
-                    before = entry if wanted.matches(entry["path"]) else None
-                else:
-                    continue
-                break
-            if before:
-                yield before
+                found = _without_marks([*last, *page])
+                found, last = found[:-1], found[-1:]
+                if chosen := wanted.chosen(found):
+                    yield chosen
+                if wanted.is_passed(page[-1]["path"]):
+                    break
+            if chosen := wanted.chosen(last):
+                yield chosen
 
     def _store(self, bucket: str) -> S3Store:
         if bucket not in self._buckets:
@@ -241,12 +270,14 @@ class _Wanted:
         start: What all matching keys begin with.
         pattern: Matches the names below ``folder``.
         known: For the last folder that was seen, its names as far as the pattern goes.
+        takes_all: Whether everything below ``folder`` matches but for names that begin with a dot.
     """
 
     folder: str | None
     start: str
     pattern: NamePattern
     known: dict[str, frozenset[int]]
+    takes_all: bool
 
     @classmethod
     def of(cls, key: str) -> _Wanted:
@@ -256,7 +287,8 @@ class _Wanted:
         inner = names[first:] + ([EVERYTHING] if key.endswith("/") or not key else [])
         literal = inner[0].partition("*")[0]
         start = f"{folder}/{literal}" if folder else literal
-        return cls(folder or None, start, NamePattern([_literal(name) for name in inner]), {})
+        pattern = NamePattern([_literal(name) for name in inner])
+        return cls(folder or None, start, pattern, {}, takes_all=inner == [EVERYTHING])
 
     @property
     def offset(self) -> str | None:
@@ -282,6 +314,16 @@ class _Wanted:
         for name in folder[len(self.folder) + 1 if self.folder else 0 :].split("/"):
             reached = self.pattern.after(reached, name)
         return bool(reached)
+
+    def chosen(self, page: list[ObjectMeta]) -> list[ObjectMeta]:
+        """Return those of *page*, which are below the folder, that are asked for."""
+        if self.takes_all and page:
+            keys = [entry["path"] for entry in page]
+            # All keys lie between the two, so they begin as these do.
+            is_inside = min(keys).startswith(self.start) and max(keys).startswith(self.start)
+            if is_inside and not _MAY_BE_HIDDEN.search("\n".join(keys)):
+                return page
+        return [entry for entry in page if self.matches(entry["path"])]
 
     def matches(self, key: str) -> bool:
         """Tell whether *key*, which is below the folder, is asked for."""
@@ -319,12 +361,39 @@ def _name_of(bucket: str, folder: str | None) -> str:
     return f"s3://{bucket}/{folder}/" if folder else f"s3://{bucket}/"
 
 
+def _without_marks(page: list[ObjectMeta]) -> list[ObjectMeta]:
+    """Leave out the marks of folders: they have no slash any more, and come before what is in."""
+    keys = [entry["path"] for entry in page]
+    if not any(map(str.startswith, keys[1:], keys)):
+        return page
+    marks = {key for key, inner in pairwise(keys) if inner.startswith(f"{key}/")}
+    return [entry for entry in page if entry["path"] not in marks]
+
+
+def _entries(bucket: str, page: list[ObjectMeta]) -> Entries:
+    root = f"s3://{bucket}/"
+    return Entries(
+        uris=[root + entry["path"] for entry in page],
+        sizes=[entry["size"] for entry in page],
+        etags=[(entry["e_tag"] or "").strip('"') or None for entry in page],
+        modified_ms=[_modified_ms(entry) for entry in page],
+    )
+
+
+def _modified_ms(entry: ObjectMeta) -> int:
+    return round(entry["last_modified"].timestamp() * 1000)
+
+
+def _nothing(uri: str, key: str) -> SourceError:
+    return refusal(uri, "matches no object" if "*" in key else "holds no objects")
+
+
 def _file_of(bucket: str, entry: ObjectMeta) -> SourceFile:
     return SourceFile(
         path=f"s3://{bucket}/{entry['path']}",
         size_bytes=entry["size"],
         version=entry["e_tag"] or "",
-        modified_ms=int(entry["last_modified"].timestamp() * 1000),
+        modified_ms=_modified_ms(entry),
     )
 
 

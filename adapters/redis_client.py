@@ -19,6 +19,7 @@ from redis.exceptions import (
     BusyLoadingError,
     ConnectionError,
     DataError,
+    NoScriptError,
     OutOfMemoryError,
     ReadOnlyError,
     RedisError,
@@ -65,6 +66,8 @@ def translated() -> Iterator[None]:
     """
     try:
         yield
+    except NoScriptError as exc:
+        raise UnavailableError("Redis does not answer: it was started anew meanwhile") from exc
     except ResponseError as exc:
         if not _passes(exc):
             raise
@@ -99,6 +102,11 @@ async def reply(pending: Any) -> Any:
 _SHARED: Final = ("arq_dispatch", "prelude", "partial", "attempts", "shelves", "retention")
 
 
+def ledger_script(name: str) -> str:
+    """Return the whole text of the ledger's script *name*."""
+    return source_of(*_SHARED, name)
+
+
 class LedgerScripts:
     """The ledger's scripts on one client, each called by its name."""
 
@@ -114,7 +122,6 @@ class LedgerScripts:
         """
         script = self._scripts.get(name)
         if script is None:
-            text = source_of(*_SHARED, name)
-            script = self._scripts[name] = self._redis.register_script(text)
+            script = self._scripts[name] = self._redis.register_script(ledger_script(name))
         with translated():
             return await script(args=args)

@@ -13,7 +13,6 @@ LAYOUT: Final = 2
 """Raised with every change of a key or field that a script of another version would misread."""
 LAYOUT_KEY: Final = "fanfold:layout"
 _OF_JOBS: Final = (
-    "fanfold:workers",
     "fanfold:expiry",
     "fanfold:leases",
     "fanfold:queue:process",

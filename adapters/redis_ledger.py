@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
+from adapters.coalesced_scripts import CoalescedScripts
 from adapters.redis_client import LedgerScripts, reply, translated
 from engine.attempt import Attempt, Outcome, Piece
 from engine.batch import Batch
@@ -18,7 +19,7 @@ from engine.job import JobError, JobId
 from engine.jsonvalue import decode, encode
 from engine.ledger import Claim, EndedJob, Verdict
 
-LEASE_MS: Final = 3_000
+LEASE_MS: Final = 2_750
 SWEEP_LIMIT: Final = 100
 RIVAL_LEASES: Final = 200
 STRAGGLES_MS: Final = 5_000
@@ -46,7 +47,7 @@ class RedisLedger:
         self, redis: Redis, *, lease_ms: int = LEASE_MS, straggles_ms: int = STRAGGLES_MS
     ) -> None:
         self._redis = redis
-        self._scripts = LedgerScripts(redis)
+        self._scripts = CoalescedScripts(redis)
         self._lease_ms = lease_ms
         self._straggles_ms = straggles_ms
 

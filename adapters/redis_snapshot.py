@@ -68,7 +68,7 @@ def read_task(kind: TaskKind, index: int, fields: Hash, *, is_over: bool) -> Tas
         worker=worker.decode() if worker else None,
         started_at=instant(_int(fields, "started")),
         finished_at=instant(_int(fields, "finished")),
-        error=_error(fields.get(b"error")),
+        error=read_error(fields.get(b"error")),
         log=tuple(decode(fields.get(b"log", b"[]"))),
     )
 
@@ -116,7 +116,7 @@ def _status(job: JobId, fields: Hash, inline: bytes | None) -> JobStatus:
         coverage=float(fields[b"coverage"]) if b"coverage" in fields else None,
         result_rows=_int(fields, "result_rows"),
         result_bytes=_int(fields, "result_bytes"),
-        error=_error(fields.get(b"error")),
+        error=read_error(fields.get(b"error")),
         message=message.decode() if message else None,
         updated_at=_instant(fields, "updated"),
     )
@@ -169,7 +169,8 @@ def _items(fields: Hash) -> ItemCounts:
     )
 
 
-def _error(data: bytes | None) -> JobError | None:
+def read_error(data: bytes | None) -> JobError | None:
+    """Build an error from what the scripts keep; None when there is none."""
     if not data:
         return None
     found: dict[str, Any] = decode(data)
@@ -177,7 +178,7 @@ def _error(data: bytes | None) -> JobError | None:
         code=found["code"],
         message=found["message"],
         retryable=found["retryable"],
-        task_id=found["task"],
+        task_id=found["task"] or None,
     )
 
 

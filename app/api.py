@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import signal
 import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from importlib import metadata
 from typing import Final
 
@@ -22,11 +21,14 @@ from starlette.routing import Route, WebSocketRoute
 from adapters.redis_bell import RedisBell
 from adapters.redis_client import connect, translated
 from adapters.redis_jobs import RedisJobs
+from adapters.redis_layout import require_layout
 from app.files import download_route
 from app.graphql import FanfoldGraphQL
 from app.processes import sql_process
 from app.runtime import blobs_of, destinations_of, signer_of, sources_of
 from app.settings import Settings
+from app.sockets import OpenSockets
+from app.stopping import Stop
 from app.uploads import upload_route
 from engine.catalog import load_catalog
 from engine.errors import ConfigError, UnavailableError
@@ -37,21 +39,20 @@ from workers.checker import ProcessChecker
 
 MAX_MESSAGE_BYTES: Final = 1024 * 1024
 SHUTDOWN_WITHIN_S: Final = 5
+READY_WITHIN_S: Final = 2.0
 
 
 async def serve_api(settings: Settings) -> None:
-    """Serve until SIGINT or SIGTERM.
+    """Serve until SIGTERM or SIGINT.
 
     Raises:
         ConfigError: There is no Redis to work with, the port is in use, or a program cannot be
             loaded.
     """
-    told = asyncio.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, told.set)
+    stop = Stop.on_signals()
     with listening_socket(settings) as listener:
         async with api_at(settings, listener):
-            await told.wait()
+            await stop.told.wait()
 
 
 @contextmanager
@@ -76,11 +77,16 @@ def listening_socket(settings: Settings) -> Iterator[socket.socket]:
 
 @asynccontextmanager
 async def api_at(settings: Settings, listener: socket.socket) -> AsyncIterator[str]:
-    """Serve the API at *listener* while the context is open; yield its address."""
-    async with _application(settings) as application:
+    """Serve the API at *listener* while the context is open; yield its address.
+
+    At the end it says that it is not ready, closes WebSockets, takes no more connections, and gives
+    requests that are under way ``SHUTDOWN_WITHIN_S`` seconds.
+    """
+    sockets = OpenSockets()
+    async with _application(settings, sockets) as application:
         server = _Server(
             uvicorn.Config(
-                application,
+                sockets.around(application),
                 ws="websockets-sansio",
                 ws_max_size=MAX_MESSAGE_BYTES,
                 ws_per_message_deflate=False,
@@ -96,6 +102,7 @@ async def api_at(settings: Settings, listener: socket.socket) -> AsyncIterator[s
             host = f"[{settings.host}]" if ":" in settings.host else settings.host
             yield f"http://{host}:{settings.port}"
         finally:
+            await sockets.close_all()
             server.should_exit = True
             await serving
 
@@ -109,10 +116,12 @@ class _Server(uvicorn.Server):
 
 
 @asynccontextmanager
-async def _application(settings: Settings) -> AsyncIterator[Starlette]:
+async def _application(settings: Settings, sockets: OpenSockets) -> AsyncIterator[Starlette]:
     if settings.redis_url is None:
         raise ConfigError("FANFOLD_REDIS_URL: the API needs to know which Redis to work with")
     redis, subscriber = connect(settings.redis_url), connect(settings.redis_url)
+    with suppress(UnavailableError):  # it comes up later: readiness tells
+        await require_layout(redis)
     jobs = RedisJobs(redis, retention_s=settings.retention_seconds)
     blobs, signer = blobs_of(settings), signer_of(settings)
     async with (
@@ -140,7 +149,7 @@ async def _application(settings: Settings) -> AsyncIterator[Starlette]:
         yield Starlette(
             routes=[
                 Route("/livez", _alive),
-                Route("/readyz", _readiness(redis)),
+                Route("/readyz", _readiness(redis, sockets)),
                 Route("/graphql", graphql, methods=["GET", "POST"]),
                 WebSocketRoute("/graphql", graphql),
                 download_route(blobs, signer),
@@ -174,13 +183,21 @@ async def _alive(_: Request) -> Response:
     return PlainTextResponse("ok\n")
 
 
-def _readiness(redis: Redis) -> Callable[[Request], Awaitable[Response]]:
+def _readiness(redis: Redis, sockets: OpenSockets) -> Callable[[Request], Awaitable[Response]]:
     async def ready(_: Request) -> Response:
+        if sockets.is_closing:
+            return _not_ready("the server is going away")
         try:
             with translated():
-                await redis.ping()
+                async with asyncio.timeout(READY_WITHIN_S):
+                    await redis.ping()
         except UnavailableError as exc:
-            return PlainTextResponse(f"{exc.message}\n", status_code=503)
+            # The rest of the message names addresses, which are nobody's business here.
+            return _not_ready(exc.message.partition(":")[0])
         return PlainTextResponse("ok\n")
 
     return ready
+
+
+def _not_ready(reason: str) -> Response:
+    return PlainTextResponse(f"{reason}\n", status_code=503, headers={"Retry-After": "1"})

@@ -13,13 +13,25 @@ import os
 import sys
 from collections.abc import Callable, Coroutine, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
 
 from app.client.errors import REFUSED, ServiceError
+from app.options import (
+    Host,
+    JobIdArgument,
+    JsonLines,
+    OutputFormat,
+    Params,
+    Port,
+    RowFormat,
+    SourceFormat,
+    Url,
+    Wait,
+    Watch,
+)
 
 if TYPE_CHECKING:
     from app.settings import Settings
@@ -41,45 +53,6 @@ app = typer.Typer(
     add_completion=False,
     no_args_is_help=True,
 )
-
-
-class SourceFormat(StrEnum):
-    """How files are cut into records."""
-
-    AUTO = "auto"
-    TEXT = "text"
-    CSV = "csv"
-    JSON = "json"
-    JSONL = "jsonl"
-    PARQUET = "parquet"
-
-
-class OutputFormat(StrEnum):
-    """How a result is written."""
-
-    JSONL = "jsonl"
-    CSV = "csv"
-    PARQUET = "parquet"
-
-
-class RowFormat(StrEnum):
-    """How rows are printed or saved."""
-
-    JSONL = "jsonl"
-    CSV = "csv"
-    PARQUET = "parquet"
-    TABLE = "table"
-
-
-Url = Annotated[
-    str, typer.Option("--url", envvar="FANFOLD_URL", help="Address of the service.", metavar="URL")
-]
-JobIdArgument = Annotated[str, typer.Argument(metavar="ID", help="The job.")]
-JsonLines = Annotated[
-    bool, typer.Option("--json", help="Print every JobStatus as a line of JSON, until the end.")
-]
-Host = Annotated[str | None, typer.Option(help="Address to listen on.  [FANFOLD_HOST]")]
-Port = Annotated[str | None, typer.Option(help="Port to listen on.  [FANFOLD_PORT]")]
 
 
 def main() -> None:
@@ -183,10 +156,7 @@ def submit(
         str | None,
         typer.Option(metavar="QUERY", help="A SELECT over the table 'input', without a program."),
     ] = None,
-    param: Annotated[
-        list[str] | None,
-        typer.Option("--param", metavar="KEY=VALUE", help="A parameter; the value is JSON."),
-    ] = None,
+    param: Params = None,
     source_format: Annotated[
         SourceFormat | None, typer.Option("--format", help="How files are cut into records.")
     ] = None,
@@ -196,16 +166,35 @@ def submit(
     reducers: Annotated[
         int | None, typer.Option(min=1, help="Reduce tasks; by default as the service chooses.")
     ] = None,
+    tolerate: Annotated[
+        str | None,
+        typer.Option(metavar="N|N%", help="Items, or a share of them, that may fail."),
+    ] = None,
+    skip_bad_items: Annotated[
+        bool, typer.Option("--skip-bad-items", help="Set failing items aside, keep their batch.")
+    ] = False,
+    attempts: Annotated[
+        int | None, typer.Option(min=1, help="Times that a task is tried; by default 3.")
+    ] = None,
+    max_concurrency: Annotated[
+        int | None, typer.Option(min=1, help="Map tasks at once; by default as there are workers.")
+    ] = None,
     name: Annotated[str | None, typer.Option(help="A name for people.")] = None,
     tag: Annotated[list[str] | None, typer.Option("--tag", help="A tag; may come again.")] = None,
-    watch: Annotated[bool, typer.Option("--watch", help="Draw progress until the end.")] = False,
-    wait: Annotated[bool, typer.Option("--wait", help="Wait for the end, print it alone.")] = False,
+    watch: Watch = False,
+    wait: Wait = False,
     as_json: JsonLines = False,
     url: Url = _DEFAULT_URL,
 ) -> int:
     """Submit a job and print its id, or follow it to its end."""
     from app.client import requests
-    from app.client.inputs import build_input, parse_params, program_and_uris, source_of
+    from app.client.inputs import (
+        build_input,
+        failure_policy,
+        parse_params,
+        program_and_uris,
+        source_of,
+    )
 
     try:
         program, uris = program_and_uris(words or [], sql=sql)
@@ -222,6 +211,10 @@ def submit(
             tags=tag or [],
             reducers=reducers,
             output_format=output_format.name if output_format else None,
+            max_concurrency=max_concurrency,
+            failure_policy=failure_policy(
+                attempts=attempts, tolerate=tolerate, skips_bad_items=skip_bad_items
+            ),
         )
     except ValueError as exc:
         raise typer.TyperException(str(exc)) from exc
@@ -236,9 +229,10 @@ def submit(
 def watch(job_id: JobIdArgument, as_json: JsonLines = False, url: Url = _DEFAULT_URL) -> int:
     """Draw progress until the end; Ctrl-C leaves the job running."""
     from app.client import requests
+    from app.client.bars import begun_at
 
     job = asyncio.run(requests.job(url, job_id))
-    return _follow(url, job, as_json=as_json, only_end=False)
+    return _follow(url, job | {"createdAt": begun_at(job)}, as_json=as_json, only_end=False)
 
 
 @app.command()
@@ -302,6 +296,52 @@ def cancel(
     typer.echo(f"{job['id']} {job['status']['state']}")
 
 
+@app.command()
+def redrive(
+    job_id: JobIdArgument,
+    param: Params = None,
+    watch: Watch = False,
+    wait: Wait = False,
+    as_json: JsonLines = False,
+    url: Url = _DEFAULT_URL,
+) -> int:
+    """Run again what did not succeed.
+
+    Params that are given take the place of all that the job had.
+    """
+    from app.client import requests
+    from app.client.inputs import parse_params
+
+    try:
+        params = parse_params(param) if param else None
+    except ValueError as exc:
+        raise typer.TyperException(str(exc)) from exc
+    job = asyncio.run(requests.redrive(url, job_id, params=params))
+    if not (watch or wait or as_json):
+        typer.echo(f"{job['id']} {job['status']['state']}, run {job['status']['run']}")
+        return 0
+    # The summary tells how long this run took.
+    this_run = job | {"createdAt": job["status"]["updatedAt"]}
+    return _follow(url, this_run, as_json=as_json, only_end=wait and not watch)
+
+
+@app.command()
+def failures(
+    job_id: JobIdArgument,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help=f"Items at most; {_TABLE_ROWS} for a table, else all."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each item.")] = False,
+    url: Url = _DEFAULT_URL,
+) -> None:
+    """List the items that failed for good, and why."""
+    from app.client import requests
+
+    most = _TABLE_ROWS if limit is None and not as_json else limit
+    asyncio.run(requests.print_failures(url, job_id, limit=most, as_json=as_json))
+
+
 # ------------------------------------------------------------------ shared steps
 
 
@@ -347,6 +387,7 @@ def _in_uvloop(work: Coroutine[Any, Any, T]) -> T:
 
 def _follow(url: str, job: dict[str, Any], *, as_json: bool, only_end: bool) -> int:
     """Show a job until it ends; Ctrl-C leaves it running."""
+    from app.client.bars import failed_text
     from app.client.errors import exit_status_of
     from app.client.show import drawing_of, show_until_end
 
@@ -357,6 +398,8 @@ def _follow(url: str, job: dict[str, Any], *, as_json: bool, only_end: bool) -> 
     except KeyboardInterrupt:
         _tell([f"job {job['id']} goes on; 'fanfold watch {job['id']}{at}' follows it again"])
         return INTERRUPTED
+    if (failed := failed_text(end)) and not as_json:
+        _tell([f"{failed}: 'fanfold failures {job['id']}{at}' lists them"])
     if end["resultRows"] and not as_json:
         _tell([f"'fanfold result {job['id']}{at}' prints the rows"])
     return exit_status_of(end["state"])

@@ -82,6 +82,21 @@ def find_redis() -> RedisBinary:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """What every server of one context is started with.
+
+    Attributes:
+        command: Starts it.
+        log: File descriptor of its log.
+        lock: File descriptor of the lock that it holds as long as it lives.
+    """
+
+    command: list[str]
+    log: int
+    lock: int
+
+
 class EmbeddedRedis:
     """A redis-server of this service alone, as an async context manager.
 
@@ -96,7 +111,7 @@ class EmbeddedRedis:
     ends, however it ends; enter it in a thread that lives as long as the service, usually the
     main one. Elsewhere a killed service leaves its server behind, and the folder stays locked.
 
-    Not promised: a restart of a server that dies. ``wait`` tells; end the service then.
+    Not promised: that a server which dies is started again: ``wait`` tells, ``start_again`` does.
     """
 
     def __init__(
@@ -125,6 +140,7 @@ class EmbeddedRedis:
         self._stack = AsyncExitStack()
         self._process: Process | None = None
         self._socket: Path | None = None
+        self._place: _Place | None = None
 
     @property
     def url(self) -> str:
@@ -141,6 +157,18 @@ class EmbeddedRedis:
     async def wait(self) -> int:
         """Return the server's exit status once it has ended, for whatever reason."""
         return await self._running().wait()
+
+    async def start_again(self) -> None:
+        """Start the server on the same data after it has ended; return once it answers.
+
+        May be tried again when it fails. To be called from the thread that entered the context.
+
+        Raises:
+            ConfigError: It did not start, with the end of its log.
+        """
+        if self._place is None:
+            raise RuntimeError("not started")
+        await self._launch(self._place)
 
     async def __aenter__(self) -> Self:
         """Start the server and return once it answers.
@@ -174,19 +202,28 @@ class EmbeddedRedis:
         self._socket = self._choose_socket(folder, stack)
         log = os.open(folder / "redis.log", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         stack.callback(os.close, log)
-        log_start_bytes = os.fstat(log).st_size
+        stack.push_async_callback(self._stop)
+        command = self._command(binary, folder, self._socket)
+        self._place = _Place(command, log=log, lock=lock)
+        await self._launch(self._place)
+
+    async def _launch(self, place: _Place) -> None:
+        log_start_bytes = os.fstat(place.log).st_size
         # Not in a worker thread: the kernel ties the server's life to the thread that starts it.
         self._process = await anyio.open_process(
-            tied(self._command(binary, folder, self._socket)),
+            tied(place.command),
             stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
+            stdout=place.log,
+            stderr=place.log,
             # Ctrl-C at the terminal is the service's to handle, and Redis' to outlive.
             start_new_session=True,
-            pass_fds=(lock,),
+            pass_fds=(place.lock,),
         )
-        stack.push_async_callback(self._stop, self._process)
-        await self._until_ready(self._process, log, log_start_bytes)
+        try:
+            await self._until_ready(self._process, place.log, log_start_bytes)
+        except BaseException:
+            await self._stop()
+            raise
 
     def _command(self, binary: RedisBinary, folder: Path, socket: Path) -> list[str]:
         options = {
@@ -277,7 +314,11 @@ class EmbeddedRedis:
         except (OSError, anyio.BrokenResourceError, anyio.EndOfStream):
             return False
 
-    async def _stop(self, process: Process) -> None:
+    async def _stop(self) -> None:
+        """End the server that runs now, if any."""
+        process = self._process
+        if process is None:
+            return
         with anyio.CancelScope(shield=True):
             _send(process, signal.SIGTERM)
             with anyio.move_on_after(_STOP_WITHIN_S):

@@ -115,6 +115,7 @@ def environment_of(settings: Settings, *, redis_url: str | None) -> dict[str, st
             "FANFOLD_SQL": "on" if settings.sql else "off",
             "FANFOLD_RETENTION_SECONDS": str(settings.retention_seconds),
             "FANFOLD_INLINE_RESULT_BYTES": str(settings.inline_result_bytes),
+            "FANFOLD_GRACE_SECONDS": str(settings.grace_seconds),
         }
     )
 

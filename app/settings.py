@@ -96,6 +96,8 @@ class Settings(BaseModel):
         retention_seconds: For how long a finished job and its results are kept.
         inline_result_bytes: Largest result that travels inside an answer.
         max_wait_ms: Longest that one request may wait for a job.
+        grace_seconds: For how long a worker that got SIGTERM lets its tasks run on; what is left
+            then is handed back and costs no try.
     """
 
     model_config = ConfigDict(
@@ -119,6 +121,7 @@ class Settings(BaseModel):
     retention_seconds: Annotated[int, _whole(1, 10 * 365 * 86_400)] = 604_800
     inline_result_bytes: Annotated[int, _whole(0, 16 * 1024 * 1024)] = 65536
     max_wait_ms: Annotated[int, _whole(0, 300_000)] = 25_000
+    grace_seconds: Annotated[int, _whole(0, 3_600)] = 5
 
     @field_validator("auth", mode="before")
     @classmethod

@@ -7,7 +7,6 @@ it opens a database.
 
 from __future__ import annotations
 
-import asyncio
 import gc
 import os
 import socket
@@ -15,6 +14,8 @@ import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
+
+import uvloop
 
 from app.confinement import confine
 from app.runtime import log_to_stderr, steps_of
@@ -34,7 +35,7 @@ def main() -> None:
     if lane == "loop":
         steps = steps_of(settings, scratch=scratch)
         _collect_garbage_seldom()
-        asyncio.run(serve_at_once(connection, steps))
+        uvloop.run(serve_at_once(connection, steps))
     elif lane == "sql":
         steps, check = _sql(settings, scratch)
         _collect_garbage_seldom()

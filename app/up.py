@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
@@ -15,13 +16,17 @@ from typing import Final
 from app.api import api_at, listening_socket
 from app.embedded_redis import EmbeddedRedis
 from app.launcher import tied
+from app.redis_keeper import keep_redis
 from app.runtime import environment_of, module_command
 from app.settings import Settings
+from app.stopping import Stop
 from engine.cancellation import cancel_all, finish
 from engine.catalog import load_catalog
 from engine.errors import ConfigError
 
 RESTART_AFTER_S: Final = 0.5
+STEADY_AFTER_S: Final = 5.0
+LONGEST_PAUSE_S: Final = 4.0
 STOP_WITHIN_S: Final = 10.0
 
 log = logging.getLogger(__name__)
@@ -29,15 +34,21 @@ log = logging.getLogger(__name__)
 
 @asynccontextmanager
 async def running_service(
-    settings: Settings, *, on_redis_end: Callable[[int], None] | None = None
+    settings: Settings,
+    *,
+    stop: Stop | None = None,
+    on_redis_lost: Callable[[ConfigError], None] | None = None,
 ) -> AsyncIterator[str]:
     """Run everything while the context is open; yield the address of the API.
 
-    Ends in the order API, workers, Redis, so that nothing loses what it depends on.
+    Ends in the order API, workers, Redis, so that nothing loses what it depends on. Workers and the
+    private Redis are started again when they die; all others wait for them meanwhile.
 
     Args:
         settings: Of this deployment.
-        on_redis_end: Called with the exit status of the private Redis should it end by itself.
+        stop: Tells at the end whether tasks may run on for their grace time; without it they are
+            handed back at once.
+        on_redis_lost: Called when the private Redis has died and does not start again.
 
     Raises:
         ConfigError: The port or the data folder is in use, a program cannot be loaded, or Redis
@@ -50,55 +61,61 @@ async def running_service(
         if url is None:
             redis = await stack.enter_async_context(EmbeddedRedis(settings.data_dir))
             url = redis.url
-            if on_redis_end is not None:
-                await stack.enter_async_context(_watched(redis, on_redis_end))
+            await stack.enter_async_context(_kept(redis, on_redis_lost))
         settings = settings.model_copy(update={"redis_url": url})
-        await stack.enter_async_context(_workers(settings, environment_of(settings, redis_url=url)))
+        await stack.enter_async_context(_workers(settings, stop))
         yield await stack.enter_async_context(api_at(settings, listener))
 
 
 async def up(settings: Settings) -> None:
-    """Run everything until SIGINT or SIGTERM.
+    """Run everything until SIGTERM, which lets tasks run on for their grace time, or SIGINT.
 
     Raises:
-        ConfigError: As ``running_service``; or the private Redis has ended, without which there is
-            no service.
+        ConfigError: As ``running_service``; or the private Redis has died and does not start again.
     """
-    told = asyncio.Event()
-    lost: list[int] = []
+    stop = Stop.on_signals()
+    lost: list[ConfigError] = []
 
-    def lose(status: int) -> None:
-        lost.append(status)
-        told.set()
+    def lose(reason: ConfigError) -> None:
+        lost.append(reason)
+        stop.tell_to_hurry()
 
-    for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, told.set)
-    async with running_service(settings, on_redis_end=lose) as address:
+    async with running_service(settings, stop=stop, on_redis_lost=lose) as address:
         log.info("API at %s, GraphiQL at %s/graphql", address, address)
-        await told.wait()
+        await stop.told.wait()
     if lost:
-        raise ConfigError(
-            f"redis-server ended with {lost[0]}; its log is {settings.data_dir}/redis/redis.log. "
-            "Start again: every accepted job goes on"
-        )
+        raise lost[0]
 
 
 @asynccontextmanager
-async def _watched(redis: EmbeddedRedis, on_end: Callable[[int], None]) -> AsyncIterator[None]:
-    async def watch() -> None:
-        on_end(await redis.wait())
+async def _kept(
+    redis: EmbeddedRedis, on_lost: Callable[[ConfigError], None] | None
+) -> AsyncIterator[None]:
+    async def keep() -> None:
+        try:
+            await keep_redis(redis)
+        except ConfigError as exc:
+            log.error("%s", exc.message)
+            if on_lost is not None:
+                on_lost(exc)
 
-    watching = asyncio.create_task(watch(), name="redis")
+    keeping = asyncio.create_task(keep(), name="redis")
     try:
         yield
     finally:
-        await cancel_all([watching])
+        await cancel_all([keeping])
 
 
 @asynccontextmanager
-async def _workers(settings: Settings, environment: Mapping[str, str]) -> AsyncIterator[None]:
+async def _workers(settings: Settings, stop: Stop | None) -> AsyncIterator[None]:
+    if stop is None:
+        stop = Stop()
+        stop.hurry.set()
+    environment = environment_of(settings, redis_url=settings.redis_url)
     keepers = [
-        asyncio.create_task(_keep_worker(environment), name=f"worker {index}")
+        asyncio.create_task(
+            _keep_worker(environment, stop, grace_s=settings.grace_seconds), name=f"worker {index}"
+        )
         for index in range(settings.workers)
     ]
     try:
@@ -107,32 +124,55 @@ async def _workers(settings: Settings, environment: Mapping[str, str]) -> AsyncI
         await cancel_all(keepers)
 
 
-async def _keep_worker(environment: Mapping[str, str]) -> None:
-    """Keep one worker process running; end it when cancelled."""
+async def _keep_worker(environment: Mapping[str, str], stop: Stop, *, grace_s: float) -> None:
+    """Keep one worker process running; end it when cancelled.
+
+    One that cannot even start is tried again with growing pauses.
+    """
+    failures = 0
     while True:
-        process = await asyncio.create_subprocess_exec(
-            *tied(_fanfold_command("worker")),
-            stdin=asyncio.subprocess.DEVNULL,
-            env=environment,
-            start_new_session=True,
-        )
+        since = time.monotonic()
         try:
-            log.warning("worker %d ended with %d", process.pid, await process.wait())
-        finally:
-            await finish(_end(process))
-        await asyncio.sleep(RESTART_AFTER_S)
+            process = await _start_worker(environment)
+        except OSError as exc:
+            log.warning("a worker did not start: %s", exc)
+        else:
+            try:
+                log.warning("worker %d ended with %d", process.pid, await process.wait())
+            finally:
+                await finish(_end(process, stop, grace_s=grace_s))
+        failures = 0 if time.monotonic() - since > STEADY_AFTER_S else failures + 1
+        await asyncio.sleep(min(RESTART_AFTER_S * 2 ** max(0, failures - 3), LONGEST_PAUSE_S))
 
 
-async def _end(process: asyncio.subprocess.Process) -> None:
-    """Ask a process to stop, then kill it."""
+async def _start_worker(environment: Mapping[str, str]) -> asyncio.subprocess.Process:
+    return await asyncio.create_subprocess_exec(
+        # Without this process there may be no Redis either, so a worker has nothing to wait for.
+        *tied(_fanfold_command("worker"), at_death=signal.SIGHUP),
+        stdin=asyncio.subprocess.DEVNULL,
+        env=environment,
+        start_new_session=True,
+    )
+
+
+async def _end(process: asyncio.subprocess.Process, stop: Stop, *, grace_s: float) -> None:
+    """Ask a process to stop, ask it to hurry when this one is to hurry, then kill it."""
+    ended = asyncio.create_task(process.wait())
+    hurry = asyncio.create_task(stop.hurry.wait())
+    _send(process, signal.SIGHUP if stop.hurry.is_set() else signal.SIGTERM)
+    await asyncio.wait([ended, hurry], timeout=grace_s, return_when=asyncio.FIRST_COMPLETED)
+    if stop.hurry.is_set() and not ended.done():
+        _send(process, signal.SIGHUP)
+    await asyncio.wait([ended], timeout=STOP_WITHIN_S)
+    if not ended.done():
+        _send(process, signal.SIGKILL)
+    await cancel_all([hurry])
+    await ended
+
+
+def _send(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
     with suppress(ProcessLookupError):
-        process.terminate()
-    try:
-        await asyncio.wait_for(process.wait(), STOP_WITHIN_S)
-    except TimeoutError:
-        with suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
+        process.send_signal(number)
 
 
 def _fanfold_command(role: str) -> list[str]:

@@ -5,19 +5,21 @@ from __future__ import annotations
 import asyncio
 import os
 import secrets
-import signal
 import socket
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, suppress
 
 import uvloop
 
 from adapters.arq_worker import EventWorker
 from adapters.redis_client import connect
+from adapters.redis_layout import require_layout
 from adapters.redis_ledger import RedisLedger
-from app.processes import program_process, remove_leftover_scratch, sql_process
-from app.runtime import blobs_of, log_to_stderr
+from adapters.redis_records import RedisRecords
+from app.processes import program_process, remove_leftover_scratch, scratch_of, sql_process
+from app.runtime import blobs_of, log_to_stderr, sources_of
 from app.settings import Settings
+from app.stopping import Stop
 from engine.attempt import Attempt
 from engine.cancellation import cancel_all
 from engine.catalog import load_catalog
@@ -25,6 +27,7 @@ from engine.errors import ConfigError, UnavailableError
 from engine.job import JobId, TaskId
 from engine.ledger import Claim
 from workers.caretaker import take_care
+from workers.lister import Lister
 from workers.task_process import TaskProcess
 from workers.worker import Worker
 
@@ -33,6 +36,8 @@ LOOP_SLOTS = 4_096
 
 def run_worker(settings: Settings) -> None:
     """Run tasks until SIGTERM or SIGINT, then hand back what is running.
+
+    SIGTERM first gives it a grace time to end; SIGINT, SIGHUP and a second signal do not.
 
     Raises:
         ConfigError: There is no Redis to work for, or a program cannot be loaded.
@@ -45,10 +50,14 @@ def run_worker(settings: Settings) -> None:
 
 
 async def _work(settings: Settings, url: str) -> None:
+    stop = Stop.on_signals()
     redis = connect(url)
     ledger = RedisLedger(redis)
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
-    worker = Worker(name, ledger, blobs_of(settings))
+    blobs = blobs_of(settings)
+    lister = Lister(RedisRecords(redis), blobs, scratch_of(settings, "listings", pid=os.getpid()))
+    name_of = sources_of(settings, blobs).name_of
+    worker = Worker(name, ledger, blobs, lister=lister, name_of=name_of)
     remove_leftover_scratch(settings)
     programs, loop = program_process(settings, "process"), program_process(settings, "loop")
     sql = sql_process(settings)
@@ -68,11 +77,13 @@ async def _work(settings: Settings, url: str) -> None:
         for lane in lanes:
             at_end.push_async_callback(lane.stop)
         at_end.push_async_callback(_leave, ledger, name)
+        with suppress(UnavailableError):
+            await require_layout(redis)
         await asyncio.gather(programs.start(), *([sql.start()] if settings.sql else []))
         with suppress(UnavailableError):  # the first heartbeat does it as well
             await ledger.enter(name)
-        background = [
-            *(asyncio.create_task(lane.async_run()) for lane in lanes),
+        pickups = [asyncio.create_task(lane.async_run()) for lane in lanes]
+        upkeep = [
             asyncio.create_task(worker.keep_leases()),
             asyncio.create_task(
                 take_care(
@@ -83,7 +94,11 @@ async def _work(settings: Settings, url: str) -> None:
                 )
             ),
         ]
-        await _until_told_to_stop(background)
+        try:
+            await _first_of(stop.told, *pickups, *upkeep)
+            await _let_run_on(lanes, upkeep, stop, within_s=settings.grace_seconds)
+        finally:
+            await cancel_all([*pickups, *upkeep])
 
 
 async def _leave(ledger: RedisLedger, name: str) -> None:
@@ -100,15 +115,34 @@ def _runner(
     return run
 
 
-async def _until_told_to_stop(background: list[asyncio.Task[None]]) -> None:
-    """Wait for a signal; a background task that ends by itself is a fault and is raised."""
-    told = asyncio.Event()
-    for name in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(name, told.set)
+async def _first_of(told: asyncio.Event, *background: asyncio.Task[None]) -> None:
+    """Wait until told to stop; a background task that ends by itself is a fault and is raised."""
     waiting = asyncio.create_task(told.wait())
     try:
         done, _ = await asyncio.wait([waiting, *background], return_when=asyncio.FIRST_COMPLETED)
         for task in done - {waiting}:
             task.result()
     finally:
-        await cancel_all((waiting, *background))
+        await cancel_all([waiting])
+
+
+async def _let_run_on(
+    lanes: Sequence[EventWorker],
+    upkeep: Sequence[asyncio.Task[None]],
+    stop: Stop,
+    *,
+    within_s: float,
+) -> None:
+    """Wait until what runs has ended, for a while; leases are kept meanwhile."""
+    draining = asyncio.create_task(_drain(lanes))
+    hurry = asyncio.create_task(stop.hurry.wait())
+    try:
+        await asyncio.wait(
+            [draining, hurry, *upkeep], timeout=within_s, return_when=asyncio.FIRST_COMPLETED
+        )
+    finally:
+        await cancel_all([hurry, draining])
+
+
+async def _drain(lanes: Sequence[EventWorker]) -> None:
+    await asyncio.gather(*(lane.drain() for lane in lanes))

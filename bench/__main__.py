@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from bench import data_plane, growth, partials, pickup, submit, wordcount
+from bench import data_plane, growth, headline, partials, pickup, submit, wordcount
 
 MEASUREMENTS = {
     "pickup": pickup.main,
@@ -13,6 +13,7 @@ MEASUREMENTS = {
     "data_plane": data_plane.main,
     "growth": growth.main,
     "partials": partials.main,
+    "headline": headline.main,
 }
 
 

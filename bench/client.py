@@ -16,16 +16,19 @@ from app.client.service import Address, Service
 from bench.jobs import Job, Task
 
 _STATUS = """
-subscription Status($id: ID!) {
-  jobStatus(id: $id, minIntervalMs: 1) { state error { message } coverage partial resultRows }
+subscription Status($id: ID!, $interval: Int!) {
+  jobStatus(id: $id, minIntervalMs: $interval) {
+    state error { message } coverage partial resultRows
+  }
 }
 """
 
 
 @dataclass(frozen=True)
 class Followed:
-    """What a follower saw: the rows of the result, and how many answers before the end."""
+    """What a follower saw: the job, the rows of its result, and how many answers before the end."""
 
+    job: str
     rows: int
     partials: int
 
@@ -62,27 +65,38 @@ class Caller:
     ) -> None:
         self._stack.close()
 
-    def run(self, spec: dict[str, Any]) -> Followed:
+    def run(self, spec: dict[str, Any], *, interval_ms: int = 1) -> Followed:
         """Run a job to its end.
+
+        Args:
+            spec: The SubmitJobInput.
+            interval_ms: Between two of the states that are seen, at least; the last comes at once.
 
         Raises:
             AssertionError: The job has no result.
         """
-        found: Followed = self._portal.call(self._run, spec)
+        found: Followed = self._portal.call(self._run, spec, interval_ms)
         return found
 
-    async def _run(self, spec: dict[str, Any]) -> Followed:
+    def ask(self, document: str, **variables: Any) -> dict[str, Any]:
+        """Return the answer to a query."""
+        request = GraphQLRequest(document, variable_values=variables)
+        found: dict[str, Any] = self._portal.call(self._session.execute, request)
+        return found
+
+    async def _run(self, spec: dict[str, Any], interval_ms: int) -> Followed:
         coverages = set()
         status: dict[str, Any] = {"state": "LOST"}
         submitted = await self._service.submit(spec)
-        request = GraphQLRequest(_STATUS, variable_values={"id": submitted["id"]})
+        variables = {"id": submitted["id"], "interval": interval_ms}
+        request = GraphQLRequest(_STATUS, variable_values=variables)
         async for answer in self._session.subscribe(request):
             status = answer["jobStatus"]
             if status["partial"] is not None:
                 coverages.add(status["coverage"])
         if status["state"] != "SUCCEEDED":
             raise AssertionError(status)
-        return Followed(int(status["resultRows"]), len(coverages))
+        return Followed(submitted["id"], int(status["resultRows"]), len(coverages))
 
 
 def spec_of(job: Job) -> dict[str, Any]:

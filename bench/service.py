@@ -26,10 +26,11 @@ PROGRAMS = Path(__file__).with_name("programs.py")
 
 @dataclass(frozen=True)
 class RunningService:
-    """A service that runs: its address, and its first process."""
+    """A service that runs: its address, its first process, and its private Redis."""
 
     url: str
     pid: int
+    redis_url: str
 
 
 @contextmanager
@@ -55,7 +56,8 @@ def service(
         ):
             try:
                 _wait_until_ready(f"http://127.0.0.1:{port}/readyz", process, log)
-                yield RunningService(f"http://127.0.0.1:{port}", process.pid)
+                redis_url = f"unix://{folder}/redis/redis.sock"
+                yield RunningService(f"http://127.0.0.1:{port}", process.pid, redis_url)
             finally:
                 process.send_signal(signal.SIGINT)
 

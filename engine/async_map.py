@@ -51,7 +51,7 @@ async def _mapped_async(
     An item waits for others only while 1,000 of them are on their way.
     """
     if program.map_batch is not None:
-        yield await _gathered("map_batch", program.map_batch, items, program, ctx)
+        yield await gathered("map_batch", program.map_batch, items, program, ctx)
         return
     function = program.map
     assert function is not None  # noqa: S101 - Program has exactly one of the two
@@ -59,7 +59,7 @@ async def _mapped_async(
     room = asyncio.Semaphore(ITEMS_AT_ONCE)
 
     async def map_one(position: int, item: Any) -> None:
-        produced[position] = await _gathered("map", function, item, program, ctx.at(position))
+        produced[position] = await gathered("map", function, item, program, ctx.at(position))
         room.release()
 
     try:
@@ -73,9 +73,21 @@ async def _mapped_async(
         yield pairs
 
 
-async def _gathered(
+async def gathered(
     name: str, function: Callable[..., Any], argument: Any, program: Program, ctx: Context
 ) -> Iterable[Any]:
+    """Call an ``async def`` and return all that it yields or returns.
+
+    Args:
+        name: What the program calls it.
+        function: The function itself.
+        argument: An item, or all of a batch.
+        program: Whose it is.
+        ctx: Of the item, or of the attempt.
+
+    Raises:
+        TaskError: The program raised.
+    """
     try:
         with blame(name, program, ctx):
             if inspect.isasyncgenfunction(function):

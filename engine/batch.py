@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from engine.entries import Entries
 from engine.spec import DataFormat
 
 
@@ -46,6 +48,10 @@ class FileSlice:
         """Length in bytes."""
         return self.end - self.start
 
+    def place(self, name: str) -> str:
+        """Say which part of the file called *name* it is."""
+        return f"{name}, bytes {self.start} to {self.end}" if self.start else name
+
     def to_json(self) -> list[Any]:
         """Return the compact form that ``from_json`` reads."""
         return [
@@ -79,12 +85,12 @@ class Batch:
 
     Attributes:
         slices: Parts of files; empty for inline items.
-        items: Strings or objects; None for files.
+        items: Strings or objects, or the entries of a listing; None for files.
         first_item: Position of the first item in the request or the listing.
     """
 
     slices: tuple[FileSlice, ...] = ()
-    items: tuple[Any, ...] | None = None
+    items: Sequence[Any] | None = None
     first_item: int = 0
 
     @property
@@ -97,8 +103,28 @@ class Batch:
         """Number of items where it is known before reading, else 0."""
         return len(self.items) if self.items is not None else 0
 
+    def place(self, name_of: Callable[[str], str]) -> str:
+        """Say where the batch is: where it begins, and where it ends.
+
+        Args:
+            name_of: Returns a file as callers know it.
+        """
+        if self.items is not None:
+            ends = sorted({0, len(self.items) - 1}) if self.items else []
+            return " to ".join(map(self._place_of_item, ends))
+        ends = sorted({0, len(self.slices) - 1}) if self.slices else []
+        parts = [self.slices[at] for at in ends]
+        return " to ".join(part.place(name_of(part.path)) for part in parts)
+
+    def _place_of_item(self, index: int) -> str:
+        if isinstance(self.items, Entries):
+            return self.items.uris[index]
+        return str(InlinePlace(self.first_item + index))
+
     def to_json(self) -> dict[str, Any]:
         """Return the compact form that is stored and sent to task processes."""
+        if isinstance(self.items, Entries):
+            return {"entries": self.items.to_json(), "first": self.first_item}
         if self.items is not None:
             return {"items": list(self.items), "first": self.first_item}
         return {"slices": [part.to_json() for part in self.slices]}
@@ -106,6 +132,8 @@ class Batch:
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Batch:
         """Read what ``to_json`` wrote."""
+        if "entries" in data:
+            return cls(items=Entries.from_json(data["entries"]), first_item=data["first"])
         if "items" in data:
             return cls(items=tuple(data["items"]), first_item=data["first"])
         return cls(slices=tuple(map(FileSlice.from_json, data["slices"])))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import reprlib
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from copy import copy
 from typing import Any, Final
 
@@ -86,6 +86,28 @@ class Context:
         own = copy(self)
         own.position = position
         return own
+
+    def apart(self, position: int | None) -> Context:
+        """Return a context for an item, or for several, whose counts ``take_in`` takes in."""
+        own = copy(self)
+        own.position = position
+        own.counters = {}
+        return own
+
+    def take_in(self, counters: Mapping[str, float]) -> None:
+        """Add to the job's counters what has been counted apart; all of it, or nothing.
+
+        Raises:
+            OutputError: As for ``count``.
+        """
+        before = dict(self.counters)
+        try:
+            for name, n in counters.items():
+                self.count(name, n)
+        except OutputError:
+            self.counters.clear()
+            self.counters.update(before)
+            raise
 
 
 def _counts_exactly(n: object) -> bool:

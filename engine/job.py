@@ -65,6 +65,8 @@ def actions_in(state: JobState) -> tuple[JobAction, ...]:
         return (JobAction.DELETE,)
     if state.is_terminal:
         return (JobAction.REDRIVE, JobAction.DELETE)
+    if state is JobState.CANCELLING:
+        return (JobAction.CANCEL,)
     return (JobAction.CANCEL, JobAction.UPDATE)
 
 

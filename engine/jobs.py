@@ -213,7 +213,6 @@ class JobStore(Protocol):
         """List a job's failed items, over all its runs but those that a redrive mended."""
         ...
 
-
     async def restore(self, found: FoundResult) -> bool:
         """Put back an ended job that the store has lost; False when it still knows of it.
 

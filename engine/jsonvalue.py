@@ -6,7 +6,6 @@ encoders turn into null), datetimes, dataclasses, sets, bytes and keys that are 
 
 from __future__ import annotations
 
-import json
 import math
 import reprlib
 from enum import Enum
@@ -57,16 +56,21 @@ def _encode(value: Any, options: int) -> bytes:
 
 def _refuse_non_finite(value: Any) -> None:
     """Tell a null that was None from one that was NaN or infinity."""
-    if isinstance(value, float) and not math.isfinite(value):
+    if isinstance(value, float):
         raise OutputError(f"JSON cannot hold {value!r}")
-    try:
-        json.dumps(value, allow_nan=False, default=_plain)
-    except ValueError as exc:
-        raise OutputError(f"JSON cannot hold NaN or infinity, found in {_describe(value)}") from exc
+    if not _is_finite(value):
+        raise OutputError(f"JSON cannot hold NaN or infinity, found in {_describe(value)}")
 
 
-def _plain(value: Any) -> Any:
-    return value.value if isinstance(value, Enum) else str(value)
+def _is_finite(value: Any) -> bool:
+    """Tell whether *value*, which is JSON otherwise, has no float that is NaN or infinite."""
+    if isinstance(value, float):
+        return math.isfinite(value)
+    if isinstance(value, dict):
+        return all(map(_is_finite, value.values()))
+    if isinstance(value, list | tuple):
+        return all(map(_is_finite, value))
+    return not isinstance(value, Enum) or _is_finite(value.value)
 
 
 def _describe(value: Any) -> str:

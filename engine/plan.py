@@ -13,7 +13,7 @@ from engine.program import Program
 from engine.source.basket import Basket, Shares
 from engine.source.choice import FileChoice
 from engine.source.cut import cut_files
-from engine.source.listing import list_sources
+from engine.source.listing import list_entries, list_sources
 from engine.source.objects import object_batches
 from engine.source.sources import Sources
 from engine.source.store import SourceFile
@@ -230,10 +230,10 @@ def _batches(
     """Yield the batches."""
     if spec.source.inline is not None:
         raise ValueError("the source has no files")
+    if _is_listing(spec):
+        return object_batches(list_entries(spec, sources, choice=choice), spec.batching)
     listed = list_sources(spec, sources, resolved=resolved, choice=choice)
     files: Iterable[SourceFile] = tally.counted(listed)
-    if _is_listing(spec):
-        return object_batches(files, spec.batching, sources)
     batching = spec.batching
     if batching.max_bytes is None and batching.max_items is None:
         files = list(files)

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from typing import Any
+from itertools import chain
+from typing import Any, Final
 
 import pyarrow as pa
 
 from engine.async_map import map_batch_async, map_rows_async
 from engine.attempt import Piece
 from engine.context import Context
+from engine.isolation.aside import Aside
+from engine.isolation.items import Isolation, grouped, produced
+from engine.isolation.items_async import map_apart_async, produced_async
 from engine.kernel import (
     ItemStream,
     finish_rows,
@@ -30,6 +34,9 @@ from engine.shuffle import keep_piece, read_parts
 from engine.source.read import BatchReader
 from engine.task import Mapped, Task
 
+FEW_PAIRS: Final = 1_000
+"""So few are written in less time than a thread takes to be asked."""
+
 
 class PythonWork:
     """Implements ``Work`` for one attempt of a program.
@@ -38,12 +45,20 @@ class PythonWork:
         program: What to run.
         reader: Reads the items of the job's batches.
         context: Of the attempt.
+        aside: Takes items that fail; without it the attempt fails with them.
     """
 
-    def __init__(self, program: Program, reader: BatchReader, context: Context) -> None:
+    def __init__(
+        self,
+        program: Program,
+        reader: BatchReader,
+        context: Context,
+        aside: Aside | None = None,
+    ) -> None:
         self._program = program
         self._reader = reader
         self._context = context
+        self._aside = aside
 
     @property
     def is_map_only(self) -> bool:
@@ -66,6 +81,8 @@ class PythonWork:
 
     def map(self, task: Task) -> Mapped:
         """Map a batch; see ``Work``."""
+        if self._aside is not None:
+            return self._map_apart(task, self._aside)
         if self._program.columnar:
             return self._map_table(task)
         items = ItemStream(self._reader.chunks(task.batch))
@@ -77,13 +94,21 @@ class PythonWork:
 
     async def map_async(self, task: Task) -> Mapped:
         """Map a batch with a program that is ``async def``; see ``Work``."""
-        items = await asyncio.to_thread(self._reader.read, task.batch)
+        if task.batch.items is None:
+            items = await asyncio.to_thread(self._reader.read, task.batch)
+        else:  # there is nothing to wait for
+            items = self._reader.read(task.batch)
+        if self._aside is not None:
+            return await self._map_apart_async(task, items, self._aside)
         if self._program.is_map_only:
             rows = [row async for row in map_rows_async(self._program, items, self._context)]
             piece = await asyncio.to_thread(self._write_rows, task, iter(rows))
         else:
             groups = await map_batch_async(self._program, items, self._context)
-            piece = await asyncio.to_thread(self._write_pairs, task, groups)
+            if groups.pairs <= FEW_PAIRS:
+                piece = self._write_pairs(task, groups)
+            else:
+                piece = await asyncio.to_thread(self._write_pairs, task, groups)
         return Mapped(items=len(items), piece=piece)
 
     def reduce(self, task: Task) -> Piece:
@@ -108,6 +133,28 @@ class PythonWork:
         finished = finish_rows(self._program, rows, self._context)
         return joined(encoded(rows if finished is None else finished), limit_bytes=limit_bytes)
 
+    def _map_apart(self, task: Task, aside: Aside) -> Mapped:
+        """Map a batch with bad items set aside."""
+        isolation = Isolation(self._program, task.attempt, self._context, task.mark, aside)
+        if self._program.columnar:
+            return self._map_table_apart(task, isolation, aside)
+        items = ItemStream(self._reader.chunks(task.batch))
+        if self._program.is_map_only:
+            piece = self._write_rows(task, chain.from_iterable(produced(isolation, items)))
+        else:
+            piece = self._write_pairs(task, grouped(isolation, produced(isolation, items)))
+        return _mapped(items.count, piece, aside)
+
+    async def _map_apart_async(self, task: Task, items: list[Any], aside: Aside) -> Mapped:
+        isolation = Isolation(self._program, task.attempt, self._context, task.mark, aside)
+        if self._program.is_map_only:
+            rows = [row async for found in produced_async(isolation, items) for row in found]
+            piece = await asyncio.to_thread(self._write_rows, task, iter(rows))
+        else:
+            groups = await map_apart_async(isolation, items)
+            piece = await asyncio.to_thread(self._write_pairs, task, groups)
+        return _mapped(len(items), piece, aside)
+
     def _map_table(self, task: Task) -> Mapped:
         # Only here: DuckDB takes a while to load, and other programs do without.
         from engine.sql.batch_table import read_table
@@ -120,19 +167,40 @@ class PythonWork:
         )
         if self._program.is_map_only:
             found = map_table_rows(self._program, table, self._context)
-            if isinstance(found, pa.Table):
-                piece = write_arrow(
-                    found,
-                    blobs=task.blobs,
-                    name=task.result_name,
-                    format=task.spec.output.format,
-                    scratch=task.scratch,
-                )
-            else:
-                piece = self._write_rows(task, found)
+            piece = self._write_found(task, found)
         else:
             piece = self._write_pairs(task, map_table(self._program, table, self._context))
         return Mapped(items=table.num_rows, piece=piece)
+
+    def _map_table_apart(self, task: Task, isolation: Isolation, aside: Aside) -> Mapped:
+        from engine.isolation.tables import produced_from_table, rows_of, together
+        from engine.sql.batch_table import read_table_apart
+
+        table, place_of = read_table_apart(
+            task.batch,
+            sources=task.sources,
+            layout=task.spec.source.layout,
+            scratch=task.scratch,
+            report=aside.add_unreadable,
+        )
+        parts = produced_from_table(isolation, table, place_of)
+        if self._program.is_map_only:
+            found = together(list(parts))
+            piece = self._write_found(task, found if isinstance(found, pa.Table) else iter(found))
+        else:
+            piece = self._write_pairs(task, grouped(isolation, map(rows_of, parts)))
+        return _mapped(table.num_rows, piece, aside)
+
+    def _write_found(self, task: Task, found: pa.Table | Iterator[Any]) -> Piece:
+        if not isinstance(found, pa.Table):
+            return self._write_rows(task, found)
+        return write_arrow(
+            found,
+            blobs=task.blobs,
+            name=task.result_name,
+            format=task.spec.output.format,
+            scratch=task.scratch,
+        )
 
     def _write_pairs(self, task: Task, groups: Groups) -> Piece:
         data, cuts = groups.to_piece(task.attempt.reducers)
@@ -146,3 +214,9 @@ class PythonWork:
             format=task.spec.output.format,
             scratch=task.scratch,
         )
+
+
+def _mapped(items: int, piece: Piece, aside: Aside) -> Mapped:
+    """Return what *items*, without those among them that were set aside, were mapped to."""
+    failed = aside.items - aside.records
+    return Mapped(items=items - failed, piece=piece, failures=aside.failures())

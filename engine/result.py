@@ -1,6 +1,7 @@
 """A job's result: files of rows, the manifest that is written last, and pages of rows.
 
-A reader reaches files only through the manifest, so nobody ever sees half a result.
+A reader reaches files only through the manifest, so nobody ever sees half a result. Beside our own
+facts it has the fields of AWS Step Functions' ResultWriter: where the listings of batches are.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from engine.attempt import Piece
 from engine.blobs import BlobStore
 from engine.cursor import decode_numbers, encode_cursor
 from engine.jsonvalue import decode, encode
+from engine.listings import Listing, ListingStatus
 from engine.output.read import read_rows
 from engine.output.suffix import format_of
 from engine.rows import Columns, merge_columns
@@ -31,6 +33,8 @@ class Manifest:
         exact: False when items are missing from it.
         facts: The job's spec, counts and counters, for people and other programs.
         format: Of the files.
+        listings: What became of each batch; their names are keys in *bucket*.
+        bucket: Where they lie; empty in the service's own storage.
     """
 
     job: str
@@ -38,6 +42,14 @@ class Manifest:
     exact: bool
     facts: dict[str, Any]
     format: DataFormat = DataFormat.JSONL
+    listings: tuple[Listing, ...] = ()
+    bucket: str = ""
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Every blob that it names."""
+        files = (file.name for file in self.files)
+        return frozenset((*files, *(listing.name for listing in self.listings)))
 
     @property
     def rows(self) -> int:
@@ -74,6 +86,14 @@ class Manifest:
                     }
                     for file in self.files
                 ],
+                "DestinationBucket": self.bucket,
+                "MapRunArn": self.job,
+                "ResultFiles": {
+                    status.value: [
+                        listing.to_json() for listing in self.listings if listing.status is status
+                    ]
+                    for status in ListingStatus
+                },
                 **self.facts,
             }
         )
@@ -82,8 +102,8 @@ class Manifest:
     def from_bytes(cls, data: bytes) -> Manifest:
         """Read what ``to_bytes`` wrote, in this version or an older one."""
         stored = decode(data)
-        for derived in ("rows", "bytes", "columns"):
-            del stored[derived]
+        for derived in ("rows", "bytes", "columns", "MapRunArn"):
+            stored.pop(derived, None)
         return cls(
             job=stored.pop("job"),
             exact=stored.pop("exact"),
@@ -98,6 +118,12 @@ class Manifest:
                 )
                 for file in stored.pop("files")
             ),
+            listings=tuple(
+                Listing.from_json(status, listing)
+                for status, listings in stored.pop("ResultFiles", {}).items()
+                for listing in listings
+            ),
+            bucket=stored.pop("DestinationBucket", ""),
             facts=stored,
         )
 

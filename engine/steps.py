@@ -7,7 +7,6 @@ returns becomes real when the ledger commits it.
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -19,12 +18,15 @@ from engine.blobs import BlobStore
 from engine.catalog import Catalog
 from engine.context import Context
 from engine.errors import OutputError, TaskError
+from engine.isolation.aside import Aside
+from engine.isolation.mark import Mark, mark_path
 from engine.job import TaskKind
 from engine.output.destination import Destinations
 from engine.plan import BYTES_PER_ENTRY, check_number, plan_batches
 from engine.program import Program
 from engine.python_work import PythonWork
 from engine.result import Manifest, inline_rows
+from engine.scratch import ScratchFolder
 from engine.source.read import BatchReader
 from engine.source.sources import Sources
 from engine.spec import JobSpec
@@ -32,6 +34,7 @@ from engine.task import EmitBatches, Mapped, Task
 from engine.work import Work
 
 BATCHES_AT_ONCE = 500
+ITEMS_AT_ONCE = 5_000
 
 SqlWorks = Callable[[Task, Context], Work]
 
@@ -104,9 +107,10 @@ class Steps:
         manifest = Manifest(
             job=attempt.job,
             files=work.finish(task),
-            exact=True,
+            exact=not attempt.job_summary.get("failedItems"),
             facts={"spec": attempt.spec, **attempt.job_summary},
             format=task.spec.output.format,
+            listings=attempt.listings,
         )
         if task.spec.output.uri is not None:
             uri = task.spec.output.uri
@@ -133,9 +137,14 @@ class Steps:
         if not isinstance(program, Program):
             raise TaskError(f"{program.name} is not a program in Python")
         context.params = program.parse_params(task.spec.params, "input", "params")
-        reader = BatchReader(task.sources, task.spec.source.layout)
+        aside = Aside(task.attempt.task) if task.attempt.isolates else None
+        reader = BatchReader(
+            task.sources,
+            task.spec.source.layout,
+            report=None if aside is None else aside.add_unreadable,
+        )
         context.locate_by(lambda position: reader.place_of(task.batch, position))
-        return PythonWork(program, reader, context)
+        return PythonWork(program, reader, context, aside)
 
     @contextmanager
     def _task(self, attempt: Attempt) -> Iterator[tuple[Task, Context]]:
@@ -148,10 +157,11 @@ class Steps:
         )
         with (
             self._tidying(),
-            tempfile.TemporaryDirectory(dir=self.scratch, prefix="attempt-") as scratch,
+            ScratchFolder(self.scratch) as folder,
             _keeping_log(attempt, spec, context),
         ):
-            yield Task(attempt, spec, self.sources, self.blobs, Path(scratch)), context
+            mark = Mark.open(mark_path(self.scratch, attempt)) if attempt.isolates else Mark()
+            yield Task(attempt, spec, self.sources, self.blobs, folder, mark), context
 
     @contextmanager
     def _tidying(self) -> Iterator[None]:
@@ -171,16 +181,17 @@ def _plan(task: Task, work: Work, emit: EmitBatches) -> Outcome:
         grain=work.grain,
         choice=work.choice,
     )
-    count = size_bytes = 0
+    count = size_bytes = waiting_items = 0
     waiting: list[Batch] = []
     for batch in batches:
         waiting.append(batch)
         count += 1
         size_bytes += batch.size_bytes or BYTES_PER_ENTRY * batch.known_items
         check_number(count, task.spec.batching)
-        if len(waiting) == BATCHES_AT_ONCE:
+        waiting_items += batch.known_items
+        if len(waiting) == BATCHES_AT_ONCE or waiting_items >= ITEMS_AT_ONCE:
             emit(waiting)
-            waiting = []
+            waiting, waiting_items = [], 0
     if waiting:
         emit(waiting)
     reducers = work.reducers(
@@ -190,7 +201,12 @@ def _plan(task: Task, work: Work, emit: EmitBatches) -> Outcome:
 
 
 def _mapped(task: Task, mapped: Mapped) -> Outcome:
-    return Outcome(items=mapped.items, bytes_read=task.batch.size_bytes, piece=mapped.piece)
+    return Outcome(
+        items=mapped.items,
+        bytes_read=task.batch.size_bytes,
+        piece=mapped.piece,
+        failures=mapped.failures,
+    )
 
 
 def _reported(outcome: Outcome, context: Context) -> Outcome:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from engine.attempt import Attempt, Piece
 from engine.batch import Batch
 from engine.blobs import BlobStore
+from engine.isolation.mark import Mark
+from engine.job import ItemFailure
+from engine.scratch import ScratchFolder
 from engine.source.sources import Sources
 from engine.spec import JobSpec
 
@@ -24,14 +27,21 @@ class Task:
         spec: What was submitted.
         sources: Where the records are.
         blobs: Where pieces and results rest.
-        scratch: A folder of this attempt alone, removed after it.
+        folder: Of this attempt alone, removed after it.
+        mark: Is told which items are under way, where bad ones are set aside.
     """
 
     attempt: Attempt
     spec: JobSpec
     sources: Sources
     blobs: BlobStore
-    scratch: Path
+    folder: ScratchFolder
+    mark: Mark = field(default_factory=Mark)
+
+    @property
+    def scratch(self) -> Path:
+        """A folder of this attempt alone, made when it is first asked for."""
+        return self.folder.path
 
     @property
     def batch(self) -> Batch:
@@ -49,9 +59,11 @@ class Mapped:
     """What a map task made.
 
     Attributes:
-        items: Records read.
+        items: Records read, without those that were set aside.
         piece: Pairs for reduce, or result rows of a job without one.
+        failures: What was set aside.
     """
 
     items: int
     piece: Piece
+    failures: tuple[ItemFailure, ...] = ()

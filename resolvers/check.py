@@ -58,6 +58,15 @@ def check_input(
     return CheckedInput(spec=spec, program=program)
 
 
+def unstorable(value: Any, *path: str) -> list[Issue]:
+    """Return the problem of *value*, which stands at *path*, if JSON cannot hold it."""
+    try:
+        encode(value)
+    except OutputError as exc:
+        return [Issue(path, exc.message)]
+    return []
+
+
 def located(error: SourceError) -> SourceError:
     """Return *error* with the place in the input that it is about."""
     return SourceError(error.message, location=error.location, path=error.path or URIS_PATH)

@@ -91,6 +91,25 @@ class ResultReader:
             ]
         )
 
+    async def listings(self, base_url: str) -> Sequence[ResultFile]:
+        """Return the files that list batches by what became of them, each with a fresh URL.
+
+        Args:
+            base_url: As in ``files``.
+
+        Raises:
+            NotFoundError: The result has been erased.
+        """
+        stored = await self._read_manifest()
+        return await asyncio.to_thread(
+            lambda: [
+                self._file(
+                    listing.file_name, listing.name, listing.size_bytes, listing.sha256, base_url
+                )
+                for listing in stored.manifest.listings
+            ]
+        )
+
     async def manifest(self, base_url: str) -> ResultFile:
         """Return the manifest as a file with a fresh URL.
 

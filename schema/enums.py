@@ -8,7 +8,7 @@ import strawberry
 from strawberry.types.enum import StrawberryEnumDefinition
 
 from engine.job import JobAction, JobPhase, JobState, TaskState
-from engine.spec import DataFormat, FilesMode
+from engine.spec import BadItems, DataFormat, FilesMode
 
 
 def _serve(enum: type[Enum], **descriptions: str) -> None:
@@ -34,6 +34,7 @@ _serve(JobAction)
 _serve(TaskState)
 _serve(DataFormat, AUTO="Read from the file name and its first bytes.")
 _serve(FilesMode)
+_serve(BadItems)
 
 
 @strawberry.enum
@@ -45,4 +46,13 @@ class TaskKind(StrEnum):
     FINISH = "FINISH"
 
 
-__all__ = ["DataFormat", "FilesMode", "JobAction", "JobPhase", "JobState", "TaskKind", "TaskState"]
+__all__ = [
+    "BadItems",
+    "DataFormat",
+    "FilesMode",
+    "JobAction",
+    "JobPhase",
+    "JobState",
+    "TaskKind",
+    "TaskState",
+]

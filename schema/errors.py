@@ -6,6 +6,7 @@ rights, states), so that a client's exhaustive document stays valid from the fir
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import StrEnum
 from typing import Self
 
@@ -118,12 +119,12 @@ class NotFoundError(UserError):
     """GraphQL ``NotFoundError``."""
 
     @classmethod
-    def of(cls, error: engine_errors.NotFoundError) -> Self:
-        """Translate the engine's error about the argument ``id``."""
+    def of(cls, error: engine_errors.NotFoundError, *, path: Sequence[str] = ("id",)) -> Self:
+        """Translate the engine's error about the id at *path*."""
         return cls(
             code=ErrorCode(error.code),
             message=error.message,
-            path=["id"],
+            path=list(path),
             retryable=error.retryable,
         )
 
@@ -143,12 +144,14 @@ class InvalidStateError(UserError):
     allowed_actions: list[JobAction]
 
     @classmethod
-    def of(cls, error: engine_errors.InvalidStateError, job: Job) -> Self:
-        """Translate the engine's error about *job*."""
+    def of(
+        cls, error: engine_errors.InvalidStateError, job: Job, *, path: Sequence[str] = ("id",)
+    ) -> Self:
+        """Translate the engine's error about *job*, whose id is at *path*."""
         return cls(
             code=ErrorCode.INVALID_STATE,
             message=error.message,
-            path=["id"],
+            path=list(path),
             retryable=False,
             state=job.status.state,
             allowed_actions=list(job.allowed_actions),

@@ -9,7 +9,7 @@ from typing import Any
 import strawberry
 from strawberry.utils.str_converters import to_camel_case
 
-from schema.enums import DataFormat, FilesMode
+from schema.enums import BadItems, DataFormat, FilesMode
 from schema.scalars import JSON
 
 UNSET = strawberry.UNSET
@@ -102,6 +102,18 @@ class FailurePolicyInput:
         description="Wait before the second attempt; doubles with jitter up to a minute.",
     )
     task_timeout_seconds: float | None = UNSET
+    tolerated_failure_count: int | None = strawberry.field(
+        default=0,
+        description="The job fails as soon as more items than this have failed.",
+    )
+    tolerated_failure_percentage: float | None = strawberry.field(
+        default=0,
+        description="The job fails as soon as a larger share of all items has failed, 0 to 100.",
+    )
+    bad_items: BadItems | None = strawberry.field(
+        default=BadItems.FAIL,
+        description="SKIP sets a failing item aside and goes on with the rest of its batch.",
+    )
 
 
 @strawberry.input
@@ -176,6 +188,43 @@ class SubmitJobInput:
         """
         data: dict[str, Any] = _to_data(self)
         data.pop("waitUpToMs", None)
+        return data
+
+
+@strawberry.input
+class UpdateJobInput:
+    """GraphQL ``UpdateJobInput``."""
+
+    id: strawberry.ID
+    max_concurrency: int | None = UNSET
+    tolerated_failure_count: int | None = UNSET
+    tolerated_failure_percentage: float | None = UNSET
+    add_tags: list[str] | None = UNSET
+    remove_tags: list[str] | None = UNSET
+
+    def to_data(self) -> dict[str, Any]:
+        """Return the changes with the contract's names, without ``id``."""
+        data: dict[str, Any] = _to_data(self)
+        del data["id"]
+        return data
+
+
+@strawberry.input
+class RedriveJobInput:
+    """GraphQL ``RedriveJobInput``."""
+
+    id: strawberry.ID
+    params: JSON | None = strawberry.field(
+        default=UNSET, description="Replaces the job's params for what is run again."
+    )
+    idempotency_key: str | None = strawberry.field(
+        default=UNSET, description="Makes the redrive itself safe to repeat."
+    )
+
+    def to_data(self) -> dict[str, Any]:
+        """Return what is given with the contract's names, without ``id``."""
+        data: dict[str, Any] = _to_data(self)
+        del data["id"]
         return data
 
 

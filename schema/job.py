@@ -10,10 +10,11 @@ import strawberry
 from engine import job as engine_job
 from engine import jobs as engine_jobs
 from resolvers.pages import Page
-from resolvers.read import list_tasks, read_counters
+from resolvers.read import list_failures, list_tasks, read_counters
 from resolvers.services import Services
 from schema.context import Info
 from schema.enums import JobAction, JobState
+from schema.failure import FailureConnection
 from schema.page_info import PageInfo
 from schema.program import Program
 from schema.result import JobResult
@@ -35,9 +36,24 @@ async def _counters(info: Info, root: strawberry.Parent[Job]) -> list[Counter]:
     return [Counter(name=name, value=value) for name, value in counters.items()]
 
 
+async def _failures(
+    info: Info,
+    root: strawberry.Parent[Job],
+    first: int | None = 50,
+    after: str | None = strawberry.UNSET,
+) -> FailureConnection:
+    page = await list_failures(
+        info.context.services,
+        job=root.stored,
+        first=50 if first is None else first,
+        after=after or None,
+    )
+    return FailureConnection.of(page)
+
+
 @strawberry.type(description="One job across all its runs: the first, and each redrive.")
 class Job:
-    """GraphQL ``Job``; only ``counters``, ``tasks`` and parts of ``result`` read anything."""
+    """GraphQL ``Job``; ``counters``, ``tasks``, ``failures``, parts of ``result`` read more."""
 
     id: strawberry.ID
     name: str | None
@@ -62,6 +78,10 @@ class Job:
     counters: list[Counter] = strawberry.field(
         resolver=_counters,
         description="Built-in and user counters, summed over committed attempts only.",
+    )
+    failures: FailureConnection = strawberry.field(
+        resolver=_failures,
+        description="Items that failed for good, with where they were and why.",
     )
     stored: strawberry.Private[engine_job.Job]
 

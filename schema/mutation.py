@@ -5,14 +5,14 @@ from __future__ import annotations
 import strawberry
 
 from engine import errors as engine_errors
-from resolvers.cancel import cancel_job
 from resolvers.submit import submit_job
+from schema.actions import resolve_cancel_job, resolve_redrive_job, resolve_update_job
 from schema.context import Info
 from schema.delete import DeleteJobResult, resolve_delete_job
-from schema.errors import IdempotencyConflictError, NotFoundError, SourceError, ValidationError
+from schema.errors import IdempotencyConflictError, SourceError, ValidationError
 from schema.inputs import SubmitJobInput
 from schema.job import Job
-from schema.outcomes import JobActionResult, JobActionSuccess, SubmitJobResult, SubmitJobSuccess
+from schema.outcomes import JobActionResult, SubmitJobResult, SubmitJobSuccess
 from schema.upload import CreateUploadResult, resolve_create_upload
 
 
@@ -36,19 +36,6 @@ async def _submit_job(info: Info, input: SubmitJobInput) -> SubmitJobResult:
     return SubmitJobSuccess(job=job, created=submitted.created)
 
 
-async def _cancel_job(
-    info: Info, id: strawberry.ID, reason: str | None = strawberry.UNSET
-) -> JobActionResult:
-    context = info.context
-    try:
-        job = await cancel_job(
-            context.services, caller=context.caller, job_id=id, reason=reason or None
-        )
-    except engine_errors.NotFoundError as exc:
-        return NotFoundError.of(exc)
-    return JobActionSuccess(job=Job.of(context.services, job))
-
-
 @strawberry.type
 class Mutation:
     """GraphQL ``Mutation``."""
@@ -60,8 +47,18 @@ class Mutation:
         ),
     )
     cancel_job: JobActionResult = strawberry.mutation(
-        resolver=_cancel_job,
+        resolver=resolve_cancel_job,
         description="Stop a job. Idempotent: a finished job is returned unchanged.",
+    )
+    update_job: JobActionResult = strawberry.mutation(
+        resolver=resolve_update_job,
+        description="Change a live job's concurrency, tolerance or tags.",
+    )
+    redrive_job: JobActionResult = strawberry.mutation(
+        resolver=resolve_redrive_job,
+        description=(
+            "Run again only what did not succeed, keeping what did. Same id, next run number."
+        ),
     )
     delete_job: DeleteJobResult = strawberry.mutation(
         resolver=resolve_delete_job, description="Erase a finished job with its results."

@@ -80,13 +80,17 @@ async def _files(info: Info, root: strawberry.Parent[JobResult]) -> list[ResultF
     return [ResultFile.of(file) for file in await root.reader.files(info.context.base_url)]
 
 
+async def _listings(info: Info, root: strawberry.Parent[JobResult]) -> list[ResultFile]:
+    return [ResultFile.of(file) for file in await root.reader.listings(info.context.base_url)]
+
+
 async def _manifest(info: Info, root: strawberry.Parent[JobResult]) -> ResultFile:
     return ResultFile.of(await root.reader.manifest(info.context.base_url))
 
 
 @strawberry.type
 class JobResult:
-    """GraphQL ``JobResult``; ``columns``, ``rows``, ``files`` and ``manifest`` read something."""
+    """GraphQL ``JobResult``; ``columns``, ``rows`` and what is a file read something."""
 
     row_count: float
     byte_size: float
@@ -104,6 +108,13 @@ class JobResult:
         resolver=_manifest,
         description=(
             "Written last: lists every file, and the succeeded, failed and pending items."
+        ),
+    )
+    listings: list[ResultFile] = strawberry.field(
+        resolver=_listings,
+        description=(
+            "The manifest's SUCCEEDED_0.json, FAILED_0.json and PENDING_0.json, of which empty ones"
+            " are left out."
         ),
     )
     reader: strawberry.Private[ResultReader]

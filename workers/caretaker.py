@@ -20,7 +20,7 @@ from engine.ledger import EndedJob, Sweeper
 from engine.result import Manifest
 from engine.uploads import expired_uploads, unfinished_uploads
 
-SWEEP_EVERY_S: Final = 0.5
+SWEEP_EVERY_S: Final = 0.25
 SWEEP_UPLOADS_EVERY_S: Final = 600.0
 KEEP_UNFINISHED_S: Final = 6 * 3600.0
 
@@ -30,7 +30,7 @@ log = logging.getLogger(__name__)
 async def take_care(
     sweeper: Sweeper, blobs: BlobStore, *, keep_uploads_s: int, unfinished: Path | None = None
 ) -> None:
-    """Sweep about twice a second until cancelled; a pass that fails is logged, the next comes.
+    """Sweep about four times a second until cancelled; a pass that fails is logged, the next comes.
 
     Args:
         sweeper: The ledger.
@@ -94,7 +94,7 @@ def _remove_leftovers(blobs: BlobStore, ended: EndedJob) -> None:
 
 def _named_by(blobs: BlobStore, manifest: str) -> set[str]:
     try:
-        files = Manifest.from_bytes(blobs.read(manifest)).files
+        names = Manifest.from_bytes(blobs.read(manifest)).names
     except NotFoundError:  # the job has just been deleted, or somebody has emptied the store
         return set()
-    return {manifest, *(file.name for file in files)}
+    return {manifest, *names}

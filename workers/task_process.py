@@ -15,42 +15,46 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import os
 import shutil
-import signal
 import socket
-import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from engine.attempt import Attempt, Outcome
-from engine.batch import Batch
 from engine.cancellation import finish
 from engine.errors import TaskCrashedError, TaskTimeoutError
+from engine.isolation.mark import Mark, Marked, mark_path
+from engine.isolation.narrow import MAX_RESTARTS, narrowed
 from engine.job import JobError
-from workers.frames import READY, frame, read_frame
+from engine.spec import JobSpec
+from workers.running_process import Message, RunningProcess, TakeBatches, kill
 
 STREAM_LIMIT: Final = 2**20
-LAST_ANSWER_WITHIN_S: Final = 0.1
-EXIT_WITHIN_S: Final = 1.0
 STOPS_WITHIN_S: Final = 1.0
 LOADS_WITHIN_S: Final = 30.0
-
-Message = dict[str, Any]
-TakeBatches = Callable[[Sequence[Batch]], Awaitable[None]]
+_ENDED: Final = (TaskTimeoutError.code, TaskCrashedError.code)
 
 log = logging.getLogger(__name__)
 
 
 class AttemptFailed(Exception):
-    """The attempt ended with an error that the ledger is to be told."""
+    """The attempt ended with an error that the ledger is to be told.
 
-    def __init__(self, error: JobError, log: Sequence[str] = ()) -> None:
+    Attributes:
+        error: The error.
+        log: What the program had logged.
+        marked: The items that were under way, if the attempt was to tell.
+    """
+
+    def __init__(
+        self, error: JobError, log: Sequence[str] = (), marked: Marked | None = None
+    ) -> None:
         super().__init__(error.message)
         self.error = error
         self.log = log
+        self.marked = marked
 
 
 class AttemptLost(Exception):
@@ -86,9 +90,10 @@ class TaskProcess:
         self._scratch = scratch
         self._one_at_a_time = one_at_a_time
         self._loads_within_s = loads_within_s
-        self._running: _Running | None = None
+        self._running: RunningProcess | None = None
         self._ids = itertools.count()
         self._starting = asyncio.Lock()
+        self._one_alone = asyncio.Lock()
 
     async def start(self) -> None:
         """Start the process unless it runs."""
@@ -106,13 +111,78 @@ class TaskProcess:
             AttemptFailed: The attempt failed, ran out of time, or its process died.
             AttemptLost: Its process was ended because of another attempt, or by ``stop``.
         """
+        if attempt.isolates:
+            return await self._run_apart(attempt)
+        return await self._run(attempt, take=take)
+
+    async def _run(
+        self, attempt: Attempt, *, take: TakeBatches | None = None, marks: bool = False
+    ) -> Outcome:
+        """Run an attempt once.
+
+        Args:
+            attempt: What to do.
+            take: As for ``run``.
+            marks: Whether to tell, should the process have to be ended, what it was at.
+        """
+        mark: Mark | None = None
+
+        def begin() -> None:
+            nonlocal mark
+            with suppress(OSError):  # then nobody is told, and the attempt fails as a whole
+                mark = Mark.create(mark_path(self._scratch, attempt)) if marks else None
+
         try:
-            message = {"attempt": attempt.to_json()}
-            answer = await self._ask(message, within_s=attempt.timeout_s, take=take)
+            answer = await self._ask(
+                {"attempt": attempt.to_json()}, within_s=attempt.timeout_s, take=take, begin=begin
+            )
         except TimeoutError:
             limit = f"{attempt.timeout_s:g} s"
-            raise _failed(TaskTimeoutError(f"{attempt.task} ran longer than {limit}")) from None
-        return _outcome(answer)
+            exc = TaskTimeoutError(f"{attempt.task} ran longer than {limit}")
+            raise _failed(exc, mark) from None
+        return _outcome(answer, mark)
+
+    async def _run_apart(self, attempt: Attempt) -> Outcome:
+        """Run an attempt again and again, without items that end the process.
+
+        Where attempts share a process, none can be blamed for its end: it is asked again in a
+        process of its own.
+        """
+        policy = JobSpec.model_validate(attempt.spec).failure_policy
+        if not self._one_at_a_time:
+            try:
+                return await self._run(attempt)
+            except AttemptFailed as exc:
+                if exc.error.code not in _ENDED:
+                    raise
+            async with self._alone() as alone:
+                return await alone._run_apart(attempt)
+        for _ in range(MAX_RESTARTS):
+            try:
+                return await self._run(attempt, marks=True)
+            except AttemptFailed as exc:
+                narrower = narrowed(attempt, exc.marked, exc.error, policy)
+                if narrower is None:
+                    raise
+                log.info("%s of %s: %s; going on without", attempt.task, attempt.job, exc)
+                attempt = narrower
+        return await self._run(attempt)
+
+    @asynccontextmanager
+    async def _alone(self) -> AsyncIterator[TaskProcess]:
+        """Have a process of the same kind for one attempt at a time."""
+        async with self._one_alone:
+            alone = TaskProcess(
+                self._command,
+                environment=self._environment,
+                scratch=self._scratch.with_name(f"{self._scratch.name}.alone"),
+                one_at_a_time=True,
+                loads_within_s=self._loads_within_s,
+            )
+            try:
+                yield alone
+            finally:
+                await finish(alone.stop())
 
     async def ask(self, message: Message, *, within_s: float) -> Message:
         """Send *message* and return the answer; cancelling this stops the process.
@@ -125,13 +195,20 @@ class TaskProcess:
         return _told(await self._ask(message, within_s=within_s))
 
     async def _ask(
-        self, message: Message, *, within_s: float | None, take: TakeBatches | None = None
+        self,
+        message: Message,
+        *,
+        within_s: float | None,
+        take: TakeBatches | None = None,
+        begin: Callable[[], None] | None = None,
     ) -> Message:
         running = await self._started()
         id_ = next(self._ids)
         answer = running.expect(id_, take)
         try:
             await asyncio.wait([running.ready])  # loading the programs is not the attempt's time
+            if begin is not None:
+                begin()
             running.send({"id": id_, **message})
             await asyncio.wait([answer], timeout=within_s)
             if not answer.done():
@@ -151,7 +228,7 @@ class TaskProcess:
                 await self._running.end()
             await asyncio.to_thread(shutil.rmtree, self._scratch, ignore_errors=True)
 
-    async def _started(self) -> _Running:
+    async def _started(self) -> RunningProcess:
         async with self._starting:
             if self._running is not None and self._running.is_usable:
                 return self._running
@@ -160,7 +237,7 @@ class TaskProcess:
             self._running = await self._start()
             return self._running
 
-    async def _start(self) -> _Running:
+    async def _start(self) -> RunningProcess:
         await asyncio.to_thread(_empty, self._scratch)
         ours, theirs = socket.socketpair()
         with theirs, _closed_on_error(ours):
@@ -176,12 +253,12 @@ class TaskProcess:
         try:
             reader, writer = await asyncio.open_connection(sock=ours, limit=STREAM_LIMIT)
         except BaseException:
-            _kill(process)
+            kill(process)
             raise
-        return _Running(process, reader, writer)
+        return RunningProcess(process, reader, writer)
 
     async def _stop_attempt(
-        self, running: _Running, id_: int, answer: asyncio.Future[Message]
+        self, running: RunningProcess, id_: int, answer: asyncio.Future[Message]
     ) -> None:
         """Stop an attempt in the process it was given to, which may be an old one by now."""
         if answer.done():
@@ -200,117 +277,6 @@ class TaskProcess:
         await self.start()
 
 
-class _Running:
-    """One process from its start to its end, and those who wait for its answers.
-
-    An answer is what the process sent, ``{"crash": reason}`` when it died by itself, or
-    ``{"lost": True}`` when it was ended from here. Every expected answer comes.
-    """
-
-    def __init__(
-        self,
-        process: asyncio.subprocess.Process,
-        reader: asyncio.StreamReader,
-        writer: asyncio.StreamWriter,
-    ) -> None:
-        self._process = process
-        self._writer = writer
-        self._waiting: dict[int, asyncio.Future[Message]] = {}
-        self._takers: dict[int, TakeBatches] = {}
-        self._is_ending = False
-        self._is_ended_from_here = False
-        self._since = time.monotonic()
-        self.ready = self.expect(READY)
-        self._listener = asyncio.create_task(self._listen(reader))
-
-    @property
-    def is_usable(self) -> bool:
-        """Whether it may be given attempts."""
-        return not self._is_ending and self._process.returncode is None
-
-    @property
-    def age_s(self) -> float:
-        """For how long it has been running."""
-        return time.monotonic() - self._since
-
-    def expect(self, id_: int, take: TakeBatches | None = None) -> asyncio.Future[Message]:
-        """Return the answer to come; to be called while the process is usable."""
-        if take is not None:
-            self._takers[id_] = take
-        answer = self._waiting[id_] = asyncio.get_running_loop().create_future()
-        return answer
-
-    def forget(self, id_: int) -> None:
-        """Drop the answer if it still comes."""
-        self._waiting.pop(id_, None)
-        self._takers.pop(id_, None)
-
-    def send(self, message: Message) -> None:
-        """Send *message* unless the process has ended."""
-        if self.is_usable:
-            self._writer.write(frame(message))
-
-    async def end(self) -> None:
-        """Kill the process and wait until it is gone and everybody told; repeatable."""
-        if self.is_usable:
-            self._is_ending = self._is_ended_from_here = True
-            _kill(self._process)
-        # Not awaited itself: whoever waits here may be cancelled, the listener goes on.
-        await asyncio.wait([self._listener])
-
-    async def _listen(self, reader: asyncio.StreamReader) -> None:
-        """Hand answers to those who wait; when the process dies, tell all of them.
-
-        The end of the process counts, not that of the connection: what a program forked may hold
-        the other end open.
-        """
-        reading = asyncio.create_task(self._hand_over_answers(reader))
-        ending = asyncio.create_task(self._process.wait())
-        await asyncio.wait([reading, ending], return_when=asyncio.FIRST_COMPLETED)
-        self._is_ending = True
-        grace_s = LAST_ANSWER_WITHIN_S if ending.done() else EXIT_WITHIN_S
-        await asyncio.wait([reading, ending], timeout=grace_s)
-        reading.cancel()
-        _kill(self._process)
-        status = await ending
-        self._writer.close()
-        reason = f"was killed by signal {-status}" if status < 0 else f"exited with {status}"
-        last = {"lost": True} if self._is_ended_from_here else {"crash": reason}
-        for answer in self._waiting.values():
-            if not answer.done():
-                answer.set_result(last)
-
-    async def _hand_over_answers(self, reader: asyncio.StreamReader) -> None:
-        with suppress(EOFError, ConnectionError):
-            while True:
-                message = await read_frame(reader)
-                if "batches" in message:
-                    if not await self._hand_over_batches(message):
-                        return
-                    continue
-                answer = self._waiting.pop(message["id"], None)
-                if answer is not None and not answer.done():
-                    answer.set_result(message)
-
-    async def _hand_over_batches(self, message: Message) -> bool:
-        """Hand over a part of a plan; when nobody can use it, the process is ended.
-
-        Returns:
-            Whether to listen on. The outcome of a plan that lacks a part must not be heard.
-        """
-        take = self._takers.get(message["id"])
-        if take is None:
-            return True
-        try:
-            await take([Batch.from_json(batch) for batch in message["batches"]])
-        except Exception as exc:  # noqa: BLE001 - the attempt is lost, whatever the reason
-            log.warning("a plan is given up: %s", exc)
-            self._is_ending = self._is_ended_from_here = True
-            _kill(self._process)
-            return False
-        return True
-
-
 @contextmanager
 def _closed_on_error(connection: socket.socket) -> Iterator[None]:
     try:
@@ -320,32 +286,30 @@ def _closed_on_error(connection: socket.socket) -> Iterator[None]:
         raise
 
 
-def _kill(process: asyncio.subprocess.Process) -> None:
-    """Kill the process and what it started; it leads a process group of its own."""
-    with suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
-
-
 def _empty(folder: Path) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(mode=0o700, parents=True)
 
 
-def _told(answer: Message) -> Message:
+def _told(answer: Message, mark: Mark | None = None) -> Message:
     """Return what the process itself answered."""
     if "lost" in answer:
         raise AttemptLost("the task's process was ended, for no fault of the task")
     if "crash" in answer:
-        raise _failed(TaskCrashedError(f"the task's process {answer['crash']}"))
+        raise _failed(TaskCrashedError(f"the task's process {answer['crash']}"), mark)
     return answer
 
 
-def _outcome(answer: Message) -> Outcome:
-    _told(answer)
+def _outcome(answer: Message, mark: Mark | None = None) -> Outcome:
+    _told(answer, mark)
     if "error" in answer:
         raise AttemptFailed(JobError(**answer["error"]), answer["log"])
     return Outcome.from_json(answer["outcome"])
 
 
-def _failed(exc: TaskTimeoutError | TaskCrashedError) -> AttemptFailed:
-    return AttemptFailed(JobError(code=exc.code, message=exc.message, retryable=exc.retryable))
+def _failed(exc: TaskTimeoutError | TaskCrashedError, mark: Mark | None = None) -> AttemptFailed:
+    error = JobError(code=exc.code, message=exc.message, retryable=exc.retryable)
+    return AttemptFailed(error, marked=None if mark is None else mark.read())
+
+
+__all__ = ["LOADS_WITHIN_S", "AttemptFailed", "AttemptLost", "TakeBatches", "TaskProcess"]

@@ -21,9 +21,10 @@ from engine.attempt import Attempt, Outcome
 from engine.batch import Batch
 from engine.blobs import BlobStore
 from engine.cancellation import cancel_all, finish
-from engine.errors import UnavailableError
+from engine.errors import SourceError, UnavailableError
 from engine.ledger import Claim, Ledger, Verdict
-from workers.task_process import AttemptFailed, AttemptLost, TaskProcess
+from workers.lister import Lister
+from workers.task_process import AttemptFailed, AttemptLost, TakeBatches, TaskProcess
 
 HEARTBEAT_EVERY_S: Final = 1.0
 HAND_BACK_WITHIN_S: Final = 3.0
@@ -41,6 +42,9 @@ class Worker:
         name: Shown with the tasks it runs; unique among workers.
         ledger: Decides what is done.
         blobs: Where attempts leave what they made; what came too late is removed from it.
+        lister: Lists batches for finish attempts; None where nobody wants that.
+        name_of: Returns a source file as callers know it; without it batches of files that fail
+            are listed under the names of their tasks.
         claim_within_s: For how long a claim is repeated when the ledger does not answer.
     """
 
@@ -50,11 +54,15 @@ class Worker:
         ledger: Ledger,
         blobs: BlobStore,
         *,
+        lister: Lister | None = None,
+        name_of: Callable[[str], str] | None = None,
         claim_within_s: float = CLAIM_WITHIN_S,
     ) -> None:
         self.name = name
         self._ledger = ledger
         self._blobs = blobs
+        self._lister = lister
+        self._name_of = name_of
         self._claim_within_s = claim_within_s
         self._running: dict[Claim, asyncio.Task[Outcome]] = {}
 
@@ -94,13 +102,18 @@ class Worker:
 
     async def _run_claimed(self, claim: Claim, attempt: Attempt, process: TaskProcess) -> None:
         taker = _BatchTaker(self._ledger, claim)
-        execution = self._running[claim] = asyncio.create_task(process.run(attempt, taker.take))
+        execution = self._running[claim] = asyncio.create_task(
+            self._execute(attempt, process, taker.take)
+        )
         try:
             outcome = await execution
         except AttemptFailed as exc:
             error, logged = replace(exc.error, task_id=claim.task), exc.log
             log.info("%s of %s failed: %s", claim.task, claim.job, error.message)
-            await _finish(_insist(lambda: self._ledger.fail(claim, error, log=logged)))
+            place = self._place_of(attempt)
+            await _finish(
+                _insist(lambda: self._ledger.fail(claim, error, log=logged, location=place))
+            )
         except AttemptLost as exc:
             log.info("%s of %s is handed back: %s", claim.task, claim.job, exc)
             await _finish(_insist(lambda: self._ledger.release(claim)))
@@ -115,6 +128,20 @@ class Worker:
                 await self._discard(outcome)
         finally:
             del self._running[claim]
+
+    async def _execute(self, attempt: Attempt, process: TaskProcess, take: TakeBatches) -> Outcome:
+        if self._lister is not None:
+            attempt = await self._lister.prepare(attempt)
+        return await process.run(attempt, take)
+
+    def _place_of(self, attempt: Attempt) -> str:
+        """Say where an attempt's batch is; nothing where that is not known here."""
+        if attempt.batch is None or (attempt.batch.slices and self._name_of is None):
+            return ""
+        try:
+            return attempt.batch.place(self._name_of or str)
+        except SourceError:
+            return ""
 
     async def _hand_back(self, claim: Claim, execution: asyncio.Task[Outcome]) -> None:
         await cancel_all([execution])

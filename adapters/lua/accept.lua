@@ -8,6 +8,7 @@ local first_field, BATCHES_AT_ONCE = 8, 500
 local key, now = job_key(job), now_ms()
 
 if redis.call('EXISTS', key) == 1 then return { job, 1 } end -- the first answer was lost
+redis.call('SETNX', PREFIX .. 'layout', LAYOUT)
 if idempotency ~= '' then
   local owner = PREFIX .. 'tenant:' .. tenant .. ':key:' .. idempotency
   local existing = redis.call('GET', owner)

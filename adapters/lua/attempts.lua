@@ -81,6 +81,7 @@ end
 -- Go on without a map task that failed for good, if the job tolerates that.
 local function batch_failed(job, task, index, problem, location)
   local error = cjson.decode(problem)
+  error.task = task
   local items = math.max(1, known_items(job, 'map', index))
   add(job, 'items_failed', items)
   redis.call('HSET', task_key(job, task), 'failed_items', items)

@@ -29,7 +29,10 @@ end
 
 if kind ~= 'partial' and not is_repeated and not is_rival
   and get_number(job, kind .. '_running') >= get_number(job, 'window') then
-  redis.call('RPUSH', key .. ':parked', task .. ' ' .. attempt) -- the window has become smaller
+  local parked = task .. ' ' .. attempt -- the window has become smaller
+  if not redis.call('LPOS', key .. ':parked', parked) then
+    redis.call('RPUSH', key .. ':parked', parked)
+  end
   return nil
 end
 
@@ -67,7 +70,7 @@ elseif kind == 'finish' then
     submittedBy = get(job, 'by'),
     createdAtMs = get_number(job, 'created'),
     startedAtMs = get_number(job, 'started'),
-    finishedAtMs = now,
+    finishedAtMs = tonumber(redis.call('HGET', tkey, 'started')),
     run = get_number(job, 'run'),
   })
 end

@@ -20,6 +20,7 @@
 --   fanfold:expiry                    zset: ended job -> when it is erased; 0 while it is erased
 --   fanfold:ended                     set: ended jobs whose temporary data is still there
 --   fanfold:kept_bytes                string: length of all pieces that have no blob
+--   fanfold:layout                    string: see redis_layout.py
 --   fanfold:workers                   zset: worker -> when it last told that it is alive
 --   fanfold:tenant:<tenant>:jobs      zset: job -> when it was accepted, in µs
 --   fanfold:tenant:<tenant>:live      zset: the same for jobs that have not ended
@@ -30,6 +31,7 @@ local LEASES, DEADLINES, ENDED = PREFIX .. 'leases', PREFIX .. 'deadlines', PREF
 local EXPIRY, KEPT, WORKERS = PREFIX .. 'expiry', PREFIX .. 'kept_bytes', PREFIX .. 'workers'
 local FENCED, ACCEPTED, REPEATED = 0, 1, 2
 local MAX_BACKOFF_MS, MAX_FAILURES = 60000, 10000
+local LAYOUT = 2 -- of all that is below; as in redis_layout.py
 
 local function now_ms()
   local time = redis.call('TIME')

@@ -64,6 +64,13 @@ def title_of(job: dict[str, Any]) -> str:
     return printable(job["name"] or (job["program"] or {}).get("name", "sql"))
 
 
+def begun_at(job: dict[str, Any]) -> str:
+    """Return when a job's present run began; the first one begins with the job."""
+    created: str = job["createdAt"]
+    started: str | None = job["startedAt"]
+    return created if started is None or job["status"]["run"] == 1 else started
+
+
 def summary(status: dict[str, Any], *, created_at: str) -> str:
     """Return the one line that says how a job ended."""
     seconds = seconds_between(created_at, status["updatedAt"])
@@ -86,6 +93,14 @@ def summary(status: dict[str, Any], *, created_at: str) -> str:
     elif status["message"] and not status["state"].endswith("SUCCEEDED"):
         line = f"{head}: {printable(status['message'])}"
     return line
+
+
+def failed_text(status: dict[str, Any]) -> str | None:
+    """Return how many items of an ended job failed; None when none did."""
+    failed, total = status["items"]["failed"], status["items"]["total"]
+    if not failed:
+        return None
+    return f"{failed:,} of {counted(total, 'item')} failed" if total else f"{failed:,} failed"
 
 
 class Lines:
@@ -145,6 +160,8 @@ def progress_line(status: dict[str, Any]) -> str:
     for phase in ("map", "reduce"):
         if status[phase]["total"] is not None:
             parts.append(f"{phase} {status[phase]['succeeded']}/{status[phase]['total']}")
+    if status["items"]["failed"]:
+        parts.append(f"{counted(status['items']['failed'], 'item')} failed")
     if status["bytesTotal"]:
         parts.append(f"{size_text(status['bytesRead'])} of {size_text(status['bytesTotal'])}")
     return "  ".join(parts)
@@ -193,7 +210,10 @@ class Bars:
         self._eta_s = status["etaSeconds"]
         if self._base is None or self._base["bytesRead"] == status["bytesRead"] == 0:
             self._base = status
-        self._draw(self._map, status["map"], detail=read_text(self._base, status))
+        failed = status["items"]["failed"]
+        read = read_text(self._base, status)
+        lost = f"{counted(failed, 'item')} failed" if failed else ""
+        self._draw(self._map, status["map"], detail="   ".join(filter(None, (read, lost))))
         self._draw(self._reduce, status["reduce"], detail="")
         self._live.refresh()
         if has_ended(self._state):

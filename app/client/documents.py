@@ -18,7 +18,7 @@ _STATUS: Final = f"""
 
 _USER_ERROR: Final = "... on UserError { code message }"
 
-_JOB: Final = f"id name program {{ name }} createdAt status {{ {_STATUS} }}"
+_JOB: Final = f"id name program {{ name }} createdAt startedAt status {{ {_STATUS} }}"
 
 SUBMIT: Final = f"""
 mutation Submit($input: SubmitJobInput!) {{
@@ -37,6 +37,28 @@ mutation Cancel($id: ID!, $reason: String) {{
     ... on JobActionSuccess {{ job {{ {_JOB} }} }}
   }}
 }}
+"""
+
+REDRIVE: Final = f"""
+mutation Redrive($input: RedriveJobInput!) {{
+  redriveJob(input: $input) {{
+    {_USER_ERROR}
+    ... on ValidationError {{ issues {{ path message }} }}
+    ... on JobActionSuccess {{ job {{ {_JOB} }} }}
+  }}
+}}
+"""
+
+FAILURES: Final = """
+query Failures($id: ID!, $first: Int!, $after: String) {
+  job(id: $id) {
+    failures(first: $first, after: $after) {
+      totalCount
+      edges { node { location preview taskId error { code message retryable taskId } } }
+      pageInfo { hasNextPage endCursor }
+    }
+  }
+}
 """
 
 JOB: Final = f"query Job($id: ID!) {{ job(id: $id) {{ {_JOB} }} }}"

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any, NoReturn
 
 STDIN = "-"
+_TOLERANCE = re.compile(r"(?P<percentage>\d+(?:\.\d+)?)%|(?P<count>\d+)", re.ASCII)
 _MISSING = "Missing argument '{}'; 'fanfold submit --help' tells more"
 
 
@@ -25,6 +27,29 @@ def parse_params(words: Iterable[str]) -> dict[str, Any]:
             raise ValueError(f"{key!r} is given twice")
         params[key] = _json_or_text(value)
     return params
+
+
+def failure_policy(
+    *, attempts: int | None, tolerate: str | None, skips_bad_items: bool
+) -> dict[str, Any]:
+    """Return the FailurePolicyInput, without what was left out.
+
+    Args:
+        attempts: How often a task is tried.
+        tolerate: How many items may fail: a number, or a share such as ``0.5%``.
+        skips_bad_items: Whether they are set aside.
+
+    Raises:
+        ValueError: *tolerate* is neither.
+    """
+    policy: dict[str, Any] = {}
+    if attempts is not None:
+        policy["maxAttempts"] = attempts
+    if tolerate is not None:
+        policy |= _tolerance(tolerate)
+    if skips_bad_items:
+        policy["badItems"] = "SKIP"
+    return policy
 
 
 def program_and_uris(words: Sequence[str], *, sql: str | None) -> tuple[str | None, Sequence[str]]:
@@ -52,6 +77,8 @@ def build_input(
     sql: str | None = None,
     reducers: int | None = None,
     output_format: str | None = None,
+    max_concurrency: int | None = None,
+    failure_policy: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the input of ``submitJob``, without what was left out."""
     output = {"format": output_format} if output_format else None
@@ -64,6 +91,8 @@ def build_input(
         "tags": list(tags),
         "reducers": reducers,
         "output": output,
+        "maxConcurrency": max_concurrency,
+        "failurePolicy": failure_policy,
     }
     return {key: value for key, value in job.items() if value or key == "source"}
 
@@ -93,6 +122,15 @@ def source_of(
     if data_format != "JSONL":
         return {"inline": lines}
     return {"inline": [_json(line, number) for number, line in enumerate(lines, 1) if line.strip()]}
+
+
+def _tolerance(word: str) -> dict[str, Any]:
+    found = _TOLERANCE.fullmatch(word)
+    if found is None:
+        raise ValueError(f"{word!r} is neither a number of items nor a share such as 5%")
+    if found["percentage"]:
+        return {"toleratedFailurePercentage": float(found["percentage"])}
+    return {"toleratedFailureCount": int(found["count"])}
 
 
 def _json_or_text(value: str) -> Any:

@@ -13,7 +13,7 @@ from rich.table import Table
 from app.client.amounts import counted
 from app.client.save import pages
 from app.client.service import Service
-from app.client.tables import jobs_table, json_line, rows_table
+from app.client.tables import failures_table, jobs_table, json_line, rows_table
 
 
 async def submit(url: str, job_input: dict[str, Any]) -> dict[str, Any]:
@@ -32,6 +32,36 @@ async def cancel(url: str, job_id: str, *, reason: str | None) -> dict[str, Any]
     """Stop a job and return it."""
     async with Service(url) as service:
         return await service.cancel(job_id, reason=reason)
+
+
+async def redrive(url: str, job_id: str, *, params: dict[str, Any] | None) -> dict[str, Any]:
+    """Run again what did not succeed of a job and return it."""
+    async with Service(url) as service:
+        return await service.redrive(job_id, params=params)
+
+
+async def print_failures(url: str, job_id: str, *, limit: int | None, as_json: bool) -> None:
+    """Print a job's failed items.
+
+    Args:
+        url: Base address of the service.
+        job_id: The job.
+        limit: How many at most; None means all.
+        as_json: A line of JSON for each, instead of a table.
+    """
+    async with Service(url) as service:
+        found = await service.failures(job_id, limit=limit)
+    if as_json:
+        sys.stdout.writelines(f"{json_line(each)}\n" for each in found.items)
+        sys.stdout.flush()
+        return
+    if not found.total:
+        sys.stderr.write("no item has failed\n")
+    elif found.items:
+        _print(failures_table(found.items))
+    if found.total > len(found.items):
+        more = counted(found.total - len(found.items), "more failure")
+        sys.stderr.write(f"{more}: --limit {found.total} or --json prints them\n")
 
 
 async def print_jobs(url: str, *, limit: int, as_json: bool) -> None:

@@ -34,6 +34,7 @@ from app.client.errors import ServiceError, has_ended
 
 PAGE_ROWS: Final = 1_000
 PAGE_JOBS: Final = 200
+PAGE_FAILURES: Final = 200
 RETRY_WITHIN_S: Final = 30.0
 _RETRY_PAUSE_S: Final = 0.2
 _TIMEOUT: Final = httpx.Timeout(60.0, connect=5.0)
@@ -153,6 +154,37 @@ class Service:
         job: dict[str, Any] = _accepted(data["cancelJob"])["job"]
         return job
 
+    async def redrive(self, job_id: str, *, params: dict[str, Any] | None) -> dict[str, Any]:
+        """Run again what did not succeed and return the job.
+
+        Carries a fresh idempotency key, so that repeating it over a restart begins one run.
+        """
+        wish: dict[str, Any] = {"id": job_id, "idempotencyKey": uuid.uuid4().hex}
+        if params is not None:
+            wish["params"] = params
+        data = await self._ask(documents.REDRIVE, input=wish)
+        if data["redriveJob"].get("code") == "NOT_FOUND":
+            raise _no_such_job(job_id)
+        job: dict[str, Any] = _accepted(data["redriveJob"])["job"]
+        return job
+
+    async def failures(self, job_id: str, *, limit: int | None) -> Failures:
+        """Return a job's failed items, in the order in which they became known.
+
+        Raises:
+            ServiceError: There is no such job.
+        """
+        found: list[dict[str, Any]] = []
+        after = None
+        while True:
+            first = PAGE_FAILURES if limit is None else min(limit - len(found), PAGE_FAILURES)
+            data = await self._ask(documents.FAILURES, id=job_id, first=first, after=after)
+            page = _existing(data, job_id)["failures"]
+            found += [edge["node"] for edge in page["edges"]]
+            after = page["pageInfo"]["endCursor"]
+            if not page["pageInfo"]["hasNextPage"] or len(found) == limit:
+                return Failures(found, page["totalCount"])
+
     async def job(self, job_id: str) -> dict[str, Any]:
         """Return a job."""
         return _existing(await self._ask(documents.JOB, id=job_id), job_id)
@@ -240,6 +272,14 @@ class Service:
                 f"{self._address.http} does not answer in GraphQL: is it the address of a service?",
                 code="NOT_A_SERVICE",
             ) from exc
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """Some of a job's failed items, and how many are kept of it in all."""
+
+    items: list[dict[str, Any]]
+    total: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from app.client.amounts import age_text, printable
 from app.client.bars import state_style, state_text, title_of
 
 _BAR_WIDTH: Final = 40
+_PREVIEW_LENGTH: Final = 80
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 
 
@@ -70,6 +71,22 @@ def jobs_table(jobs: Iterable[dict[str, Any]], *, now: datetime) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     for job in jobs:
         table.add_row(*_job_cells(job, now))
+    return table
+
+
+def failures_table(failures: Iterable[dict[str, Any]]) -> Table:
+    """Return failed items as a table, in their order; long previews are cut."""
+    table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for name in ("location", "error", "preview"):
+        table.add_column(name, overflow="fold")
+    for failure in failures:
+        error = failure["error"]
+        preview = printable(failure["preview"])
+        table.add_row(
+            Text(printable(failure["location"])),
+            Text(printable(f"{error['code']}: {error['message']}")),
+            Text(preview if len(preview) <= _PREVIEW_LENGTH else f"{preview[:_PREVIEW_LENGTH]}…"),
+        )
     return table
 
 

@@ -1,8 +1,9 @@
 """Where callers want their results: copies of a finished job's files, the manifest last.
 
-Copies lie at ``<uri>/<job>/part-00000.jsonl`` and so on, beside a ``manifest.json`` that names
-them. Whoever finds the manifest finds all files that it names, whole. The service keeps files of
-its own besides, which pages of rows are read from.
+Copies lie at ``<uri>/<job>/part-00000.jsonl`` and so on, with listings such as
+``SUCCEEDED_0.json``, beside a ``manifest.json`` that names them. Whoever finds the manifest finds
+all files that it names, whole. The service keeps files of its own besides, which pages of rows are
+read from.
 
 A further attempt writes under names of its own, ``part-00000-a2.jsonl``: one that has lost its job
 and writes on nevertheless mixes nothing up. Only the manifest says which files are the result.
@@ -17,6 +18,7 @@ from typing import Final, Protocol
 
 from engine.blobs import BlobStore
 from engine.errors import InputError, Issue, OutputError
+from engine.listings import listing_file
 from engine.output.suffix import format_of, with_suffix
 from engine.result import Manifest
 
@@ -24,7 +26,7 @@ CHUNK_BYTES: Final = 8 * 1024 * 1024
 MANIFEST: Final = "manifest.json"
 FILE: Final = "file"
 
-_PART: Final = re.compile(r"\.?part-\d{5,}(?:-a(\d+))?\.")
+_PART: Final = re.compile(r"\.?(?:part-\d{5,}|(?:SUCCEEDED|FAILED|PENDING)_\d+)(?:-a(\d+))?\.")
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
@@ -116,16 +118,15 @@ class Destinations:
         self.check(uri)
         store = self._store_of(uri)
         folder = manifest.job
-        copies = tuple(
-            replace(file, name=file_name(index, file.name, attempt=attempt))
-            for index, file in enumerate(manifest.files)
-        )
-        for file, copy in zip(manifest.files, copies, strict=True):
-            store.write(uri, f"{folder}/{copy.name}", _chunks(blobs, file.name, file.size_bytes))
+        names = _names_of(manifest, attempt)
+        sizes = [(file.name, file.size_bytes) for file in manifest.files]
+        sizes += [(listing.name, listing.size_bytes) for listing in manifest.listings]
+        for blob, size_bytes in sizes:
+            store.write(uri, f"{folder}/{names[blob]}", _chunks(blobs, blob, size_bytes))
         found = {name: _attempt_of(name) for name in store.names(uri, folder)}
         is_late = any(other is not None and other > attempt for other in found.values())
         if not is_late:
-            delivered = replace(manifest, files=copies)
+            delivered = _renamed(manifest, names, uri)
             store.write(uri, f"{folder}/{MANIFEST}", iter([delivered.to_bytes()]))
         for name, other in found.items():
             if other is not None and (other < attempt or (is_late and other == attempt)):
@@ -149,6 +150,40 @@ def file_name(index: int, blob: str, *, attempt: int = 1) -> str:
     """Return the name by which callers know a file of a result, as an attempt delivers it."""
     part = f"part-{index:05}" if attempt == 1 else f"part-{index:05}-a{attempt}"
     return with_suffix(part, format_of(blob))
+
+
+def _names_of(manifest: Manifest, attempt: int) -> dict[str, str]:
+    """Return what each blob of a result is called where it is delivered."""
+    names = {
+        file.name: file_name(index, file.name, attempt=attempt)
+        for index, file in enumerate(manifest.files)
+    }
+    for listing in manifest.listings:
+        names[listing.name] = listing_file(listing.status, attempt=attempt)
+    return names
+
+
+def _renamed(manifest: Manifest, names: Mapping[str, str], uri: str) -> Manifest:
+    """Return the manifest as it is delivered: files lie beside it, listings have whole keys."""
+    bucket, prefix = _bucket_and_prefix(uri)
+    return replace(
+        manifest,
+        bucket=bucket,
+        files=tuple(replace(file, name=names[file.name]) for file in manifest.files),
+        listings=tuple(
+            replace(listing, name=f"{prefix}{manifest.job}/{names[listing.name]}")
+            for listing in manifest.listings
+        ),
+    )
+
+
+def _bucket_and_prefix(uri: str) -> tuple[str, str]:
+    """Take a place apart: the bucket, and what its keys begin with; a folder is all bucket."""
+    found = _SCHEME.match(uri)
+    if found is None or found[1].lower() == FILE:
+        return uri, ""
+    bucket, _, prefix = uri[found.end() :].partition("/")
+    return bucket, f"{stripped}/" if (stripped := prefix.strip("/")) else ""
 
 
 def _attempt_of(name: str) -> int | None:

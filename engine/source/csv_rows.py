@@ -56,6 +56,7 @@ class CsvReader:
                     rest,
                     partial(read_items, spec=self.spec, columns=columns),
                     partial(offsets, spec=self.spec),
+                    partial(_masked, spec=self.spec),
                 )
 
     def _columns_before(self, part: FileSlice) -> Columns | None:
@@ -119,6 +120,10 @@ def read_columns(head: Chunk, spec: CsvSpec) -> Columns:
 def offsets(chunk: Chunk, spec: CsvSpec) -> list[int]:
     """Return the offset in the file of each row of *chunk*."""
     return [offset for offset, _ in _located(chunk, spec.delimiter)]
+
+
+def _masked(data: bytes, spec: CsvSpec) -> bytes:
+    return CsvMask(spec.delimiter).mask(data)
 
 
 def _split_head(chunk: Chunk, delimiter: str) -> tuple[Chunk, Chunk]:

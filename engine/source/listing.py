@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from engine.entries import Entries
 from engine.errors import SourceError
 from engine.source.choice import FileChoice
 from engine.source.manifest import manifest_files, result_files
+from engine.source.objects import entries_of
 from engine.source.sources import BLOB_PREFIX, Sources
 from engine.source.store import SourceFile
 from engine.spec import FilesMode, JobSpec
@@ -36,6 +38,23 @@ def list_sources(
     """
     files = _listed(spec, sources, resolved, choice)
     yield from files if choice is None else choice.files(files)
+
+
+def list_entries(
+    spec: JobSpec, sources: Sources, *, choice: FileChoice | None = None
+) -> Iterator[Entries]:
+    """Yield the files of a job in mode OBJECTS as ``list_sources`` does, page by page.
+
+    Raises:
+        SourceError: As ``list_sources``.
+        UnavailableError: As ``list_sources``.
+    """
+    uris = set(spec.source.files.uris) if spec.source.files else set()
+    if choice is None and len(uris) == 1:
+        pages = sources.list_entries(uris.pop())
+        if pages is not None:
+            return pages
+    return entries_of(list_sources(spec, sources, choice=choice), sources)
 
 
 def _listed(

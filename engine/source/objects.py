@@ -1,73 +1,53 @@
-"""Listing entries as items: what a job in mode OBJECTS maps, an item for each file.
-
-An item is a dict of
-
-- ``uri``: the file as callers know it, ``s3://bucket/key`` or a path below a source root;
-- ``key``: the same without scheme and bucket or host;
-- ``size``: its length in bytes;
-- ``etag``: its version, as the store tells it, or None;
-- ``lastModified``: RFC 3339 in UTC, or None.
-
-The place of an item, where one is named, is its ``uri``.
-"""
+"""Listing entries batch by batch, for jobs in mode OBJECTS."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime
-from typing import Any, Final
+from itertools import islice
+from typing import Final
 
 from engine.batch import Batch
+from engine.entries import Entries
 from engine.source.sources import Sources
 from engine.source.store import SourceFile
-from engine.source.uri import scheme_of
 from engine.spec import BatchingSpec
 
 MAX_ITEMS: Final = 1_000
+PAGE_FILES: Final = 1_000
 
 
-def object_item(file: SourceFile, sources: Sources) -> dict[str, Any]:
-    """Return the listing entry of *file*."""
-    uri = sources.name_of(file.path)
-    _, _, inner = uri.partition("://") if scheme_of(uri) else ("", "", "/" + uri)
-    modified = file.modified_ms
-    return {
-        "uri": uri,
-        "key": inner.partition("/")[2],
-        "size": file.size_bytes,
-        "etag": file.version.strip('"') or None,
-        "lastModified": None if modified is None else _rfc3339(modified),
-    }
-
-
-def object_batches(
-    files: Iterable[SourceFile], batching: BatchingSpec, sources: Sources
-) -> Iterator[Batch]:
-    """Yield the listing entries of *files*, batch by batch.
+def object_batches(pages: Iterable[Entries], batching: BatchingSpec) -> Iterator[Batch]:
+    """Yield the entries of *pages*, batch by batch.
 
     Args:
-        files: As listed.
+        pages: As listed.
         batching: A batch has at most ``max_items`` entries, 1,000 if left out, of files that
             have ``max_bytes`` together; a larger file is a batch of its own.
-        sources: Names the files.
     """
-    max_items = batching.max_items or MAX_ITEMS
-    items: list[dict[str, Any]] = []
-    first, size_bytes = 0, 0
-    for file in files:
-        is_over = batching.max_bytes is not None and size_bytes + file.size_bytes > (
-            batching.max_bytes
+    max_items, max_bytes = batching.max_items or MAX_ITEMS, batching.max_bytes or math.inf
+    parts: list[Entries] = []
+    first = count = size_bytes = 0
+    for page in pages:
+        start = 0
+        for index, file_bytes in enumerate(page.sizes):
+            if count and (count == max_items or size_bytes + file_bytes > max_bytes):
+                yield Batch(items=Entries.joined([*parts, page[start:index]]), first_item=first)
+                parts, start = [], index
+                first, count, size_bytes = first + count, 0, 0
+            count += 1
+            size_bytes += file_bytes
+        parts.append(page[start:])
+    if count:
+        yield Batch(items=Entries.joined(parts), first_item=first)
+
+
+def entries_of(files: Iterator[SourceFile], sources: Sources) -> Iterator[Entries]:
+    """Yield the entries of files that were listed one by one, page by page."""
+    while page := list(islice(files, PAGE_FILES)):
+        yield Entries(
+            uris=[sources.name_of(file.path) for file in page],
+            sizes=[file.size_bytes for file in page],
+            etags=[file.version.strip('"') or None for file in page],
+            modified_ms=[file.modified_ms for file in page],
         )
-        if items and (is_over or len(items) == max_items):
-            yield Batch(items=tuple(items), first_item=first)
-            first, size_bytes = first + len(items), 0
-            items = []
-        items.append(object_item(file, sources))
-        size_bytes += file.size_bytes
-    if items:
-        yield Batch(items=tuple(items), first_item=first)
-
-
-def _rfc3339(modified_ms: int) -> str:
-    instant = datetime.fromtimestamp(modified_ms / 1000, UTC)
-    return instant.isoformat(timespec="milliseconds").replace("+00:00", "Z")

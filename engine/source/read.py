@@ -13,6 +13,7 @@ from engine.source.json_document import JsonReader
 from engine.source.jsonl import JsonlReader
 from engine.source.parquet import ParquetReader
 from engine.source.records import FormatReader, Records
+from engine.source.salvage import Report, Unreadable, salvaged
 from engine.source.sources import Sources
 from engine.source.text import TextReader
 from engine.spec import DataFormat, FilesMode, FilesSpec, LayoutSpec
@@ -34,15 +35,24 @@ class BatchReader:
     Holds a few MiB of one batch at a time, and the column names of the CSV files it has seen.
     """
 
-    def __init__(self, sources: Sources, layout: LayoutSpec | None = None) -> None:
+    def __init__(
+        self,
+        sources: Sources,
+        layout: LayoutSpec | None = None,
+        *,
+        report: Report | None = None,
+    ) -> None:
         """Take what all batches share.
 
         Args:
             sources: What may be read.
             layout: How files are laid out; may be left out for inline items.
+            report: Is told of records that cannot be read, which are then left out, instead of an
+                error being raised.
         """
         known = layout or LayoutSpec()
         self._sources = sources
+        self._report = report
         self._is_listing = isinstance(known, FilesSpec) and known.mode is FilesMode.OBJECTS
         self._readers = {name: make(sources, known) for name, make in _READERS.items()}
         self._batch: Batch | None = None
@@ -73,7 +83,7 @@ class BatchReader:
         count = 0
         self._batch, self._firsts = batch, []
         self._seen = self._found = None
-        for number, (columns, records) in enumerate(self._records(batch)):
+        for number, (columns, records) in enumerate(self._records(batch, self._report)):
             items = records.items()
             if columns:
                 _add_columns(items, columns)
@@ -113,18 +123,29 @@ class BatchReader:
         if self._seen and self._seen[0] == number:
             return self._seen[1]
         if self._found is None or self._found[0] > number:
-            self._again = enumerate(records for _, records in self._records(batch))
+            ignore = _ignore if self._report else None
+            self._again = enumerate(records for _, records in self._records(batch, ignore))
             self._found = next(self._again)
         while self._found[0] < number:
             self._found = next(self._again)
         return self._found[1]
 
-    def _records(self, batch: Batch) -> Iterator[tuple[dict[str, Any], Records]]:
+    def _records(
+        self, batch: Batch, report: Report | None
+    ) -> Iterator[tuple[dict[str, Any], Records]]:
         """Yield the records of each slice with the columns that its folders give."""
         for part in batch.slices:
-            columns = hive_columns(self._sources.name_of(part.path))
-            for records in self._readers[part.format].records(part):
+            name = self._sources.name_of(part.path)
+            columns = hive_columns(name)
+            found: Iterator[Records] = self._readers[part.format].records(part)
+            if report is not None:
+                found = salvaged(found, part.place(name), report)
+            for records in found:
                 yield columns, records
+
+
+def _ignore(_: Unreadable) -> None:
+    """Pass over what has been told of before."""
 
 
 def _pieces(items: list[Any]) -> Iterator[list[Any]]:

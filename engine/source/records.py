@@ -53,17 +53,20 @@ class FormatReader(Protocol):
 
 @dataclass(frozen=True)
 class ChunkRecords:
-    """The records of a chunk.
+    r"""The records of a chunk.
 
     Attributes:
         chunk: Whole records.
         parse: Turns the chunk into items.
         find: Finds the offset of each item; slow, asked only when a place is wanted.
+        mask: Returns the chunk's data with ``\n`` exactly where a record ends; asked only when
+            the chunk cannot be parsed.
     """
 
     chunk: Chunk
     parse: Callable[[Chunk], list[Any]]
     find: Callable[[Chunk], Sequence[int]]
+    mask: Mask = bytes
 
     def items(self) -> list[Any]:
         """Return the items."""
@@ -72,6 +75,10 @@ class ChunkRecords:
     def place_of(self, index: int) -> FilePlace:
         """Return the first byte of an item."""
         return FilePlace(self.chunk.name, self._offsets[index])
+
+    def masked(self) -> bytes:
+        r"""Return the chunk's data with ``\n`` exactly where a record ends."""
+        return self.mask(self.chunk.data)
 
     @cached_property
     def _offsets(self) -> Sequence[int]:

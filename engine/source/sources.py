@@ -11,10 +11,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import BinaryIO, Final
 
+from engine.entries import Entries
 from engine.errors import SourceError
 from engine.source.choice import FileChoice
 from engine.source.roots import SourceRoots
-from engine.source.store import SourceFile, SourceStore
+from engine.source.store import EntryStore, SourceFile, SourceStore
 from engine.source.uri import refusal, scheme_of
 
 LOCAL: Final = ""
@@ -84,6 +85,16 @@ class Sources:
                 if identity not in seen:
                     seen.add(identity)
                     yield file
+
+    def list_entries(self, uri: str) -> Iterator[Entries] | None:
+        """Yield the files that *uri* names as entries; None where its store has no pages of them.
+
+        Raises:
+            SourceError: As in ``list_files``.
+            UnavailableError: A store does not answer.
+        """
+        store = self._store_for(uri)
+        return store.list_entries(uri) if isinstance(store, EntryStore) else None
 
     def stat_file(self, path: str) -> SourceFile:
         """Return the one file at *path*; see ``SourceStore``."""

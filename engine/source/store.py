@@ -9,7 +9,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Protocol
+from typing import TYPE_CHECKING, BinaryIO, Protocol, runtime_checkable
+
+from engine.entries import Entries
 
 if TYPE_CHECKING:
     from engine.source.choice import FileChoice
@@ -87,4 +89,18 @@ class SourceStore(Protocol):
 
     def local_path(self, path: str) -> str | None:
         """Return where the file lies on this machine's disk, checked as ``open_file`` does."""
+        ...
+
+
+@runtime_checkable
+class EntryStore(Protocol):
+    """A store that lists by the page, which is worth having where files are many."""
+
+    def list_entries(self, uri: str) -> Iterator[Entries]:
+        """Yield what ``SourceStore.list_files`` does, page by page, as entries.
+
+        Raises:
+            SourceError: As ``list_files``.
+            UnavailableError: As ``list_files``.
+        """
         ...

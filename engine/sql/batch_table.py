@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
 import pyarrow as pa
 
 from engine.batch import Batch
+from engine.source.salvage import Report
 from engine.source.sources import Sources
 from engine.source.store import SourceFile
 from engine.spec import LayoutSpec
+from engine.sql.batch_rows import BatchRows
 from engine.sql.columns import ShapeFinder, sample_of
+from engine.sql.job import TableShape
 from engine.sql.kernel import blamed
 from engine.sql.tables import INPUT, InputTable
 
@@ -26,16 +30,53 @@ def read_table(batch: Batch, *, sources: Sources, layout: LayoutSpec, scratch: P
         SourceError: A file cannot be read, or is not the one that was planned.
         RecordError: A file is not what its format says.
     """
-    with duckdb.connect(config={"threads": 1, "python_enable_replacements": False}) as connection:
-        connection.execute("SET enable_progress_bar = false")
+    with _connected() as connection:
         finder = ShapeFinder(connection, sources=sources, scratch=scratch)
-        if batch.items is not None:
-            shape = finder.of_items(batch.items)
-        else:
-            shape = finder.of_files(sample_of(_files_of(batch)), layout)
+        shape = _shape_of(batch, layout, finder)
         table = InputTable(connection, sources=sources, layout=layout, shape=shape, scratch=scratch)
         with table.bound(batch) as bound, blamed("map", bound.names, cause=bound.cause):
             return connection.sql(f"SELECT * FROM {INPUT}").to_arrow_table()
+
+
+def read_table_apart(
+    batch: Batch, *, sources: Sources, layout: LayoutSpec, scratch: Path, report: Report
+) -> tuple[pa.Table, Callable[[int], str]]:
+    """Like ``read_table``, without the records that cannot be read.
+
+    Args:
+        batch: What to read.
+        sources: Where the files are.
+        layout: How they are laid out.
+        scratch: A folder for temporary data.
+        report: Is told of what is left out.
+
+    Returns:
+        The table, and what says where a row of it came from.
+
+    Raises:
+        SourceError: A file cannot be read, or is not the one that was planned.
+        RecordError: Not even the columns can be told.
+    """
+    with _connected() as connection:
+        finder = ShapeFinder(connection, sources=sources, scratch=scratch, is_lenient=True)
+        shape = _shape_of(batch, layout, finder)
+        table = InputTable(connection, sources=sources, layout=layout, shape=shape, scratch=scratch)
+        rows = BatchRows(connection, batch, sources=sources, layout=layout)
+        with rows.kept(table, scratch=scratch, report=report):
+            rows.leave_out(())
+            return connection.sql(f"SELECT * FROM {INPUT}").to_arrow_table(), rows.place_of
+
+
+def _connected() -> duckdb.DuckDBPyConnection:
+    connection = duckdb.connect(config={"threads": 1, "python_enable_replacements": False})
+    connection.execute("SET enable_progress_bar = false")
+    return connection
+
+
+def _shape_of(batch: Batch, layout: LayoutSpec, finder: ShapeFinder) -> TableShape:
+    if batch.items is not None:
+        return finder.of_items(batch.items)
+    return finder.of_files(sample_of(_files_of(batch)), layout)
 
 
 def _files_of(batch: Batch) -> list[SourceFile]:

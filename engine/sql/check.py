@@ -15,7 +15,7 @@ from engine.errors import InputError, Issue, RecordError, SourceError
 from engine.source.listing import list_sources
 from engine.source.sources import Sources
 from engine.source.store import SourceFile
-from engine.spec import FilesMode, JobSpec
+from engine.spec import BadItems, FilesMode, JobSpec
 from engine.sql.checker import CheckedSql, SqlCheck
 from engine.sql.columns import ShapeFinder, sample_of
 from engine.sql.fault import told
@@ -61,6 +61,9 @@ class SqlInspector:
         self._scratch = scratch
         self._reduction = Reduction(connection, sources=sources, scratch=scratch)
         self._finder = ShapeFinder(connection, sources=sources, scratch=scratch)
+        self._lenient_finder = ShapeFinder(
+            connection, sources=sources, scratch=scratch, is_lenient=True
+        )
         self._seen: Recent[Splits] = Recent()
 
     def check(self, request: SqlCheck) -> CheckedSql:
@@ -162,12 +165,13 @@ class SqlInspector:
         """Return the split that is likely to be the fastest on these files.
 
         An answer that is shown while it grows is computed again and again from map's rows, of which
-        there should be few.
+        there should be few. Rows that fail are told apart in map, so it should compute as much as
+        it can.
         """
         usual = splits[Combining.GROUPS]
         loose = splits.get(Combining.NOTHING, usual)
         tight = splits.get(Combining.VALUES, usual)
-        if loose == tight or spec.partial_every_ms:
+        if loose == tight or spec.partial_every_ms or _skips(spec):
             return usual
         reduced = self._reduction.expected(
             loose, files, layout=spec.source.layout, shape=shape, params=params
@@ -190,7 +194,8 @@ class SqlInspector:
         if spec.source.files is not None and spec.source.files.mode is FilesMode.OBJECTS:
             return TableShape(columns=_OBJECT_COLUMNS)
         try:
-            return self._finder.of_files(sample_of(files), spec.source.layout)
+            finder = self._lenient_finder if _skips(spec) else self._finder
+            return finder.of_files(sample_of(files), spec.source.layout)
         except RecordError as exc:
             raise SourceError(exc.message) from exc
 
@@ -228,6 +233,11 @@ class SqlInspector:
             raise InputError(Issue(path, told(self._connection, query, bound, exc))) from exc
         finally:
             self._connection.unregister(INPUT)
+
+
+def _skips(spec: JobSpec) -> bool:
+    """Whether bad records and rows are set aside."""
+    return spec.failure_policy.bad_items is BadItems.SKIP
 
 
 def _check_names(params: Params, wanted: Sequence[str]) -> None:

@@ -38,14 +38,27 @@ _NUMBERS: Final = ("BOOLEAN", "BIGINT", "DOUBLE")
 
 
 class ShapeFinder:
-    """Looks at samples on one connection."""
+    """Looks at samples on one connection.
+
+    Args:
+        connection: Where samples are read.
+        sources: Where the files are.
+        scratch: A folder for samples.
+        is_lenient: Whether records that cannot be read are passed over.
+    """
 
     def __init__(
-        self, connection: duckdb.DuckDBPyConnection, *, sources: Sources, scratch: Path
+        self,
+        connection: duckdb.DuckDBPyConnection,
+        *,
+        sources: Sources,
+        scratch: Path,
+        is_lenient: bool = False,
     ) -> None:
         self._connection = connection
         self._sources = sources
         self._scratch = scratch
+        self._ignore_errors = str(is_lenient).lower()
         self._seen: Recent[TableShape] = Recent()
 
     def of_items(self, items: Sequence[Any]) -> TableShape:
@@ -149,6 +162,7 @@ class ShapeFinder:
             "sample_size": str(_SAMPLE_ROWS),
             "auto_type_candidates": _CSV_TYPES,
             "max_line_size": str(LONGEST_HEAD_BYTES),
+            "ignore_errors": self._ignore_errors,
         }
         if csv.columns is not None:
             options["names"] = "[" + ", ".join(map(literal, csv.columns)) + "]"
@@ -173,6 +187,7 @@ class ShapeFinder:
             return self._described(
                 f"SELECT * FROM read_json({literal(str(path))}, format = 'newline_delimited', "
                 f"records = true, sample_size = {_SAMPLE_ROWS}, "
+                f"ignore_errors = {self._ignore_errors}, "
                 f"maximum_object_size = {LONGEST_HEAD_BYTES})"
             )
         except duckdb.Error as exc:

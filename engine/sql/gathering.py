@@ -8,6 +8,7 @@ there, because DuckDB may not look where it lies.
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,8 +19,10 @@ import duckdb
 from engine.batch import Compression, FileSlice
 from engine.errors import SourceError
 from engine.source.compression import decompress_to
+from engine.source.content import Content
 from engine.source.sources import BLOB_PREFIX, Sources
 from engine.sql.lines import LineStream
+from engine.sql.sieve import Reads, Sieve
 
 _BLOCK_BYTES: Final = 1024 * 1024
 
@@ -49,6 +52,7 @@ class Gathering:
         items: Number of records that have been counted.
         names: Paths that DuckDB may mention, with what callers know them by.
         lines: Readers of ours that DuckDB scans.
+        sieve: Leaves out what cannot be read; None where that is an error.
     """
 
     def __init__(
@@ -58,11 +62,13 @@ class Gathering:
         sources: Sources,
         scratch: Path,
         stack: ExitStack,
+        sieve: Sieve | None = None,
     ) -> None:
         self.sources = sources
         self.items = 0
         self.names: dict[str, str] = {}
         self.lines: list[LineStream] = []
+        self.sieve = sieve
         self._connection = connection
         self._scratch = scratch
         self._stack = stack
@@ -134,6 +140,58 @@ class Gathering:
             else:
                 decompress_to(stream, part.compression, target, name=name)
         return LocalFile(str(target), name, 0, target.stat().st_size)
+
+    def sifted(
+        self,
+        part: FileSlice,
+        path: str,
+        reads: Callable[[Sieve], Reads],
+        *,
+        start: int = 0,
+        delimiter: str | None = None,
+        has_header: bool = False,
+    ) -> str:
+        """Return where the records of a slice are that can be read: *path* without a sieve.
+
+        Args:
+            part: The slice.
+            path: Where it was brought.
+            reads: Returns what puts records to the test.
+            start: Where in that file it begins.
+            delimiter: Of CSV; None where a line is a record.
+            has_header: Whether the first record is none; then there is none any more.
+        """
+        if self.sieve is None:
+            return path
+        target = self.new_file(part.format.lower())
+        name = self.sources.name_of(part.path)
+        offset = part.start if part.compression is Compression.NONE else 0
+        with open(path, "rb") as stream:
+            stream.seek(start)
+            self.sieve.sift(
+                Content(name, offset, _Bounded(stream, part)),
+                target,
+                reads(self.sieve),
+                delimiter=delimiter,
+                has_header=has_header,
+            )
+        self.names[str(target)] = name
+        return str(target)
+
+
+class _Bounded:
+    """The bytes of a slice in a file that may go on after it."""
+
+    def __init__(self, stream: BinaryIO, part: FileSlice) -> None:
+        self._stream = stream
+        is_plain = part.compression is Compression.NONE
+        self._left = part.size_bytes if is_plain else None
+
+    def read(self, size: int, /) -> bytes:
+        data = self._stream.read(size if self._left is None else min(size, self._left))
+        if self._left is not None:
+            self._left -= len(data)
+        return data
 
 
 def _copy(stream: BinaryIO, target: Path, size_bytes: int, name: str) -> None:

@@ -5,8 +5,10 @@ What a scan yields has the columns and types of the files; ``InputTable`` gives 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from io import BytesIO
 from itertools import groupby
 from typing import Any, BinaryIO, Final, Protocol
 
@@ -19,6 +21,7 @@ import pyarrow.parquet as pq
 from engine.batch import Batch, FileSlice
 from engine.errors import RecordError
 from engine.source.chunk import BOM, MAX_RECORD_BYTES, Chunk
+from engine.source.content import Content
 from engine.source.csv_ends import CRLF, LF, record_ends, write_with_one_end
 from engine.source.csv_mask import first_record_end
 from engine.source.csv_rows import read_columns
@@ -119,14 +122,45 @@ class CsvScan:
             names, has_header = self._header(part, file, gathering)
             ends = record_ends(file.path, self.spec.delimiter)
             gathering.items += max(0, ends.lines - has_header)
-            path = self._with_one_end(file, gathering) if ends.is_mixed else file.path
-            line_end = r"\n" if ends.is_mixed else _LINE_ENDS[ends.kind]
+            if gathering.sieve is not None:
+                path = self._sifted(part, file, gathering, names, has_header=has_header)
+                has_header, line_end = False, r"\n"
+            else:
+                path = self._with_one_end(file, gathering) if ends.is_mixed else file.path
+                line_end = r"\n" if ends.is_mixed else _LINE_ENDS[ends.kind]
             keyed.append(((names, has_header, line_end), path))
-        for (names, has_header, line_end), group in groupby(keyed, key=lambda pair: pair[0]):
-            paths = [path for _, path in group]
-            options = self._options(names, has_header=has_header, line_end=line_end)
-            given = ", ".join(f"{name} = {value}" for name, value in options.items())
-            yield f"SELECT * FROM read_csv({_listed(paths)}, {given})"
+        for kind, group in groupby(keyed, key=lambda pair: pair[0]):
+            yield self._query([path for _, path in group], *kind)
+
+    def _sifted(
+        self,
+        part: FileSlice,
+        file: LocalFile,
+        gathering: Gathering,
+        names: Sequence[str],
+        *,
+        has_header: bool,
+    ) -> str:
+        """Return a file of the rows that can be read, without a header and with one line end."""
+        kept = gathering.sifted(
+            part,
+            file.path,
+            lambda sieve: sieve.reads_with(
+                lambda probe: self._query([probe], names, has_header=False, line_end=r"\n"),
+                file.name,
+                lambda data, probe: write_with_one_end(BytesIO(data), probe, self.spec.delimiter),
+            ),
+            delimiter=self.spec.delimiter,
+            has_header=has_header,
+        )
+        return self._with_one_end(LocalFile(kept, file.name, 0, 0), gathering)
+
+    def _query(
+        self, paths: Sequence[str], names: Sequence[str], has_header: bool, line_end: str
+    ) -> str:
+        options = self._options(names, has_header=has_header, line_end=line_end)
+        given = ", ".join(f"{name} = {value}" for name, value in options.items())
+        return f"SELECT * FROM read_csv({_listed(paths)}, {given})"
 
     def _with_one_end(self, file: LocalFile, gathering: Gathering) -> str:
         target = gathering.new_file("csv")
@@ -181,9 +215,18 @@ class JsonLinesScan:
 
     def queries(self, slices: Sequence[FileSlice], gathering: Gathering) -> Iterator[str]:
         """Yield queries; see ``Scan``."""
-        paths = [gathering.brought(part).path for part in slices]
+        paths = [self._path(gathering.brought(part), part, gathering) for part in slices]
         gathering.items += sum(map(_count_lines, paths))
         yield _read_json(paths, self.shape)
+
+    def _path(self, file: LocalFile, part: FileSlice, gathering: Gathering) -> str:
+        return gathering.sifted(
+            part,
+            file.path,
+            lambda sieve: sieve.reads_with(
+                lambda probe: _read_json([probe], self.shape), file.name
+            ),
+        )
 
 
 @dataclass(frozen=True)
@@ -206,13 +249,27 @@ class ItemScan:
     def of_batch(self, batch: Batch, gathering: Gathering) -> str:
         """Bring the items of *batch* to scratch as JSON Lines and return the query for them."""
         path = gathering.new_file("jsonl")
-        reader = BatchReader(gathering.sources, self.layout)
+        sieve = gathering.sieve
+        reader = BatchReader(
+            gathering.sources, self.layout, report=None if sieve is None else sieve.report
+        )
         with open(path, "wb") as stream:
             for items in reader.chunks(batch):
                 gathering.items += len(items)
                 stream.writelines(map(_as_line, items))
         names = dict.fromkeys(gathering.sources.name_of(part.path) for part in batch.slices)
-        gathering.names[str(path)] = ", ".join(names) or "inline"
+        name = ", ".join(names) or "inline"
+        gathering.names[str(path)] = name
+        if sieve is not None:
+            target = gathering.new_file("jsonl")
+            with open(path, "rb") as stream:
+                sieve.sift(
+                    Content(name, 0, stream),
+                    target,
+                    sieve.reads_with(lambda probe: _read_json([probe], self.shape), name),
+                    locate=lambda number: reader.place_of(batch, number),
+                )
+            path = target
         return _read_json([str(path)], self.shape)
 
 
@@ -223,10 +280,23 @@ class TextScan:
 
     def queries(self, slices: Sequence[FileSlice], gathering: Gathering) -> Iterator[str]:
         """Yield queries; see ``Scan``."""
-        files = [gathering.brought(part, as_range=True) for part in slices]
+        files = [_readable_lines(part, gathering) for part in slices]
         lines = LineStream([(file.path, file.name, file.start, file.end) for file in files])
         gathering.lines.append(lines)
         yield f"SELECT * FROM {gathering.register(lines)}"
+
+
+def _readable_lines(part: FileSlice, gathering: Gathering) -> LocalFile:
+    """Return where the lines of a slice are; with a sieve only those that are UTF-8."""
+    file = gathering.brought(part, as_range=True)
+    path = gathering.sifted(
+        part, file.path, lambda _: lambda data: _check_text(file.name, data), start=file.start
+    )
+    return file if path == file.path else LocalFile(path, file.name, 0, os.stat(path).st_size)
+
+
+def _check_text(name: str, data: bytes) -> None:
+    Chunk(name, 0, data).text()
 
 
 def _listed(paths: Sequence[str]) -> str:

@@ -12,8 +12,9 @@ from typing import Any, Final
 import duckdb
 
 from engine.batch import Batch, FileSlice
-from engine.errors import FanfoldError, RecordError
+from engine.errors import FanfoldError, RecordError, SqlError
 from engine.source.hive import hive_columns
+from engine.source.salvage import Unreadable
 from engine.source.sources import Sources
 from engine.spec import DataFormat, LayoutSpec
 from engine.sql.gathering import Gathering
@@ -21,6 +22,7 @@ from engine.sql.job import TableShape
 from engine.sql.lines import LineStream
 from engine.sql.sandbox import identifier, literal
 from engine.sql.scans import ItemScan, scans_of
+from engine.sql.sieve import Sieve, as_record_error
 
 INPUT: Final = "input"
 
@@ -51,6 +53,21 @@ class BoundInput:
     def cause(self) -> FanfoldError | None:
         """Return what went wrong in one of our own readers, which DuckDB does not pass on."""
         return next((stream.failure for stream in self.lines if stream.failure), None)
+
+
+@dataclass(frozen=True, slots=True)
+class SiftedBatch:
+    """What can be read of a batch.
+
+    Attributes:
+        parts: A query for each slice, or for all items; each is to be used before the next.
+        nothing: A query for no records, with the same columns.
+        names: As in ``BoundInput``.
+    """
+
+    parts: Iterator[tuple[FileSlice | None, str]]
+    nothing: str
+    names: dict[str, str]
 
 
 class InputTable:
@@ -91,6 +108,51 @@ class InputTable:
             yield BoundInput(
                 counted=gathering.items, names=gathering.names, lines=tuple(gathering.lines)
             )
+
+    @contextmanager
+    def sifted(self, batch: Batch, sieve: Sieve) -> Iterator[SiftedBatch]:
+        """Give one query for each part of *batch*, over what can be read of it.
+
+        Args:
+            batch: The batch.
+            sieve: Is told of everything else, as the parts are asked for.
+        """
+        with ExitStack() as stack:
+            gathering = Gathering(
+                self._connection,
+                sources=self._sources,
+                scratch=self._scratch,
+                stack=stack,
+                sieve=sieve,
+            )
+            yield SiftedBatch(
+                parts=self._sifted_parts(batch, gathering, sieve),
+                nothing=self._nothing(),
+                names=gathering.names,
+            )
+
+    def _sifted_parts(
+        self, batch: Batch, gathering: Gathering, sieve: Sieve
+    ) -> Iterator[tuple[FileSlice | None, str]]:
+        if batch.items is not None:
+            sieve.dropped = []
+            query = self._items.of_batch(batch, gathering)
+            yield None, self._shaped(query, {}, "inline", is_sparse=True)
+            return
+        for part in batch.slices:
+            sieve.dropped = []
+            name = self._sources.name_of(part.path)
+            scan = self._scans[part.format]
+            _, folders = self._kind_of(part)
+            try:
+                (found,) = scan.queries([part], gathering)
+                query = self._shaped(found, dict(folders), name, is_sparse=scan.is_sparse)
+                if part.format is DataFormat.PARQUET:
+                    sieve.run(query, gathering.names)
+            except (RecordError, SqlError) as exc:
+                sieve.report(Unreadable(part.place(name), b"", as_record_error(exc)))
+                continue
+            yield part, query
 
     @contextmanager
     def bound_to_nothing(self) -> Iterator[None]:
@@ -151,4 +213,4 @@ class InputTable:
         return f"SELECT {columns or 'NULL AS line'} WHERE false"
 
 
-__all__ = ["INPUT", "BoundInput", "InputTable"]
+__all__ = ["INPUT", "BoundInput", "InputTable", "SiftedBatch"]

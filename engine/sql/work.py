@@ -2,25 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Final
 
 import duckdb
 import pyarrow as pa
 
 from engine.attempt import Piece
+from engine.errors import RecordError, SqlError, TaskError
+from engine.isolation.aside import Aside, worth_finding
+from engine.isolation.items import halved
 from engine.output.write import write_query
 from engine.partial import joined
 from engine.plan import Grain, sql_reducers
 from engine.shuffle import ShuffleWriter, read_tables
 from engine.source.sources import Sources
-from engine.spec import DataFormat
+from engine.spec import DataFormat, FailurePolicy
+from engine.sql.batch_rows import BatchRows
 from engine.sql.job import SqlJob
 from engine.sql.kernel import SqlKernel, blamed
 from engine.sql.pruning import FolderChoice
 from engine.sql.tables import InputTable
 from engine.task import Mapped, Task
+
+_MAX_GUILTY_ROWS: Final = 2_000
+"""Finding one takes some twenty runs of ever smaller parts of the batch."""
 
 
 class SqlWork:
@@ -76,23 +83,78 @@ class SqlWork:
 
     def map(self, task: Task) -> Mapped:
         """Map a batch; see ``Work``."""
+        if not task.attempt.isolates:
+            return self._map_whole(task)
+        try:
+            return self._map_whole(task)
+        except (RecordError, SqlError):
+            return self._map_apart(task)
+
+    def _map_whole(self, task: Task) -> Mapped:
+        is_cheap_to_scan = all(part.format is DataFormat.PARQUET for part in task.batch.slices)
         with self._table.bound(task.batch) as bound, blamed("map", bound.names, cause=bound.cause):
-            if self._job.is_map_only and self._job.steps.finish is None:
-                piece = self._write(task, self._job.steps.map)
-            else:
-                schema, blocks = self._kernel.mapped(
-                    partitions=max(1, task.attempt.reducers),
-                    is_cheap_to_scan=all(
-                        part.format is DataFormat.PARQUET for part in task.batch.slices
-                    ),
-                )
-                writer = ShuffleWriter(
-                    schema, partitions=max(1, task.attempt.reducers), scratch=task.scratch
-                )
-                for block, owners in blocks:
-                    writer.add(block, owners)
-                piece = writer.to_piece(task.attempt, task.blobs)
+            piece = self._map_input(task, is_cheap_to_scan=is_cheap_to_scan)
             return Mapped(items=bound.items, piece=piece)
+
+    def _map_apart(self, task: Task) -> Mapped:
+        """Map a batch without the records that cannot be read and the rows that fail.
+
+        Raises:
+            TaskError: It fails even so; or there are too many of them to find them all.
+        """
+        aside = Aside(task.attempt.task)
+        rows = BatchRows(
+            self._connection,
+            task.batch,
+            sources=self._sources,
+            layout=task.spec.source.layout,
+        )
+        with rows.kept(self._table, scratch=task.scratch, report=aside.add_unreadable):
+            guilty = self._guilty(rows, task.spec.failure_policy)
+            rows.leave_out(guilty)
+            with blamed("map", {}):
+                piece = self._map_input(task, is_cheap_to_scan=True)
+            for number, error in guilty.items():
+                aside.add(rows.place_of(number), rows.preview(number), error)
+        return Mapped(items=rows.count - len(guilty), piece=piece, failures=aside.failures())
+
+    def _guilty(self, rows: BatchRows, policy: FailurePolicy) -> dict[int, TaskError]:
+        """Return the rows with which map fails, each with its error."""
+        guilty: dict[int, TaskError] = {}
+        limit = worth_finding(policy, limit=_MAX_GUILTY_ROWS)
+
+        def fails(numbers: Sequence[int]) -> TaskError | None:
+            rows.choose(range(numbers[0], numbers[-1] + 1))
+            try:
+                with blamed("map", {}):
+                    for _ in self._kernel.rows(self._job.steps.map):
+                        pass
+            except (RecordError, SqlError) as exc:
+                return exc
+            return None
+
+        def give_up(number: int, error: TaskError) -> None:
+            guilty[number] = error
+            if len(guilty) > limit:
+                raise error
+
+        if rows.count:
+            for _ in halved(range(rows.count), fails, give_up):
+                pass
+        return guilty
+
+    def _map_input(self, task: Task, *, is_cheap_to_scan: bool) -> Piece:
+        """Run map on ``input`` and keep what it gives."""
+        if self._job.is_map_only and self._job.steps.finish is None:
+            return self._write(task, self._job.steps.map)
+        partitions = max(1, task.attempt.reducers)
+        schema, blocks = self._kernel.mapped(
+            partitions=partitions, is_cheap_to_scan=is_cheap_to_scan
+        )
+        writer = ShuffleWriter(schema, partitions=partitions, scratch=task.scratch)
+        for block, owners in blocks:
+            writer.add(block, owners)
+        return writer.to_piece(task.attempt, task.blobs)
 
     def reduce(self, task: Task) -> Piece:
         """Reduce a partition; see ``Work``."""

@@ -307,7 +307,8 @@ async def pick_up(redis: Redis, count: int) -> list[str]:
     pickup = redis.register_script(source_of("pickup"))
     found = []
     for _ in range(count):
-        [[entry, _]] = await pickup(keys=["fanfold:queue:process"], args=[1, 5_000])
+        answer: Any = await pickup(keys=["fanfold:queue:process"], args=[1, 5_000])
+        [[entry, _]] = answer
         found.append(entry.decode().partition(":")[0])
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -13,6 +13,9 @@ import pytest
 from adapters.obstore_blobs import ObstoreBlobs
 from adapters.obstore_output import ObstoreOutput
 from engine.errors import InputError, NotFoundError, OutputError, UnavailableError
+from engine.job import TaskId, TaskState
+from engine.listing_writer import write_listings
+from engine.listings import BatchRecord
 from engine.output.destination import Destinations
 from engine.output.folders import OutputFolders
 from engine.output.write import write_rows
@@ -94,6 +97,47 @@ def test_a_result_lies_there_with_a_manifest_that_names_its_files(
     for name, file in zip(names, manifest.files, strict=True):
         assert place.contents.read(f"j-1/{name}") == blobs.read(file.name)
     assert list(read_all(blobs, manifest)) == ROWS + ROWS[:3]
+
+
+def with_listings(manifest: Manifest, blobs: ObstoreBlobs, scratch: Path) -> Manifest:
+    """Return a manifest of a job with a batch that succeeded and one that failed."""
+    states = (TaskState.SUCCEEDED, TaskState.FAILED)
+    listings = write_listings(
+        [BatchRecord(TaskId(f"map-{n}"), state) for n, state in enumerate(states)],
+        job="j-1",
+        machine="p",
+        blobs=blobs,
+        name_of=lambda file: f"jobs/j-1/result/finish-0-a1.{file}",
+        scratch=scratch,
+    )
+    return replace(manifest, listings=listings)
+
+
+def test_listings_of_batches_lie_beside_the_result_and_are_found_by_bucket_and_key(
+    destinations: Destinations, place: Place, blobs: ObstoreBlobs, tmp_path: Path
+) -> None:
+    manifest = with_listings(result(blobs, DataFormat.JSONL, tmp_path), blobs, tmp_path)
+
+    destinations.deliver(place.uri, manifest, blobs)
+
+    delivered = Manifest.from_bytes(place.contents.read("j-1/manifest.json"))
+    for listing, stored in zip(delivered.listings, manifest.listings, strict=True):
+        assert place.contents.read(f"j-1/{listing.status}_0.json") == blobs.read(stored.name)
+        whole = f"{delivered.bucket}/{listing.name}"
+        assert whole == f"{place.uri.removeprefix('s3://').rstrip('/')}/j-1/{stored.file_name}"
+
+
+def test_listings_of_an_earlier_attempt_go_when_a_later_one_has_written_its_own(
+    destinations: Destinations, place: Place, blobs: ObstoreBlobs, tmp_path: Path
+) -> None:
+    manifest = with_listings(result(blobs, DataFormat.JSONL, tmp_path), blobs, tmp_path)
+    only_succeeded = replace(manifest, listings=manifest.listings[1:])
+
+    destinations.deliver(place.uri, manifest, blobs)
+    destinations.deliver(place.uri, only_succeeded, blobs, attempt=2)
+
+    names = {name for name in place.contents.list("j-1") if "_0" in name}
+    assert names == {"j-1/SUCCEEDED_0-a2.json"}
 
 
 def test_a_failure_leaves_no_manifest(

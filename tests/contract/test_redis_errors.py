@@ -36,7 +36,6 @@ PASSED_ON = {
     "ModuleError",
     "MovedError",
     "NoPermissionError",
-    "NoScriptError",
     "RedisClusterException",
     "ResponseError",
     "SlotNotCoveredError",

@@ -20,6 +20,7 @@ import pytest
 
 from adapters.obstore_blobs import ObstoreBlobs
 from adapters.obstore_sources import ObstoreSources
+from engine.entries import Entries
 from engine.errors import SourceChangedError, SourceError, UnavailableError
 from engine.source.hive import hive_columns
 from engine.source.ranges import FIRST_BYTES, MOST_BYTES
@@ -180,6 +181,39 @@ def test_a_hundred_thousand_objects_are_listed_in_little_memory(stand_in: StandI
     size, peak_kib = map(int, shown.split())
     assert size == 100_000 * 100_001 // 2
     assert peak_kib < 300 * 1024
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["", "**", "data/", "data/**", "data/.hidden/", "data/day*/", "data/202*-01.csv", "top.csv"],
+)
+def test_entries_are_the_files_by_the_page(s3: ObstoreSources, uri: str) -> None:
+    files = list(s3.list_files(f"s3://files/{uri}"))
+
+    entries = Entries.joined(s3.list_entries(f"s3://files/{uri}"))
+
+    assert entries.uris == [file.path for file in files]
+    assert entries.sizes == [file.size_bytes for file in files]
+    assert entries.etags == [file.version.strip('"') for file in files]
+    assert entries.modified_ms == [file.modified_ms for file in files]
+
+
+def test_no_entry_is_lost_or_doubled_between_pages(stand_in: StandIn) -> None:
+    stand_in.objects = 2_500
+
+    pages = list(of(stand_in).list_entries("s3://bucket/"))
+
+    assert sum(map(len, pages)) == 2_500
+    assert Entries.joined(pages).sizes == list(range(1, 2_501))
+
+
+@pytest.mark.parametrize("uri", ["missing.csv", "missing/", "*.parquet"])
+def test_no_entries_are_refused_as_no_files_are(s3: ObstoreSources, uri: str) -> None:
+    with pytest.raises(SourceError) as of_files:
+        list(s3.list_files(f"s3://files/{uri}"))
+
+    with pytest.raises(SourceError, match=re.escape(str(of_files.value))):
+        list(s3.list_entries(f"s3://files/{uri}"))
 
 
 def test_the_first_object_needs_no_more_than_its_page(stand_in: StandIn) -> None:

@@ -37,6 +37,7 @@ TYPES = {
     "CSV": "text/csv; charset=utf-8",
     "PARQUET": "application/vnd.apache.parquet",
 }
+LISTING = "SUCCEEDED_0.json"
 PAGE = """
 query Page($id: ID!, $first: Int!, $after: String) {
   job(id: $id) {
@@ -227,8 +228,9 @@ async def test_a_result_is_written_to_an_output_root(
     status = await run_sql(api, BY_K, {"inline": ROWS}, output=output)
 
     folder = Path(uri, status["id"])
-    names = sorted(path.name for path in folder.iterdir())
+    names = sorted(path.name for path in folder.iterdir() if path.name != LISTING)
     assert names == ["manifest.json", f"part-00000.{data_format.lower()}"]
+    assert (folder / LISTING).is_file()
     manifest = json.loads((folder / names[0]).read_text())
     part = (folder / names[1]).read_bytes()
     assert [file["name"] for file in manifest["files"]] == names[1:]
@@ -245,7 +247,7 @@ async def test_a_program_s_result_is_written_to_a_relative_folder(api: Api, outp
 
     folder = outputs / "relative" / status["id"]
     assert sorted(path.name for path in folder.iterdir()) == [
-        "manifest.json", *(f"part-0000{i}.jsonl" for i in range(3)),
+        LISTING, "manifest.json", *(f"part-0000{i}.jsonl" for i in range(3)),
     ]  # fmt: skip
 
 
@@ -343,7 +345,7 @@ async def test_a_running_job_is_not_deleted(api: Api, stage: Stage) -> None:
     stage.let_go()
 
     assert answer["__typename"] == "InvalidStateError"
-    assert (answer["state"], answer["allowedActions"]) == ("RUNNING", ["CANCEL"])
+    assert (answer["state"], answer["allowedActions"]) == ("RUNNING", ["CANCEL", "UPDATE"])
     assert (await api.end_of(job))["state"] == "SUCCEEDED"
     assert (await api.ask(TIMES, id=job))["job"]["allowedActions"] == ["DELETE"]
 
@@ -405,19 +407,35 @@ async def test_success_leaves_the_result_alone(service: RunningService, api: Api
     for status in (counted, asked):
         assert status["state"] == "SUCCEEDED"
         assert status["map"]["total"] > 2
-        files = (await api.result(status["id"]))["files"]
-        await nothing_temporary(service, status["id"], kept=len(files) + 1)
+        await nothing_temporary(
+            service, status["id"], kept=await blobs_of_result(api, status["id"])
+        )
 
 
-async def test_failure_leaves_nothing(service: RunningService, api: Api) -> None:
+async def blobs_of_result(api: Api, job: str) -> int:
+    """Return how many blobs a job's result has."""
+    result = await api.result(job)
+    return len([result["manifest"], *result["files"], *result["listings"]])
+
+
+async def test_failure_leaves_what_a_redrive_needs_until_the_job_is_deleted(
+    service: RunningService, api: Api
+) -> None:
     source = wide(service, "failure.txt")
     with (service.sources / source).open("a") as file:
         file.write("bad\n")
 
     status = await api.run("raises_for_good", source, batching={"maxBytes": 700_000})
 
+    job = status["id"]
     assert status["state"] == "FAILED"
-    await nothing_temporary(service, status["id"], kept=0)
+    await eventually_async(lambda: not scratch_of(service), within_s=10)
+    assert {name.split("/")[0] for name in blobs_of(service, job)} == {"shuffle"}
+
+    await api.ask(DELETE, id=job)
+
+    await eventually_async(lambda: not in_redis(service, job), within_s=10)
+    assert blobs_of(service, job) == set()
 
 
 async def held_at_the_end(service: RunningService, api: Api, stage: Stage) -> str:
@@ -455,6 +473,5 @@ async def test_a_worker_killed_in_the_middle_leaves_nothing(
     status = await api.end_of(job)
 
     assert status["state"] == "SUCCEEDED"
-    files = (await api.result(job))["files"]
-    await nothing_temporary(service, job, kept=len(files) + 1)
+    await nothing_temporary(service, job, kept=await blobs_of_result(api, job))
     assert not left.exists()

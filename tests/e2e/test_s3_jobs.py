@@ -224,8 +224,11 @@ async def test_a_result_is_written_to_a_bucket_and_read_back_by_its_manifest(
 
     folder = f"{prefix}/{status['id']}"
     store = stack.store("results")
-    names = sorted(entry["path"] for page in obstore.list(store, prefix) for entry in page)
+    listing, *names = sorted(
+        entry["path"] for page in obstore.list(store, prefix) for entry in page
+    )
     suffix = data_format.lower()
+    assert listing == f"{folder}/SUCCEEDED_0.json"
     assert names == [f"{folder}/manifest.json", f"{folder}/part-00000.{suffix}"]
     written = [line for line in gateway.requests if line.startswith((f"PUT /results/{folder}",
         f"POST /results/{folder}"))]  # fmt: skip
@@ -235,6 +238,8 @@ async def test_a_result_is_written_to_a_bucket_and_read_back_by_its_manifest(
     assert manifest["files"][0]["name"] == f"part-00000.{suffix}"
     assert manifest["files"][0]["sha256"] == hashlib.sha256(part).hexdigest()
     assert manifest["rows"] == 3
+    assert manifest["DestinationBucket"] == "results"
+    assert [each["Key"] for each in manifest["ResultFiles"]["SUCCEEDED"]] == [listing]
 
     again = files(f"s3://results/{folder}/manifest.json", mode="MANIFEST")
     assert rows_of(await run_sql(api, BY_CITY, again)) == times(3)
@@ -299,7 +304,7 @@ async def test_a_large_shuffle_is_exact_and_leaves_nothing(
 
     await eventually_async(lambda: all("/shuffle/" not in name for name in names()))
     result = await api.result(status["id"])
-    assert len(names()) == len(result["files"]) + 1
+    assert len(names()) == len([result["manifest"], *result["files"], *result["listings"]])
 
 
 # ------------------------------------------------------------------ what goes wrong

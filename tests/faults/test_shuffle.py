@@ -84,7 +84,8 @@ async def run_query(api: Api, source: str, *, within_s: float) -> str:
 
 
 async def nothing_is_left(service: RunningService, api: Api, job: str) -> None:
-    kept = len((await api.result(job))["files"]) + 1
+    result = await api.result(job)
+    kept = len([result["manifest"], *result["files"], *result["listings"]])
     await eventually_async(lambda: len(blobs_of(service, job)) == kept, within_s=20)
     await eventually_async(lambda: not pieces_in_redis(service, job), within_s=20)
     await eventually_async(lambda: not scratch_of(service), within_s=20)

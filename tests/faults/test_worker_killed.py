@@ -26,10 +26,13 @@ LEASE_S = 3.0
 
 @pytest.fixture(scope="module")
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    """A service whose workers may be killed: it starts new ones."""
+    """A service whose workers may be killed: it starts new ones. It gives tasks no grace time."""
     folder = tmp_path_factory.mktemp("killed")
     (folder / "sources").mkdir()
-    with running_service(folder / "data", folder / "sources", port=free_port()) as running:
+    settings = {"FANFOLD_GRACE_SECONDS": "0"}
+    with running_service(
+        folder / "data", folder / "sources", port=free_port(), settings=settings
+    ) as running:
         yield running
 
 
@@ -180,7 +183,7 @@ async def test_workers_told_to_end_at_any_moment_charge_nobody(
     service: RunningService, api: Api
 ) -> None:
     shape: dict[str, Any] = {"batching": {"maxItems": 1}, "failurePolicy": {"maxAttempts": 1}}
-    jobs = [await api.submit("slow_count", ["a b", "b"] * 25, **shape) for _ in range(4)]
+    jobs = [await api.submit("slow_count", ["a b", "b"] * 25, **shape) for _ in range(2)]
     ends = asyncio.gather(*(api.end_of(job) for job in jobs))
 
     told = 0

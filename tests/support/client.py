@@ -62,6 +62,7 @@ query Result($id: ID!) {
     result {
       rowCount byteSize exact columns { name type }
       files { ...FileParts }
+      listings { ...FileParts }
       manifest { ...FileParts }
     }
   }

@@ -108,6 +108,7 @@ class MemoryJobs:
         reads: What was asked for by ``get``, call by call.
         updates: What was to be changed, call by call.
         redrives: By their keys.
+        tidying: How many of the next redrives come too early.
         is_down: Whether every call fails.
         fault: Raised by every read, for faults that nobody foresees.
         alive: How many workers there are said to be.
@@ -122,6 +123,7 @@ class MemoryJobs:
     failure_lists: dict[JobId, tuple[ItemFailure, ...]] = field(default_factory=dict)
     updates: list[JobUpdate] = field(default_factory=list)
     redrives: dict[str, JobId] = field(default_factory=dict)
+    tidying: int = 0
     reads: list[tuple[JobId, ...]] = field(default_factory=list)
     erased: list[JobId] = field(default_factory=list)
     pages: int = 0
@@ -240,6 +242,9 @@ class MemoryJobs:
         found = self._of(tenant, job)
         if found is None:
             raise NotFoundError(f"no job {job!r}")
+        if self.tidying:
+            self.tidying -= 1
+            raise UnavailableError(f"job {job} is being tidied up")
         if idempotency_key is not None and self.redrives.get(idempotency_key) == job:
             return
         state = found.status.state

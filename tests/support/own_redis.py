@@ -14,10 +14,17 @@ from app.embedded_redis import find_redis
 
 
 class OwnRedis:
-    """A redis-server on a unix socket in *folder*; it keeps nothing across a restart."""
+    """A redis-server on a unix socket in *folder*.
 
-    def __init__(self, folder: Path) -> None:
+    Args:
+        folder: Where the socket is, and what is kept.
+        keeps: Append every change to a file and read it back at the next start, as the private
+            Redis does; otherwise nothing is kept across a restart.
+    """
+
+    def __init__(self, folder: Path, *, keeps: bool = False) -> None:
         self._folder = folder
+        self._keeps = keeps
         self._binary = find_redis().path
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -27,7 +34,9 @@ class OwnRedis:
 
     def start(self) -> None:
         """Start the server and wait until it says that it takes connections."""
-        options = ("--port", "0", "--unixsocket", f"{self._folder}/s", "--save", "")
+        options = ["--port", "0", "--unixsocket", f"{self._folder}/s", "--save", ""]
+        if self._keeps:
+            options += ["--appendonly", "yes", "--appendfsync", "everysec"]
         self._process = subprocess.Popen(
             [self._binary, *options], cwd=self._folder, stdout=subprocess.PIPE
         )
@@ -52,9 +61,9 @@ class OwnRedis:
 
 
 @contextmanager
-def own_redis_in(folder: Path) -> Iterator[OwnRedis]:
+def own_redis_in(folder: Path, *, keeps: bool = False) -> Iterator[OwnRedis]:
     """Yield a server that is not started yet; whatever state it is in, it ends with the block."""
-    server = OwnRedis(folder)
+    server = OwnRedis(folder, keeps=keeps)
     try:
         yield server
     finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ctypes
 import math
 import os
 import random
@@ -33,8 +34,22 @@ class HoldParams(BaseModel):
     """Parameters of held."""
 
     folder: str
-    where: Literal["map", "reduce"] = "map"
+    where: Literal["map", "reduce", "finish"] = "map"
     attempts: int = 1
+
+
+class PickyParams(BaseModel):
+    """Parameters of picky."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    refuses: str = "bad"
+
+
+class CrowdParams(BaseModel):
+    """Parameters of crowd."""
+
+    folder: str
 
 
 # ------------------------------------------------------------------ that work
@@ -151,11 +166,40 @@ def how_many(key: str, values: list[str], ctx: Context) -> int:
     return len(values)
 
 
+def how_many_held(key: str, values: list[str], ctx: Context) -> int:
+    return total_held(key, [1] * len(values), ctx)
+
+
+def rows_held(rows: Iterator[dict[str, Any]], ctx: Context) -> Iterator[dict[str, Any]]:
+    hold(ctx, "finish")
+    yield from rows
+
+
 held = Program(name="held", map=words_held, reduce=total_held, params=HoldParams)
 held_large = Program(name="held_large", map=words_padded, reduce=how_many, params=HoldParams)
+held_anywhere = Program(
+    name="held_anywhere",
+    map=words_padded,
+    reduce=how_many_held,
+    finish=rows_held,
+    params=HoldParams,
+)
 held_sum = Program(
     name="held_sum", map=words_held, combine=total, reduce=total_held, params=HoldParams
 )
+
+
+async def wait_in_crowd(line: str, ctx: Context) -> list[tuple[str, int]]:
+    """Tell by a file that the item is there, and wait until a file of its name lets it go."""
+    folder = Path(ctx.params.folder)
+    (folder / f"{line}.begun").touch()
+    released = (folder / f"{line}.go", folder / "all.go")
+    while not any(path.exists() for path in released):  # noqa: ASYNC110 - by another process
+        await asyncio.sleep(0.02)
+    return [(line, 1)]
+
+
+crowd = Program(name="crowd", map=wait_in_crowd, reduce=total, params=CrowdParams)
 
 
 def loop_for_ever(item: Any, ctx: Context) -> Iterator[tuple[str, int]]:
@@ -230,6 +274,17 @@ exits = Program(name="exits", map=_on_bad(_exits), reduce=total)
 leaves = Program(name="leaves", map=_on_bad(_leaves), reduce=total)
 kills_itself = Program(name="kills_itself", map=_on_bad(_kills_itself), reduce=total)
 forks_and_dies = Program(name="forks_and_dies", map=_on_bad(_forks_and_dies), reduce=total)
+
+
+def words_if_liked(line: str, ctx: Context) -> Iterator[tuple[str, int]]:
+    if ctx.params.refuses in line:
+        raise NonRetryable(f"{ctx.params.refuses!r} is not liked")
+    for word in line.split():
+        ctx.count("words")
+        yield word, 1
+
+
+picky = Program(name="picky", map=words_if_liked, reduce=total, params=PickyParams)
 raises = Program(name="raises", map=_on_bad(_raises), reduce=total)
 raises_for_good = Program(name="raises_for_good", map=_on_bad(_raises_for_good), reduce=total)
 prints = Program(name="prints", map=_on_bad(_prints), reduce=total)
@@ -253,3 +308,55 @@ def _row_with_set(line: str, ctx: Context) -> Iterator[Any]:
 
 
 row_with_set = Program(name="row_with_set", map=_row_with_set)
+
+
+# ------------------------------------------------------------------ that fail with some items
+
+
+def _act(line: str) -> None:
+    match line:
+        case "raise":
+            raise ValueError("the tax is negative")
+        case "exit":
+            os._exit(3)
+        case "segfault":
+            ctypes.string_at(0)
+        case "loop":
+            while True:
+                pass
+
+
+def words_or_act(line: str, ctx: Context) -> Iterator[tuple[str, int]]:
+    ctx.count("lines")
+    yield line, 1
+    _act(line)
+
+
+def all_words_or_act(lines: list[str], ctx: Context) -> Iterator[tuple[str, int]]:
+    for line in lines:
+        yield from words_or_act(line, ctx)
+
+
+async def words_or_act_async(line: str, ctx: Context) -> list[tuple[str, int]]:
+    await asyncio.sleep(0)
+    return list(words_or_act(line, ctx))
+
+
+def column_or_act(table: Any, ctx: Context) -> Iterator[tuple[str, int]]:
+    yield from all_words_or_act(table.column("line").to_pylist(), ctx)
+
+
+def _refuse_sum(key: str, values: list[int], ctx: Context) -> int:
+    raise ValueError("this does not add up")
+
+
+def _twice(line: str, ctx: Context) -> Iterator[tuple[str, int]]:
+    yield line, 1
+    yield line, 1
+
+
+gives_no_sum = Program(name="gives_no_sum", map=_twice, combine=_refuse_sum, reduce=total)
+choosy = Program(name="choosy", map=words_or_act, reduce=total)
+choosy_batch = Program(name="choosy_batch", map_batch=all_words_or_act, reduce=total)
+choosy_async = Program(name="choosy_async", map=words_or_act_async, reduce=total)
+choosy_table = Program(name="choosy_table", map_batch=column_or_act, reduce=total, columnar=True)

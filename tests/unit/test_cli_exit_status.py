@@ -53,6 +53,9 @@ def test_an_error_tells_whether_to_ask_otherwise_or_later(code: str, status: int
         (["submit", "wordcount", "x", "--format", "xml"], "'xml' is not one of"),
         (["submit", "wordcount", "x", "--param", "top"], "'top' is not of the form key=value"),
         (["submit", "wordcount", "x", "-"], "'-' reads standard input"),
+        (["submit", "wordcount", "x", "--tolerate", "few"], "'few' is neither a number of items"),
+        (["redrive", "j-1", "--param", "top"], "'top' is not of the form key=value"),
+        (["redrive"], "Missing argument 'ID'"),
         (["jobs", "--limit", "many"], "'--limit'"),
         (["watch", "j-1", "--url", "localhost:8000"], "'localhost:8000' is no address"),
     ],
@@ -81,5 +84,7 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--help"]) == 0
 
     help_text = capsys.readouterr().out
-    for name in "demo up api worker submit watch result jobs cancel schema".split():
+    for (
+        name
+    ) in "demo up api worker submit watch result jobs cancel redrive failures schema".split():
         assert f"\n  {name} " in help_text

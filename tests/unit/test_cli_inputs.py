@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.client.inputs import build_input, parse_params, source_of
+from app.client.inputs import build_input, failure_policy, parse_params, source_of
 
 JSON_VALUES = st.recursive(
     st.none()
@@ -51,10 +51,44 @@ def test_what_was_left_out_is_not_sent() -> None:
 
 def test_what_was_given_is_sent() -> None:
     job = build_input(
-        program="wordcount", source={}, params={"top": 3}, name="words", tags=["a", "b"]
+        program="wordcount",
+        source={},
+        params={"top": 3},
+        name="words",
+        tags=["a", "b"],
+        max_concurrency=4,
+        failure_policy={"maxAttempts": 1},
     )
 
     assert (job["params"], job["name"], job["tags"]) == ({"top": 3}, "words", ["a", "b"])
+    assert (job["maxConcurrency"], job["failurePolicy"]) == (4, {"maxAttempts": 1})
+
+
+@pytest.mark.parametrize(
+    ("word", "policy"),
+    [
+        ("0", {"toleratedFailureCount": 0}),
+        ("12", {"toleratedFailureCount": 12}),
+        ("0%", {"toleratedFailurePercentage": 0.0}),
+        ("0.5%", {"toleratedFailurePercentage": 0.5}),
+    ],
+)
+def test_a_tolerance_is_a_number_or_a_share(word: str, policy: dict[str, float]) -> None:
+    assert failure_policy(attempts=None, tolerate=word, skips_bad_items=False) == policy
+
+
+@pytest.mark.parametrize("word", ["", "%", "-1", "1.5", "nan%", "5 %", "five", "1e3", "²"])
+def test_a_tolerance_that_is_neither_is_refused(word: str) -> None:
+    with pytest.raises(ValueError, match="neither a number of items nor a share"):
+        failure_policy(attempts=None, tolerate=word, skips_bad_items=False)
+
+
+def test_a_failure_policy_has_what_was_given() -> None:
+    assert failure_policy(attempts=None, tolerate=None, skips_bad_items=False) == {}
+    assert failure_policy(attempts=1, tolerate=None, skips_bad_items=True) == {
+        "maxAttempts": 1,
+        "badItems": "SKIP",
+    }
 
 
 def test_uris_are_files_of_the_service() -> None:

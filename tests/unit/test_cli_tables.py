@@ -15,10 +15,19 @@ from rich.console import Console
 from rich.table import Table
 
 from app.client.amounts import age_text, duration_text, printable, size_text
-from app.client.bars import Bars, Lines, progress_line, read_text, summary
+from app.client.bars import (
+    Bars,
+    Lines,
+    begun_at,
+    failed_text,
+    progress_line,
+    read_text,
+    summary,
+)
 from app.client.tables import (
     bar_text,
     csv_lines,
+    failures_table,
     jobs_table,
     json_line,
     ranking_table,
@@ -139,6 +148,48 @@ def test_a_summary_says_how_long_it_took_and_what_came_out() -> None:
     assert summary(end, created_at=CREATED) == (
         "succeeded in 2.00 s: 10 map and 2 reduce tasks, 4.0 MB, 20 rows"
     )
+
+
+def test_a_summary_of_a_partial_job_counts_what_is_missing() -> None:
+    items = counts(10_000, 9_997) | {"failed": 3}
+    end = status_of("PARTIALLY_SUCCEEDED", items=items, resultRows=20.0)
+
+    assert summary(end, created_at=CREATED) == (
+        "partially succeeded in 2.00 s: 4 map tasks, 4.0 MB, 20 rows, 3 items failed"
+    )
+    assert failed_text(end) == "3 of 10,000 items failed"
+
+
+def test_a_further_run_is_timed_by_itself() -> None:
+    later = "2025-01-02T12:00:00+00:00"
+
+    assert begun_at(job_of(startedAt=later)) == CREATED
+    assert begun_at(job_of(startedAt=later, status=status_of(run=2))) == later
+    assert begun_at(job_of(startedAt=None, status=status_of(run=2))) == CREATED
+
+
+def test_nothing_is_said_of_failed_items_where_there_are_none() -> None:
+    assert failed_text(status_of("SUCCEEDED")) is None
+    assert failed_text(status_of("FAILED", items=counts(None) | {"failed": 2})) == "2 failed"
+
+
+def test_failed_items_are_counted_while_a_job_runs() -> None:
+    running = status_of(items=counts(9, 4) | {"failed": 1})
+
+    assert progress_line(running) == "running, map  map 4/10  1 item failed  4.0 MB of 10.0 MB"
+    assert "1 item failed" in drawn(running, is_terminal=True)
+
+
+def test_failures_are_listed_with_place_reason_and_item() -> None:
+    error = {"code": "USER_CODE", "message": "boom\x07"}
+    failure = {"location": "a.txt, byte 7", "preview": "x" * 500, "error": error}
+
+    text = shown(failures_table([failure]))
+
+    assert "a.txt, byte 7" in text
+    assert "USER_CODE: boom\\x07" in text
+    assert "x" * 80 + "…" in text
+    assert "x" * 81 not in text
 
 
 def test_a_summary_of_a_failure_says_why() -> None:

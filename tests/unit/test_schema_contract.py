@@ -19,7 +19,7 @@ from graphql import (
 from schema.sdl import served_sdl
 
 CONTRACT = Path(__file__).parents[1] / "support" / "contract.graphql"
-ADDITIONS = frozenset({"Task.log"})
+ADDITIONS = frozenset({"JobResult.listings", "Task.log"})
 """What is served beyond the contract."""
 
 
@@ -118,11 +118,18 @@ def test_what_this_version_is_for_is_served(served: GraphQLSchema) -> None:
         "Mutation.cancelJob",
         "Mutation.createUpload",
         "Mutation.deleteJob",
+        "Mutation.redriveJob",
+        "Mutation.updateJob",
         "Job.expiresAt",
+        "Job.failures",
         "JobStatus.partial",
         "JobStatus.coverage",
+        "JobResult.exact",
         "JobResult.files",
         "SubmitJobInput.sql",
+        "FailurePolicyInput.toleratedFailureCount",
+        "FailurePolicyInput.toleratedFailurePercentage",
+        "FailurePolicyInput.badItems",
         "Subscription.jobStatus",
         "Subscription.jobFeed",
     } <= names.keys()

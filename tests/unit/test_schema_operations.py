@@ -72,6 +72,9 @@ class TestSubmitJob:
             "maxAttempts": 3,
             "backoffMs": 500,
             "taskTimeoutSeconds": None,
+            "toleratedFailureCount": 0,
+            "toleratedFailurePercentage": 0,
+            "badItems": "FAIL",
         }
 
     async def test_null_means_left_out_wherever_it_stands(
@@ -83,7 +86,14 @@ class TestSubmitJob:
             "batching": {"maxItems": None, "maxBytes": None},
             "maxConcurrency": None,
             "reducers": None,
-            "failurePolicy": {"maxAttempts": None, "backoffMs": None, "taskTimeoutSeconds": None},
+            "failurePolicy": {
+                "maxAttempts": None,
+                "backoffMs": None,
+                "taskTimeoutSeconds": None,
+                "toleratedFailureCount": None,
+                "toleratedFailurePercentage": None,
+                "badItems": None,
+            },
             "name": None,
             "tags": None,
             "idempotencyKey": None,
@@ -111,7 +121,14 @@ class TestSubmitJob:
             "batching": {"maxItems": 5, "maxBytes": 6},
             "maxConcurrency": 2,
             "reducers": 4,
-            "failurePolicy": {"maxAttempts": 2, "backoffMs": 1, "taskTimeoutSeconds": 1.5},
+            "failurePolicy": {
+                "maxAttempts": 2,
+                "backoffMs": 1,
+                "taskTimeoutSeconds": 1.5,
+                "toleratedFailureCount": 3,
+                "toleratedFailurePercentage": 0.5,
+                "badItems": "SKIP",
+            },
             "name": "n",
             "tags": ["t"],
             "idempotencyKey": "k",
@@ -200,7 +217,7 @@ class TestJobs:
 
         assert len(data["jobs"]["edges"]) == 50
         assert data["jobs"]["pageInfo"]["hasNextPage"] is True
-        assert data["jobs"]["edges"][0]["node"]["allowedActions"] == ["CANCEL"]
+        assert data["jobs"]["edges"][0]["node"]["allowedActions"] == ["CANCEL", "UPDATE"]
         assert (world.jobs.pages, world.jobs.reads) == (1, [])
 
     async def test_the_filter_is_passed_on(self, schema: Schema, world: World) -> None:

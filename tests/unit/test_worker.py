@@ -66,7 +66,9 @@ class OneTask:
         self.state = "SUCCEEDED"
         return Verdict.ACCEPTED
 
-    async def fail(self, claim: Claim, error: JobError, *, log: Sequence[str] = ()) -> Verdict:
+    async def fail(
+        self, claim: Claim, error: JobError, *, log: Sequence[str] = (), location: str = ""
+    ) -> Verdict:
         self.state = "FAILED"
         return Verdict.ACCEPTED
 

@@ -1,0 +1,79 @@
+"""Changing a live job: its concurrency, its tolerance, its tags."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic.alias_generators import to_camel
+
+from engine.errors import InputError, Issue, NotFoundError
+from engine.job import Job
+from engine.jobs import JobUpdate
+from engine.spec import MAX_NAME_LENGTH, MAX_TAGS, issues_of
+from resolvers.check import unstorable
+from resolvers.ids import job_id_from, no_such_job
+from resolvers.read import get_job
+from resolvers.services import Caller, Services
+
+
+class _Changes(BaseModel):
+    """The input, with the limits that a submitted job has."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", alias_generator=to_camel)
+
+    max_concurrency: int | None = Field(default=None, ge=1, le=10_000)
+    tolerated_failure_count: int | None = Field(default=None, ge=0, le=2**31 - 1)
+    tolerated_failure_percentage: float | None = Field(default=None, ge=0, le=100)
+    add_tags: tuple[str, ...] = Field(default=(), max_length=MAX_TAGS)
+    remove_tags: tuple[str, ...] = Field(default=(), max_length=MAX_TAGS)
+
+    @field_validator("add_tags", "remove_tags")
+    @classmethod
+    def _tags_are_short_and_distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for tag in value:
+            if not 0 < len(tag) <= MAX_NAME_LENGTH:
+                raise ValueError(f"a tag has 1 to {MAX_NAME_LENGTH} characters")
+        return tuple(dict.fromkeys(value))
+
+
+async def update_job(
+    services: Services, *, caller: Caller, job_id: str, data: Mapping[str, Any]
+) -> Job:
+    """Change a live job and return it as it now stands; what is left out stays as it is.
+
+    Args:
+        services: What this process works with.
+        caller: Who changes it.
+        job_id: The job.
+        data: ``UpdateJobInput`` with the contract's names, without ``id``.
+
+    Raises:
+        InputError: Something in the input is wrong; every problem is listed.
+        NotFoundError: There is no such job, or it is another tenant's.
+        InvalidStateError: The job has ended or is being cancelled.
+    """
+    update = _update_of(data)
+    known = job_id_from(job_id)
+    if known is None:
+        raise NotFoundError(no_such_job(job_id))
+    await services.control.update(caller.tenant, known, update)
+    job = await get_job(services, caller=caller, job_id=known)
+    if job is None:
+        raise NotFoundError(no_such_job(job_id))
+    return job
+
+
+def _update_of(data: Mapping[str, Any]) -> JobUpdate:
+    issues = unstorable(data, "input")
+    try:
+        changes = _Changes.model_validate(dict(data))
+    except ValidationError as exc:
+        raise InputError(*issues, *issues_of(exc, "input")) from exc
+    both = [tag for tag in changes.add_tags if tag in changes.remove_tags]
+    if both:
+        issues.append(Issue(("input", "removeTags"), f"{both[0]!r} is in addTags as well"))
+    if issues:
+        raise InputError(*issues)
+    return JobUpdate(**changes.model_dump())
