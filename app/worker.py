@@ -26,6 +26,7 @@ from engine.catalog import load_catalog
 from engine.errors import ConfigError, UnavailableError
 from engine.job import JobId, TaskId
 from engine.ledger import Claim
+from engine.program import Program
 from workers.caretaker import take_care
 from workers.lister import Lister
 from workers.task_process import TaskProcess
@@ -44,12 +45,13 @@ def run_worker(settings: Settings) -> None:
     """
     if settings.redis_url is None:
         raise ConfigError("FANFOLD_REDIS_URL: a worker needs to know which Redis to work for")
-    load_catalog(settings.programs)
+    catalog = load_catalog(settings.programs)
+    has_async = any(isinstance(program, Program) and program.is_async for program in catalog)
     log_to_stderr()
-    uvloop.run(_work(settings, settings.redis_url))
+    uvloop.run(_work(settings, settings.redis_url, has_async=has_async))
 
 
-async def _work(settings: Settings, url: str) -> None:
+async def _work(settings: Settings, url: str, *, has_async: bool) -> None:
     stop = Stop.on_signals()
     redis = connect(url)
     ledger = RedisLedger(redis)
@@ -79,7 +81,8 @@ async def _work(settings: Settings, url: str) -> None:
         at_end.push_async_callback(_leave, ledger, name)
         with suppress(UnavailableError):
             await require_layout(redis)
-        await asyncio.gather(programs.start(), *([sql.start()] if settings.sql else []))
+        wanted = [programs, *([sql] if settings.sql else []), *([loop] if has_async else [])]
+        await asyncio.gather(*(process.start() for process in wanted))
         with suppress(UnavailableError):  # the first heartbeat does it as well
             await ledger.enter(name)
         pickups = [asyncio.create_task(lane.async_run()) for lane in lanes]

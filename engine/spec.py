@@ -230,6 +230,20 @@ class JobSpec(_Part):
         return self.model_dump(mode="json", by_alias=True)
 
 
+class LastSpec:
+    """Reads specs that are stored; one that comes again at once, as with every task, for little."""
+
+    def __init__(self) -> None:
+        self._data: dict[str, Any] | None = None
+        self._spec: JobSpec | None = None
+
+    def read(self, data: dict[str, Any]) -> JobSpec:
+        """Return what ``JobSpec.to_json`` was made of."""
+        if self._spec is None or self._data != data:
+            self._spec, self._data = JobSpec.model_validate(data), data
+        return self._spec
+
+
 def parse_spec(data: dict[str, Any]) -> JobSpec:
     """Read and check a submitted input.
 

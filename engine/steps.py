@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from engine.attempt import Attempt, Outcome, ResultSummary
@@ -29,7 +29,7 @@ from engine.result import Manifest, inline_rows
 from engine.scratch import ScratchFolder
 from engine.source.read import BatchReader
 from engine.source.sources import Sources
-from engine.spec import JobSpec
+from engine.spec import JobSpec, LastSpec
 from engine.task import EmitBatches, Mapped, Task
 from engine.work import Work
 
@@ -62,6 +62,7 @@ class Steps:
     inline_result_bytes: int
     sql: SqlWorks | None = None
     tidy: Callable[[], None] | None = None
+    _specs: LastSpec = field(default_factory=LastSpec, repr=False)
 
     def run(self, attempt: Attempt, emit: EmitBatches | None = None) -> Outcome:
         """Run one attempt to its end.
@@ -148,7 +149,7 @@ class Steps:
 
     @contextmanager
     def _task(self, attempt: Attempt) -> Iterator[tuple[Task, Context]]:
-        spec = JobSpec.model_validate(attempt.spec)
+        spec = self._specs.read(attempt.spec)
         context = Context(
             params=spec.params,
             job_id=attempt.job,

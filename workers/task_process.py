@@ -206,7 +206,8 @@ class TaskProcess:
         id_ = next(self._ids)
         answer = running.expect(id_, take)
         try:
-            await asyncio.wait([running.ready])  # loading the programs is not the attempt's time
+            if not running.ready.done():
+                await asyncio.wait([running.ready])  # loading is not the attempt's time
             if begin is not None:
                 begin()
             running.send({"id": id_, **message})
