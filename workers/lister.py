@@ -11,7 +11,7 @@ from engine.blobs import BlobStore
 from engine.errors import UnavailableError
 from engine.job import JobError, TaskKind
 from engine.listing_writer import ListingWriter
-from engine.listings import Records
+from engine.listings import Listing, RecordPage, Records
 from workers.task_process import AttemptFailed
 
 
@@ -47,23 +47,36 @@ class Lister:
             raise AttemptFailed(error) from exc
 
     async def _listed(self, attempt: Attempt) -> Attempt:
-        await asyncio.to_thread(self.scratch.mkdir, parents=True, exist_ok=True)
-        with ListingWriter(
-            job=attempt.job,
-            machine=attempt.spec.get("program") or "sql",
-            scratch=self.scratch,
-            run=int(attempt.job_summary.get("run", 1)),
-        ) as writer:
-            await self._add_batches(attempt, writer)
-            if attempt.job_summary.get("failedItems"):
+        page = await self.records.batches(attempt.job, first=0)
+        has_failures = bool(attempt.job_summary.get("failedItems"))
+        if page.following is None and not has_failures:  # most jobs: in one go
+            listings = await asyncio.to_thread(self._written, attempt, page)
+            return replace(attempt, listings=listings)
+        with await asyncio.to_thread(self._writer, attempt) as writer:
+            await self._add_batches(attempt, page, writer)
+            if has_failures:
                 await self._add_failures(attempt, writer)
             listings = await asyncio.to_thread(
                 writer.store, self.blobs, lambda file: attempt.blob_name("result", file)
             )
         return replace(attempt, listings=listings)
 
-    async def _add_batches(self, attempt: Attempt, writer: ListingWriter) -> None:
-        page = await self.records.batches(attempt.job, first=0)
+    def _writer(self, attempt: Attempt) -> ListingWriter:
+        self.scratch.mkdir(parents=True, exist_ok=True)
+        return ListingWriter(
+            job=attempt.job,
+            machine=attempt.spec.get("program") or "sql",
+            scratch=self.scratch,
+            run=int(attempt.job_summary.get("run", 1)),
+        )
+
+    def _written(self, attempt: Attempt, page: RecordPage) -> tuple[Listing, ...]:
+        """Write the listings of a job whose batches are all in *page*."""
+        with self._writer(attempt) as writer:
+            writer.add_batches(page.records)
+            return writer.store(self.blobs, lambda file: attempt.blob_name("result", file))
+
+    async def _add_batches(self, attempt: Attempt, page: RecordPage, writer: ListingWriter) -> None:
         while page.following is not None:
             page, _ = await asyncio.gather(
                 self.records.batches(attempt.job, first=page.following),
