@@ -180,7 +180,10 @@ local function advance(job)
   if phase == 'MAP' and is_complete(job, 'map') then
     redis.call('HSETNX', job_key(job), 'items_total',
       get_number(job, 'items_succeeded') + get_number(job, 'items_failed'))
-    if not is_tolerated(job) then return end_intolerable(job, false, 'they are listed as failures') end
+    if not is_tolerated(job) then
+      local last = redis.call('LINDEX', job_key(job) .. ':failures', -1)
+      return end_intolerable(job, false, cjson.decode(last).error.message)
+    end
     local reducers = get_number(job, 'reducers')
     if reducers > 0 then open_phase(job, 'reduce', reduce_tasks(job, reducers)) else open_phase(job, 'finish', 1) end
     phase = get(job, 'phase')

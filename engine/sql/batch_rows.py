@@ -18,7 +18,7 @@ from engine.source.read import BatchReader
 from engine.source.salvage import Report
 from engine.source.sources import Sources
 from engine.spec import DataFormat, LayoutSpec
-from engine.sql.kernel import blamed
+from engine.sql.blame import blamed
 from engine.sql.sieve import Sieve
 from engine.sql.tables import INPUT, InputTable
 

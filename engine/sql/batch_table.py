@@ -14,9 +14,9 @@ from engine.source.sources import Sources
 from engine.source.store import SourceFile
 from engine.spec import LayoutSpec
 from engine.sql.batch_rows import BatchRows
+from engine.sql.blame import blamed
 from engine.sql.columns import ShapeFinder, sample_of
 from engine.sql.job import TableShape
-from engine.sql.kernel import blamed
 from engine.sql.tables import INPUT, InputTable
 
 

@@ -17,6 +17,7 @@ from engine.source.hive import hive_columns
 from engine.source.salvage import Unreadable
 from engine.source.sources import Sources
 from engine.spec import DataFormat, LayoutSpec
+from engine.sql.blame import blamed
 from engine.sql.gathering import Gathering
 from engine.sql.job import TableShape
 from engine.sql.lines import LineStream
@@ -101,9 +102,10 @@ class InputTable:
             gathering = Gathering(
                 self._connection, sources=self._sources, scratch=self._scratch, stack=stack
             )
-            queries = list(self._queries(batch, gathering))
-            body = " UNION ALL ".join(queries) or self._nothing()
-            self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {INPUT} AS {body}")
+            with blamed("map", gathering.names):  # DuckDB looks into the files
+                queries = list(self._queries(batch, gathering))
+                body = " UNION ALL ".join(queries) or self._nothing()
+                self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {INPUT} AS {body}")
             stack.callback(self._connection.execute, f"DROP VIEW IF EXISTS {INPUT}")
             yield BoundInput(
                 counted=gathering.items, names=gathering.names, lines=tuple(gathering.lines)

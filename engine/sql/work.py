@@ -20,8 +20,9 @@ from engine.shuffle import ShuffleWriter, read_tables
 from engine.source.sources import Sources
 from engine.spec import DataFormat, FailurePolicy
 from engine.sql.batch_rows import BatchRows
+from engine.sql.blame import blamed
 from engine.sql.job import SqlJob
-from engine.sql.kernel import SqlKernel, blamed
+from engine.sql.kernel import SqlKernel
 from engine.sql.pruning import FolderChoice
 from engine.sql.tables import InputTable
 from engine.task import Mapped, Task

@@ -185,3 +185,15 @@ async def test_a_batch_none_of_whose_items_is_guilty_is_listed_as_one(
     (failure,) = await failures_of(api, status["id"])
     assert (failure["location"], failure["preview"]) == ("unguilty.txt", "")
     assert "combine of gives_no_sum" in failure["error"]["message"]
+
+
+async def test_a_line_that_duckdb_finds_when_it_first_looks_is_set_aside(api: Api) -> None:
+    job = await api.try_submit(
+        sql="SELECT sum(a) AS total FROM input",
+        source={"files": {"uris": ["bad.jsonl"]}},
+        failurePolicy={"badItems": "SKIP", "toleratedFailurePercentage": 50},
+    )
+    status = await api.end_of(job["job"]["id"])
+
+    assert (status["state"], status["result"]) == ("PARTIALLY_SUCCEEDED", [{"total": 1}])
+    assert (status["items"]["succeeded"], status["items"]["failed"]) == (1, 1)

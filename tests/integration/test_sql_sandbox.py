@@ -20,7 +20,7 @@ import duckdb
 import pytest
 
 from engine.errors import ResourceError
-from engine.sql.kernel import blamed
+from engine.sql.blame import blamed
 from engine.sql.sandbox import open_sandbox
 from tests.support.client import CANCEL, Api
 from tests.support.killing import workers_of
