@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from engine.errors import NotFoundError
 from engine.job import Job
-from resolvers.ids import job_id_from, no_such_job
-from resolvers.read import get_job
+from resolvers.ids import require_job_id
+from resolvers.read import require_job
 from resolvers.services import Caller, Services
 
 MAX_REASON_LENGTH: Final = 1_000
@@ -27,15 +26,10 @@ async def cancel_job(
     Raises:
         NotFoundError: There is no such job, or it is another tenant's.
     """
-    known = job_id_from(job_id)
-    if known is None:
-        raise NotFoundError(no_such_job(job_id))
+    known = require_job_id(job_id)
     text = _storable(reason) if reason is not None else None
     await services.control.cancel(caller.tenant, known, reason=text)
-    job = await get_job(services, caller=caller, job_id=known)
-    if job is None:
-        raise NotFoundError(no_such_job(job_id))
-    return job
+    return await require_job(services, caller=caller, job_id=known)
 
 
 def _storable(text: str) -> str:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-from engine.errors import NotFoundError
 from engine.job import JobId
-from resolvers.ids import job_id_from, no_such_job
+from resolvers.ids import require_job_id
 from resolvers.services import Caller, Services
 
 
@@ -17,9 +16,7 @@ async def delete_job(services: Services, *, caller: Caller, job_id: str) -> JobI
         NotFoundError: The caller has no such job.
         InvalidStateError: The job has not ended.
     """
-    known = job_id_from(job_id)
-    if known is None:
-        raise NotFoundError(no_such_job(job_id))
+    known = require_job_id(job_id)
     await services.control.delete(caller.tenant, known)
     await asyncio.to_thread(_remove_blobs, services, known)
     await services.control.erase(known)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from engine.cursor import bad_cursor, decode_cursor, decode_numbers, encode_cursor
+from engine.errors import NotFoundError
 from engine.job import ItemFailure, Job, JobId, Task
 from engine.jobs import JobFilter, TaskFilter
-from resolvers.ids import job_id_from
+from resolvers.ids import job_id_from, no_such_job
 from resolvers.pages import Edge, Page, page_size
 from resolvers.restore import restore_job
 from resolvers.services import Caller, Services
@@ -28,6 +29,18 @@ async def get_job(services: Services, *, caller: Caller, job_id: str) -> Job | N
     (job,) = await services.jobs.get(caller.tenant, [known])
     if job is None and await restore_job(services, caller=caller, job=known):
         (job,) = await services.jobs.get(caller.tenant, [known])
+    return job
+
+
+async def require_job(services: Services, *, caller: Caller, job_id: str) -> Job:
+    """Return a job.
+
+    Raises:
+        NotFoundError: It does not exist or is another tenant's.
+    """
+    job = await get_job(services, caller=caller, job_id=job_id)
+    if job is None:
+        raise NotFoundError(no_such_job(job_id))
     return job
 
 

@@ -10,14 +10,14 @@ from uuid import uuid4
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
-from engine.errors import InputError, Issue, NotFoundError, SourceError, UnavailableError
+from engine.errors import InputError, Issue, SourceError, UnavailableError
 from engine.job import Job, JobId
 from engine.program import Program
 from engine.spec import MAX_NAME_LENGTH, JobSpec, issues_of
 from resolvers.check import CheckedInput, unstorable
-from resolvers.ids import job_id_from, no_such_job
+from resolvers.ids import require_job_id
 from resolvers.prepare import prepare
-from resolvers.read import get_job
+from resolvers.read import require_job
 from resolvers.services import Caller, Services
 
 _PAUSES_S: Final = (0.05, 0.1, 0.2, 0.4, 0.8, 0.8, 0.8, None)
@@ -47,17 +47,12 @@ async def redrive_job(
         InvalidStateError: The job has not ended, or there is nothing to run again.
     """
     wish = _wish_of(data)
-    known = job_id_from(job_id)
-    job = await get_job(services, caller=caller, job_id=job_id)
-    if known is None or job is None:
-        raise NotFoundError(no_such_job(job_id))
+    known = require_job_id(job_id)
+    job = await require_job(services, caller=caller, job_id=known)
     if wish.params is not None:
         await _check_params(services, caller, job, wish.params)
     await _insist(services, caller, known, wish)
-    again = await get_job(services, caller=caller, job_id=known)
-    if again is None:
-        raise NotFoundError(no_such_job(job_id))
-    return again
+    return await require_job(services, caller=caller, job_id=known)
 
 
 async def _insist(services: Services, caller: Caller, job: JobId, wish: _Wish) -> None:

@@ -8,13 +8,13 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 from pydantic.alias_generators import to_camel
 
-from engine.errors import InputError, Issue, NotFoundError
+from engine.errors import InputError, Issue
 from engine.job import Job
 from engine.jobs import JobUpdate
 from engine.spec import MAX_NAME_LENGTH, MAX_TAGS, issues_of
 from resolvers.check import unstorable
-from resolvers.ids import job_id_from, no_such_job
-from resolvers.read import get_job
+from resolvers.ids import require_job_id
+from resolvers.read import require_job
 from resolvers.services import Caller, Services
 
 
@@ -55,14 +55,9 @@ async def update_job(
         InvalidStateError: The job has ended or is being cancelled.
     """
     update = _update_of(data)
-    known = job_id_from(job_id)
-    if known is None:
-        raise NotFoundError(no_such_job(job_id))
+    known = require_job_id(job_id)
     await services.control.update(caller.tenant, known, update)
-    job = await get_job(services, caller=caller, job_id=known)
-    if job is None:
-        raise NotFoundError(no_such_job(job_id))
-    return job
+    return await require_job(services, caller=caller, job_id=known)
 
 
 def _update_of(data: Mapping[str, Any]) -> JobUpdate:
