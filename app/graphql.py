@@ -17,8 +17,9 @@ from strawberry.http import GraphQLHTTPResponse
 from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
 
 from engine.jsonvalue import decode, encode
+from resolvers.caller import LOCAL_CALLER
 from resolvers.hub import StatusHub
-from resolvers.services import LOCAL_CALLER, Services
+from resolvers.services import Services
 from schema.build import Schema
 from schema.context import Context
 

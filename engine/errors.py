@@ -7,6 +7,9 @@ FanfoldError
 ├── NotFoundError           no such thing, or not the caller's
 ├── InvalidStateError       the job's state does not allow it
 ├── IdempotencyConflictError  the key was used with another input
+├── UnauthenticatedError    nobody knows who calls
+├── ForbiddenError          the caller may not do this
+├── QuotaExceededError      the tenant has, or does, too much
 ├── ConfigError             this deployment is set up wrongly
 ├── UnavailableError        a part that we depend on does not answer
 ├── NonRetryable            raised by programs: trying again would not help
@@ -112,6 +115,34 @@ class IdempotencyConflictError(FanfoldError):
     def __init__(self, message: str, *, existing_job_id: str) -> None:
         super().__init__(message)
         self.existing_job_id = existing_job_id
+
+
+class UnauthenticatedError(FanfoldError):
+    """What the caller showed is nobody's, or no longer; the message does not tell which."""
+
+    code = "UNAUTHENTICATED"
+
+
+class ForbiddenError(FanfoldError):
+    """The caller lacks a right; the message names it."""
+
+    code = "FORBIDDEN"
+
+
+class QuotaExceededError(FanfoldError):
+    """The tenant has as much as it may have, or asks too often.
+
+    Attributes:
+        retry_after_s: After how many seconds the same call may succeed; None where that depends on
+            what runs.
+    """
+
+    code = "QUOTA_EXCEEDED"
+    retryable = True
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class ConfigError(FanfoldError):

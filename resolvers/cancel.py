@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Final
 
 from engine.job import Job
+from resolvers.caller import Caller
 from resolvers.ids import require_job_id
 from resolvers.read import require_job
-from resolvers.services import Caller, Services
+from resolvers.services import Services
 
 MAX_REASON_LENGTH: Final = 1_000
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 
 from engine.job import JobId
+from resolvers.caller import Caller
 from resolvers.ids import require_job_id
-from resolvers.services import Caller, Services
+from resolvers.services import Services
 
 
 async def delete_job(services: Services, *, caller: Caller, job_id: str) -> JobId:

@@ -17,12 +17,12 @@ from engine.bell import Bell
 from engine.errors import InputError, Issue, NotFoundError
 from engine.job import JobId, JobStatus
 from engine.jobs import JobStore
+from resolvers.caller import Caller
 from resolvers.feed import TenantFeed
 from resolvers.ids import job_id_from, no_such_job
 from resolvers.inbox import Inbox
 from resolvers.lookout import Lookout, Timing
 from resolvers.pace import Pace
-from resolvers.services import Caller
 from resolvers.shared import Shared
 from resolvers.watch import JobWatch
 

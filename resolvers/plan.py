@@ -11,9 +11,10 @@ from engine.errors import RecordError, SourceError
 from engine.plan import Grain, Plan, plan_files, plan_inline, sql_reducers
 from engine.program import Program
 from engine.source.sources import Sources
+from resolvers.caller import Caller
 from resolvers.check import URIS_PATH, check_input, located
 from resolvers.prepare import Prepared, prepare
-from resolvers.services import Caller, Services
+from resolvers.services import Services
 
 _MANY_TASKS: Final = 10_000
 

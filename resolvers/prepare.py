@@ -10,9 +10,10 @@ from engine.job import JobState
 from engine.plan import Grain, grain_of
 from engine.program import Program
 from engine.sql.checker import CheckedSql, SqlCheck
+from resolvers.caller import Caller
 from resolvers.check import CheckedInput, located
 from resolvers.ids import job_id_from
-from resolvers.services import Caller, Services
+from resolvers.services import Services
 from resolvers.uploads import resolve_upload
 
 

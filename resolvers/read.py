@@ -8,10 +8,11 @@ from engine.cursor import bad_cursor, decode_cursor, decode_numbers, encode_curs
 from engine.errors import NotFoundError
 from engine.job import ItemFailure, Job, JobId, Task
 from engine.jobs import JobFilter, TaskFilter
+from resolvers.caller import Caller
 from resolvers.ids import job_id_from, no_such_job
 from resolvers.pages import Edge, Page, page_size
 from resolvers.restore import restore_job
-from resolvers.services import Caller, Services
+from resolvers.services import Services
 
 MAX_JOBS: Final = 200
 MAX_TASKS: Final = 1_000

@@ -14,11 +14,12 @@ from engine.errors import InputError, Issue, SourceError, UnavailableError
 from engine.job import Job, JobId
 from engine.program import Program
 from engine.spec import MAX_NAME_LENGTH, JobSpec, issues_of
+from resolvers.caller import Caller
 from resolvers.check import CheckedInput, unstorable
 from resolvers.ids import require_job_id
 from resolvers.prepare import prepare
 from resolvers.read import require_job
-from resolvers.services import Caller, Services
+from resolvers.services import Services
 
 _PAUSES_S: Final = (0.05, 0.1, 0.2, 0.4, 0.8, 0.8, 0.8, None)
 

@@ -10,7 +10,8 @@ from engine.errors import NotFoundError
 from engine.job import JobId
 from engine.jobs import FoundResult
 from engine.result import Manifest, inline_rows
-from resolvers.services import Caller, Services
+from resolvers.caller import Caller
+from resolvers.services import Services
 
 _MANIFEST: Final = re.compile(r"/result/finish-0-a(\d+)\.manifest\.json$")
 

@@ -1,9 +1,8 @@
-"""What every resolver works with, and on whose behalf."""
+"""What every resolver works with."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 from engine.blobs import BlobStore
 from engine.catalog import Catalog
@@ -44,19 +43,3 @@ class Services:
     signer: Signer
     sql: SqlChecker
     limits: Limits
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who is calling.
-
-    Attributes:
-        subject: The person or program, as shown in ``submittedBy``.
-        tenant: Whose jobs they see; nothing of another tenant exists for them.
-    """
-
-    subject: str
-    tenant: str
-
-
-LOCAL_CALLER: Final = Caller(subject="local", tenant="local")

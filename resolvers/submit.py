@@ -11,13 +11,14 @@ from typing import Any, Final
 from engine.errors import Issue, NotFoundError
 from engine.job import Job, JobId, new_job_id
 from engine.jobs import NewJob
+from resolvers.caller import Caller
 from resolvers.check import check_input
 from resolvers.hub import StatusHub
 from resolvers.ids import no_such_job
 from resolvers.plan import plan_of_inline
 from resolvers.prepare import Prepared, prepare
 from resolvers.read import get_job
-from resolvers.services import Caller, Limits, Services
+from resolvers.services import Limits, Services
 
 _WAIT_INTERVAL_MS: Final = 2
 

@@ -12,10 +12,11 @@ from engine.errors import InputError, Issue
 from engine.job import Job
 from engine.jobs import JobUpdate
 from engine.spec import MAX_NAME_LENGTH, MAX_TAGS, issues_of
+from resolvers.caller import Caller
 from resolvers.check import unstorable
 from resolvers.ids import require_job_id
 from resolvers.read import require_job
-from resolvers.services import Caller, Services
+from resolvers.services import Services
 
 
 class _Changes(BaseModel):

@@ -12,7 +12,8 @@ from engine.signing import Grant
 from engine.source.sources import BLOB_PREFIX
 from engine.source.store import SourceFile
 from engine.uploads import UploadId, find_upload, new_upload_id, upload_id_from, upload_name
-from resolvers.services import Caller, Services
+from resolvers.caller import Caller
+from resolvers.services import Services
 
 EXPIRES_S: Final = 3_600
 MAX_FIELD_LENGTH: Final = 200

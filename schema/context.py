@@ -7,8 +7,9 @@ from typing import TypeAlias
 
 import strawberry
 
+from resolvers.caller import Caller
 from resolvers.hub import StatusHub
-from resolvers.services import Caller, Services
+from resolvers.services import Services
 
 
 @dataclass(frozen=True, slots=True)

@@ -56,9 +56,10 @@ from engine.source.roots import SourceRoots
 from engine.source.sources import BLOB, LOCAL, Sources
 from engine.spec import MAX_TAGS, parse_spec
 from engine.sql.checker import CheckedSql, SqlCheck
+from resolvers.caller import Caller
 from resolvers.hub import StatusHub
 from resolvers.lookout import Timing
-from resolvers.services import Caller, Limits, Services
+from resolvers.services import Limits, Services
 
 ADA = Caller(subject="ada", tenant="acme")
 EVE = Caller(subject="eve", tenant="other")

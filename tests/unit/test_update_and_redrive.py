@@ -19,9 +19,9 @@ from engine.errors import (
 from engine.job import ItemFailure, Job, JobError, JobId, JobState
 from engine.jobs import JobUpdate
 from engine.spec import MAX_TAGS, parse_spec
+from resolvers.caller import Caller
 from resolvers.read import list_failures
 from resolvers.redrive import redrive_job
-from resolvers.services import Caller
 from resolvers.update import update_job
 from schema.build import Schema, build_schema
 from schema.context import Context
