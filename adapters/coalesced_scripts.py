@@ -13,18 +13,21 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from hashlib import sha1
 from typing import Any, Final, NamedTuple
 
+from hiredis import pack_command
 from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import NoScriptError, ResponseError
 
 from adapters.redis_client import LedgerScripts, ledger_script, reply, translated
 
-TOGETHER: Final = frozenset({"claim", "commit", "fail", "release"})
-"""Scripts of single tasks. What is large or rare goes alone, so that these never wait behind it."""
+TOGETHER: Final = frozenset({"accept", "claim", "commit", "fail", "release"})
+"""Scripts of single tasks and of small jobs. What is large or rare goes alone, so that these never
+wait behind it."""
 
 CALLS_PER_TRIP: Final = 64
 TRIPS_AT_ONCE: Final = 2
@@ -110,7 +113,9 @@ class CoalescedScripts(LedgerScripts):
         return answers
 
     async def _exchange(self, calls: Sequence[_Call]) -> list[Any]:
-        commands = [("EVALSHA", self._digest(call.name), 0, *call.args) for call in calls]
+        commands = [
+            pack_command(("EVALSHA", self._digest(call.name), 0, *call.args)) for call in calls
+        ]
         pool: Any = self._client.connection_pool
         connection: AbstractConnection = await pool.get_connection()
         try:
@@ -134,17 +139,27 @@ class _Call(NamedTuple):
     answer: asyncio.Future[Any]
 
 
-async def _exchanged(
-    connection: AbstractConnection, commands: Sequence[tuple[Any, ...]]
-) -> list[Any]:
-    await connection.send_packed_command(connection.pack_commands(commands))
+async def _exchanged(connection: AbstractConnection, commands: Sequence[bytes]) -> list[Any]:
     answers: list[Any] = []
-    for _ in commands:
-        try:
-            answers.append(await connection.read_response())
-        except ResponseError as exc:
-            answers.append(exc)
+    async with _limited_as_a_whole(connection):
+        await connection.send_packed_command(commands)
+        for _ in commands:
+            try:
+                answers.append(await connection.read_response())
+            except ResponseError as exc:
+                answers.append(exc)
     return answers
+
+
+@asynccontextmanager
+async def _limited_as_a_whole(connection: AbstractConnection) -> AsyncIterator[None]:
+    """Have one time limit for an exchange: one for each answer costs more than reading it."""
+    limit_s, connection.socket_timeout = connection.socket_timeout, None
+    try:
+        async with asyncio.timeout(limit_s):
+            yield
+    finally:
+        connection.socket_timeout = limit_s
 
 
 def _give(call: _Call, answer: Any) -> None:

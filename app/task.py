@@ -7,42 +7,39 @@ it opens a database.
 
 from __future__ import annotations
 
-import gc
 import os
 import socket
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import Final
 
 import uvloop
 
 from app.confinement import confine
+from app.garbage import collect_garbage_seldom
 from app.runtime import log_to_stderr, steps_of
 from app.settings import Settings, load_settings
 from engine.steps import Steps
 from workers.serve import Check, serve_at_once, serve_in_turn
 
-GC_AFTER_OBJECTS: Final = 200_000
-
 
 def main() -> None:
     """Serve attempts until the worker hangs up."""
     lane, scratch, descriptor = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
-    log_to_stderr()
     settings = load_settings(os.environ)
+    log_to_stderr(settings)
     connection = socket.socket(fileno=descriptor)
     if lane == "loop":
         steps = steps_of(settings, scratch=scratch)
-        _collect_garbage_seldom()
+        collect_garbage_seldom()
         uvloop.run(serve_at_once(connection, steps))
     elif lane == "sql":
         steps, check = _sql(settings, scratch)
-        _collect_garbage_seldom()
+        collect_garbage_seldom()
         serve_in_turn(connection, steps, check)
     else:
         steps = steps_of(settings, scratch=scratch)
-        _collect_garbage_seldom()
+        collect_garbage_seldom()
         serve_in_turn(connection, steps)
     sys.stderr.flush()
     os._exit(0)  # nothing is left to do, and DuckDB complains about an interpreter that ends
@@ -60,12 +57,6 @@ def _sql(settings: Settings, scratch: Path) -> tuple[Steps, Check]:
         scratch=scratch,
     )
     return replace(steps, sql=runtime.work, tidy=runtime.tidy), runtime.check
-
-
-def _collect_garbage_seldom() -> None:
-    """Look for cycles less often: tasks make millions of objects, and few cycles."""
-    gc.freeze()
-    gc.set_threshold(GC_AFTER_OBJECTS, 20, 100)
 
 
 if __name__ == "__main__":

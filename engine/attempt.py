@@ -7,8 +7,9 @@ data, except for inline items.
 from __future__ import annotations
 
 from base64 import b64decode, b64encode
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, Final
 
 from engine.batch import Batch
 from engine.job import ItemFailure, JobError, JobId, TaskId, TaskKind, parse_task_id
@@ -135,12 +136,9 @@ class Attempt:
         return f"jobs/{self.job}/{folder}/{self.task}-a{self.number}.{suffix}"
 
     def to_json(self) -> dict[str, Any]:
-        """Return a form that ``from_json`` reads."""
-        return {
-            "job": self.job,
-            "task": self.task,
-            "number": self.number,
-            "spec": self.spec,
+        """Return a form that ``from_json`` reads, without what is empty."""
+        known = {"job": self.job, "task": self.task, "number": self.number, "spec": self.spec}
+        rest = {
             "reducers": self.reducers,
             "batch": self.batch.to_json() if self.batch else None,
             "inputs": [piece.to_json() for piece in self.inputs],
@@ -156,20 +154,12 @@ class Attempt:
             "cuts": list(self.cuts),
             "listings": [asdict(listing) for listing in self.listings],
         }
+        return known | {name: value for name, value in rest.items() if value}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Attempt:
         """Read what ``to_json`` wrote."""
-        return cls(
-            **{
-                **data,
-                "batch": Batch.from_json(data["batch"]) if data["batch"] else None,
-                "inputs": tuple(map(Piece.from_json, data["inputs"])),
-                "aside": tuple((position, JobError(**error)) for position, error in data["aside"]),
-                "cuts": tuple(data["cuts"]),
-                "listings": tuple(map(_listing, data["listings"])),
-            }
-        )
+        return cls(**_read(data, _ATTEMPT_READERS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,8 +193,8 @@ class Outcome:
     failures: tuple[ItemFailure, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
-        """Return a form that ``from_json`` reads."""
-        return {
+        """Return a form that ``from_json`` reads, without what is empty."""
+        found = {
             "items": self.items,
             "bytes_read": self.bytes_read,
             "piece": self.piece.to_json() if self.piece else None,
@@ -217,19 +207,12 @@ class Outcome:
             "partial": self.partial,
             "failures": [asdict(failure) for failure in self.failures],
         }
+        return {name: value for name, value in found.items() if value}
 
     @classmethod
     def from_json(cls, data: dict[str, Any]) -> Outcome:
         """Read what ``to_json`` wrote."""
-        return cls(
-            **{
-                **data,
-                "piece": Piece.from_json(data["piece"]) if data["piece"] else None,
-                "log": tuple(data["log"]),
-                "result": ResultSummary(**data["result"]) if data["result"] else None,
-                "failures": tuple(map(_failure, data["failures"])),
-            }
-        )
+        return cls(**_read(data, _OUTCOME_READERS))
 
 
 def _listing(data: dict[str, Any]) -> Listing:
@@ -238,6 +221,21 @@ def _listing(data: dict[str, Any]) -> Listing:
 
 def _failure(data: dict[str, Any]) -> ItemFailure:
     return ItemFailure(**{**data, "error": JobError(**data["error"])})
+
+
+def _set_aside(data: list[Any]) -> tuple[int, JobError]:
+    position, error = data
+    return position, JobError(**error)
+
+
+def _each(read: Callable[[Any], Any]) -> Callable[[Iterable[Any]], tuple[Any, ...]]:
+    return lambda found: tuple(map(read, found))
+
+
+def _read(data: dict[str, Any], readers: dict[str, Callable[[Any], Any]]) -> dict[str, Any]:
+    return {
+        name: readers[name](value) if name in readers else value for name, value in data.items()
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,3 +253,18 @@ class ResultSummary:
     size_bytes: int
     inline: str | None
     manifest: str
+
+
+_ATTEMPT_READERS: Final[dict[str, Callable[[Any], Any]]] = {
+    "batch": Batch.from_json,
+    "inputs": _each(Piece.from_json),
+    "aside": _each(_set_aside),
+    "cuts": tuple,
+    "listings": _each(_listing),
+}
+_OUTCOME_READERS: Final[dict[str, Callable[[Any], Any]]] = {
+    "piece": Piece.from_json,
+    "log": tuple,
+    "result": lambda found: ResultSummary(**found),
+    "failures": _each(_failure),
+}

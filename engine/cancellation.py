@@ -44,11 +44,13 @@ async def finish(work: Coroutine[Any, Any, T], *, within_s: float | None = None)
     """
     task = asyncio.ensure_future(work)
     giving_up: asyncio.TimerHandle | None = None
-    while not task.done():
-        with suppress(asyncio.CancelledError):
-            await asyncio.wait([task])
-        if not task.done() and giving_up is None and within_s is not None:
-            giving_up = asyncio.get_running_loop().call_later(within_s, task.cancel)
-    if giving_up is not None:
-        giving_up.cancel()
-    return task.result()
+    try:
+        while not task.done():
+            with suppress(asyncio.CancelledError):
+                return await asyncio.shield(task)
+            if giving_up is None and within_s is not None:
+                giving_up = asyncio.get_running_loop().call_later(within_s, task.cancel)
+        return task.result()
+    finally:
+        if giving_up is not None:
+            giving_up.cancel()

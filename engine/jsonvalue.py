@@ -16,6 +16,7 @@ import orjson
 from engine.errors import OutputError
 
 _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
+_FINITE: Final = frozenset({str, int, bool, type(None)})
 _CANONICAL: Final = _OPTIONS | orjson.OPT_SORT_KEYS
 
 
@@ -26,6 +27,11 @@ def encode(value: Any) -> bytes:
         OutputError: JSON cannot hold it; the message says which part and why.
     """
     return _encode(value, _OPTIONS)
+
+
+def encode_again(value: Any) -> bytes:
+    """Return as JSON what was decoded from JSON, which therefore holds nothing to refuse."""
+    return orjson.dumps(value, option=_OPTIONS)
 
 
 def encode_key(key: Any) -> bytes:
@@ -67,10 +73,14 @@ def _is_finite(value: Any) -> bool:
     if isinstance(value, float):
         return math.isfinite(value)
     if isinstance(value, dict):
-        return all(map(_is_finite, value.values()))
-    if isinstance(value, list | tuple):
-        return all(map(_is_finite, value))
-    return not isinstance(value, Enum) or _is_finite(value.value)
+        value = value.values()
+    elif not isinstance(value, list | tuple):
+        return not isinstance(value, Enum) or _is_finite(value.value)
+    # Written as a loop, because this is most of what encoding costs.
+    for part in value:
+        if type(part) not in _FINITE and not _is_finite(part):
+            return False
+    return True
 
 
 def _describe(value: Any) -> str:

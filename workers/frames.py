@@ -6,7 +6,7 @@ import asyncio
 import socket
 from typing import Any, Final
 
-from engine.jsonvalue import decode, encode
+from engine.jsonvalue import decode, encode, encode_again
 
 READY: Final = -1
 """The id of a task process's first message: its programs are loaded."""
@@ -16,7 +16,15 @@ _LENGTH_BYTES: Final = 4
 
 def frame(message: dict[str, Any]) -> bytes:
     """Return *message* as it goes over the wire."""
-    body = encode(message)
+    return _with_length(encode(message))
+
+
+def frame_of_known(message: dict[str, Any]) -> bytes:
+    """Return *message*, all of which came as JSON, as it goes over the wire."""
+    return _with_length(encode_again(message))
+
+
+def _with_length(body: bytes) -> bytes:
     return len(body).to_bytes(_LENGTH_BYTES, "big") + body
 
 

@@ -12,7 +12,7 @@ from contextlib import suppress
 from typing import Any, Final
 
 from engine.batch import Batch
-from workers.frames import READY, frame, read_frame
+from workers.frames import READY, frame_of_known, read_frame
 
 LAST_ANSWER_WITHIN_S: Final = 0.1
 EXIT_WITHIN_S: Final = 1.0
@@ -76,7 +76,7 @@ class RunningProcess:
             return
         if not self._outgoing:
             asyncio.get_running_loop().call_soon(self._flush)
-        self._outgoing.append(frame(message))
+        self._outgoing.append(frame_of_known(message))
 
     def _flush(self) -> None:
         """Send what one turn of the loop had to say in one write."""

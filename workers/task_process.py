@@ -211,8 +211,7 @@ class TaskProcess:
             if begin is not None:
                 begin()
             running.send({"id": id_, **message})
-            await asyncio.wait([answer], timeout=within_s)
-            if not answer.done():
+            if not await _comes(answer, within_s=within_s):
                 await self._stop_attempt(running, id_, answer)
                 raise TimeoutError
         except asyncio.CancelledError:
@@ -276,6 +275,15 @@ class TaskProcess:
             log.warning("an attempt did not stop when asked: ending its process and all in it")
         await running.end()
         await self.start()
+
+
+async def _comes(answer: asyncio.Future[Message], *, within_s: float | None) -> bool:
+    """Wait for an answer, which is nobody's to cancel; return whether it came."""
+    if within_s is None:
+        await asyncio.shield(answer)
+    else:
+        await asyncio.wait([answer], timeout=within_s)
+    return answer.done()
 
 
 @contextmanager
