@@ -23,10 +23,11 @@ from engine.sql.job import Columns, SqlJob, TableShape
 from engine.sql.params import bound_params
 from engine.sql.program import SqlProgram
 from engine.sql.pruning import folder_filter
-from engine.sql.query import Query, check_serialized, parameters_of, parse_query
+from engine.sql.query import Query, parameters_of, parse_query
 from engine.sql.recent import Recent
 from engine.sql.reduction import Reduction
 from engine.sql.sandbox import identifier
+from engine.sql.serialized import check_serialized
 from engine.sql.split.splitter import split, whole_in_one
 from engine.sql.split.steps import Combining, SqlSteps
 from engine.sql.tables import INPUT

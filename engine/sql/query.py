@@ -1,6 +1,6 @@
 """What a caller may ask in SQL: exactly one SELECT that reads nothing but the table ``input``.
 
-Two readers judge every text: sqlglot here, DuckDB's own parser in ``check_serialized``. Both go by
+Two readers judge every text: sqlglot here, DuckDB's own parser in ``serialized.py``. Both go by
 lists of what is allowed, so that what one of them misreads still has to pass the other. Neither
 runs anything, and neither replaces the sandbox in which queries run.
 """
@@ -12,40 +12,28 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
-import duckdb
 import sqlglot
 from sqlglot import Token, TokenType, exp
 from sqlglot.errors import SqlglotError
 
 from engine.errors import InputError, Issue
 from engine.sql import ast
-from engine.sql.ast import Node
-from engine.sql.functions import (
-    TABLE_FUNCTIONS,
-    is_forbidden,
-    is_schema,
+from engine.sql.functions import TABLE_FUNCTIONS, is_forbidden
+from engine.sql.refusal import (
+    BARE_WORDS,
+    INPUT,
+    MAX_TEXT_BYTES,
+    ONE_SELECT,
+    SQL_PATH,
+    RefusedError,
+    at_character,
 )
 
-MAX_TEXT_BYTES: Final = 64 * 1024
 MAX_NESTING: Final = 60
 MAX_TOKENS: Final = 20_000
-INPUT: Final = "input"
-_PATH: Final = ("input", "sql")
-_ONE_SELECT: Final = "exactly one SELECT over the table input is wanted"
 _OPENING: Final = frozenset({TokenType.L_PAREN, TokenType.L_BRACKET, TokenType.L_BRACE})
 _CLOSING: Final = frozenset({TokenType.R_PAREN, TokenType.R_BRACKET, TokenType.R_BRACE})
 _DEEPENING: Final = frozenset({TokenType.CASE, TokenType.NOT, TokenType.DASH, TokenType.TILDE})
-_BARE_WORDS: Final = frozenset(
-    {
-        "current_catalog",
-        "current_database",
-        "current_query",
-        "current_role",
-        "current_schema",
-        "current_user",
-        "session_user",
-    }
-)
 _STATEMENTS: Final = (
     exp.Command,
     exp.Create,
@@ -65,8 +53,6 @@ _STATEMENTS: Final = (
     exp.Use,
     exp.Values,
 )
-_NODES: Final = frozenset({"SELECT_NODE", "SET_OPERATION_NODE", "RECURSIVE_CTE_NODE"})
-_SOURCES: Final = frozenset({"BASE_TABLE", "SUBQUERY", "TABLE_FUNCTION", "JOIN", "EMPTY"})
 
 
 @dataclass(frozen=True)
@@ -95,7 +81,7 @@ def parse_query(text: str, *path: str) -> Query:
         InputError: It is anything else, or could reach beyond ``input``; the message begins with
             the line and column of the fault where they are known.
     """
-    where = path or _PATH
+    where = path or SQL_PATH
     try:
         tokens = _tokens(text)
         _require_sane(text, tokens)
@@ -103,46 +89,13 @@ def parse_query(text: str, *path: str) -> Query:
         tree = _only(statements)
         for part in tree.walk():
             _require_allowed(text, part)
-    except _RefusedError as exc:
+    except RefusedError as exc:
         raise InputError(Issue(where, str(exc))) from exc
     except SqlglotError as exc:
         raise InputError(Issue(where, _sqlglot_message(exc))) from exc
     except RecursionError as exc:
         raise InputError(Issue(where, "the query is nested too deeply")) from exc
     return Query(text=text, tree=tree, parameters=_parameters(tokens))
-
-
-def check_serialized(con: duckdb.DuckDBPyConnection, text: str) -> None:
-    """Check a query once more, as DuckDB's own parser reads it; nothing is executed.
-
-    Args:
-        con: Any connection with DuckDB's JSON functions.
-        text: The query.
-
-    Raises:
-        InputError: Like ``parse_query``.
-    """
-    try:
-        if len(text.encode()) > MAX_TEXT_BYTES:
-            raise _RefusedError(f"the query is longer than {MAX_TEXT_BYTES} bytes")
-        tree = ast.serialize(con, text)
-        if len(tree["statements"]) != 1:
-            raise _RefusedError(_ONE_SELECT)
-        statement = tree["statements"][0]
-        for parameter in statement.get("named_param_map", []):
-            if str(parameter["key"]).isdigit():
-                raise _RefusedError("parameters need names, such as $day")
-        _Walker(text).check(statement["node"], frozenset())
-    except _RefusedError as exc:
-        raise InputError(Issue(_PATH, str(exc))) from exc
-    except ast.SyntaxProblem as exc:
-        message = _at_byte(text, exc.position, str(exc))
-        raise InputError(Issue(_PATH, message)) from exc
-    except (duckdb.Error, UnicodeEncodeError) as exc:
-        message = f"DuckDB cannot read it: {str(exc).splitlines()[0]}"
-        raise InputError(Issue(_PATH, message)) from exc
-    except RecursionError as exc:
-        raise InputError(Issue(_PATH, "the query is nested too deeply")) from exc
 
 
 def parameters_of(sql: str) -> tuple[str, ...]:
@@ -153,45 +106,49 @@ def parameters_of(sql: str) -> tuple[str, ...]:
         return _parameters(sqlglot.tokenize(sql, read="duckdb"))
 
 
-class _RefusedError(Exception):
-    """The message says where and why."""
-
-
 def _tokens(text: str) -> list[Token]:
     try:
         size = len(text.encode())
     except UnicodeEncodeError as exc:
-        raise _RefusedError("the query is not Unicode text") from exc
+        raise RefusedError("the query is not Unicode text") from exc
     if size > MAX_TEXT_BYTES:
-        raise _RefusedError(f"the query is longer than {MAX_TEXT_BYTES} bytes")
+        raise RefusedError(f"the query is longer than {MAX_TEXT_BYTES} bytes")
     if "\0" in text:
-        raise _RefusedError("the query has a NUL character")
+        raise RefusedError("the query has a NUL character")
     tokens = sqlglot.tokenize(text, read="duckdb")
     if not tokens:
-        raise _RefusedError(_ONE_SELECT)
+        raise RefusedError(ONE_SELECT)
     return tokens
 
 
 def _require_sane(text: str, tokens: list[Token]) -> None:
     if len(tokens) > MAX_TOKENS:
-        raise _RefusedError(f"the query has more than {MAX_TOKENS} words")
+        raise RefusedError(f"the query has more than {MAX_TOKENS} words")
     depth, run = 0, 0
     for at, token in enumerate(tokens):
         kind = token.token_type
         depth += (kind in _OPENING) - (kind in _CLOSING)
         run = run + 1 if kind in _DEEPENING else 0
         if depth > MAX_NESTING or run > MAX_NESTING:
-            raise _RefusedError(_at(text, token.start, f"nested deeper than {MAX_NESTING}"))
+            raise _refused(text, token, f"nested deeper than {MAX_NESTING}")
         if kind == TokenType.PLACEHOLDER:
-            raise _RefusedError(_at(text, token.start, "parameters need names, such as $day"))
+            raise RefusedError(
+                at_character(text, token.start, "parameters need names, such as $day")
+            )
         if _is_quoted_text(kind):
             continue
         word = _word(token)
         after = tokens[at + 1] if at + 1 < len(tokens) else None
         if after and after.token_type == TokenType.L_PAREN and is_forbidden(word):
-            raise _RefusedError(_at(text, token.start, f"the function {word} is not allowed"))
-        if word in _BARE_WORDS and kind != TokenType.IDENTIFIER:
-            raise _RefusedError(_at(text, token.start, f"{word} is not allowed"))
+            raise RefusedError(
+                at_character(text, token.start, f"the function {word} is not allowed")
+            )
+        if word in BARE_WORDS and kind != TokenType.IDENTIFIER:
+            raise _refused(text, token, f"{word} is not allowed")
+
+
+def _refused(text: str, token: Token, message: str) -> RefusedError:
+    return RefusedError(at_character(text, token.start, message))
 
 
 def _is_quoted_text(kind: TokenType) -> bool:
@@ -205,24 +162,24 @@ def _word(token: Token) -> str:
 def _only(statements: list[exp.Expr | None]) -> exp.Query:
     found = [s for s in statements if s is not None and not isinstance(s, exp.Semicolon)]
     if len(found) != 1:
-        raise _RefusedError(_ONE_SELECT)
+        raise RefusedError(ONE_SELECT)
     tree = found[0]
     if not isinstance(tree, (exp.Select, exp.SetOperation, exp.Subquery)):
-        raise _RefusedError(_ONE_SELECT)
+        raise RefusedError(ONE_SELECT)
     return tree
 
 
 def _require_allowed(text: str, part: exp.Expr) -> None:
     if isinstance(part, _STATEMENTS):
-        raise _RefusedError(f"{part.key.upper()} is not allowed; {_ONE_SELECT}")
+        raise RefusedError(f"{part.key.upper()} is not allowed; {ONE_SELECT}")
     if isinstance(part, exp.CTE) and part.alias.lower() == INPUT:
-        raise _RefusedError("no part of WITH can be named input")
+        raise RefusedError("no part of WITH can be named input")
     if isinstance(part, (exp.Parameter, exp.Placeholder)) and not part.name.isidentifier():
-        raise _RefusedError("parameters need names, such as $day")
+        raise RefusedError("parameters need names, such as $day")
     if isinstance(part, (exp.ReadCSV, exp.ReadParquet)):
-        raise _RefusedError(f"the function {part.sql_name().lower()} is not allowed")
+        raise RefusedError(f"the function {part.sql_name().lower()} is not allowed")
     if isinstance(part, exp.Func) and is_forbidden(_function_name(part)):
-        raise _RefusedError(f"the function {_function_name(part)} is not allowed")
+        raise RefusedError(f"the function {_function_name(part)} is not allowed")
     if isinstance(part, exp.Table):
         _require_table(text, part)
 
@@ -238,13 +195,13 @@ def _require_table(text: str, part: exp.Table) -> None:
         name = _function_name(this)
         names = {"explode": "unnest", "generateseries": "generate_series"}
         if names.get(name, name) not in TABLE_FUNCTIONS or part.args.get("db"):
-            raise _RefusedError(f"the table function {name} is not allowed")
+            raise RefusedError(f"the table function {name} is not allowed")
         return
     dotted = ".".join(node.name for node in part.parts)
     if not isinstance(this, exp.Identifier) or part.args.get("db") or part.args.get("catalog"):
-        raise _RefusedError(_place(text, this, f"the table {dotted} is not allowed; only input is"))
+        raise RefusedError(_place(text, this, f"the table {dotted} is not allowed; only input is"))
     if this.name.lower() != INPUT and this.name.lower() not in set(_visible(part)):
-        raise _RefusedError(_place(text, this, f"there is no table {dotted}; only input is read"))
+        raise RefusedError(_place(text, this, f"there is no table {dotted}; only input is read"))
 
 
 def _visible(part: exp.Expr) -> Iterator[str]:
@@ -285,86 +242,4 @@ def _sqlglot_message(error: SqlglotError) -> str:
 
 def _place(text: str, part: exp.Expr, message: str) -> str:
     start = part.meta.get("start")
-    return message if start is None else _at(text, int(start), message)
-
-
-def _at(text: str, offset: int, message: str) -> str:
-    before = text[:offset]
-    line = before.count("\n") + 1
-    column = offset - (before.rfind("\n") + 1) + 1
-    return f"line {line}, column {column}: {message}"
-
-
-def _at_byte(text: str, offset: int | None, message: str) -> str:
-    data = text.encode()
-    if offset is None or offset > len(data):
-        return message
-    return _at(text, len(data[:offset].decode(errors="ignore")), message)
-
-
-class _Walker:
-    """Goes over DuckDB's own tree, knowing which names of WITH can be seen where."""
-
-    def __init__(self, text: str) -> None:
-        self._text = text
-
-    def check(self, tree: object, ctes: frozenset[str]) -> None:
-        if isinstance(tree, list):
-            for value in tree:
-                self.check(value, ctes)
-        if not isinstance(tree, dict):
-            return
-        if "cte_map" in tree:
-            if tree["type"] not in _NODES:
-                raise _RefusedError(f"{tree['type']} is not allowed; {_ONE_SELECT}")
-            ctes = self._with(tree, ctes)
-        self._require_allowed(tree, ctes)
-        for name, value in tree.items():
-            if name != "cte_map":
-                self.check(value, ctes)
-
-    def _with(self, node: Node, ctes: frozenset[str]) -> frozenset[str]:
-        for entry in node["cte_map"]["map"]:
-            name = str(entry["key"]).lower()
-            if name == INPUT:
-                raise _RefusedError("no part of WITH can be named input")
-            query = entry["value"]["query_node"]
-            is_recursive = query["type"] == "RECURSIVE_CTE_NODE"
-            self.check(entry["value"], ctes | {name} if is_recursive else ctes)
-            ctes |= {name}
-        return ctes
-
-    def _require_allowed(self, part: Node, ctes: frozenset[str]) -> None:
-        if "column_name_alias" in part or {"sample", "alias"} <= part.keys():
-            self._require_source(part, ctes)
-        kind = part.get("class")
-        if kind in {"FUNCTION", "WINDOW"}:
-            name, schema = str(part["function_name"]), str(part["schema"])
-            if is_forbidden(name) or is_schema(schema) or part["catalog"]:
-                raise self._refused(part, f"the function {name} is not allowed")
-        if kind == "COLUMN_REF" and len(part["column_names"]) == 1:
-            name = str(part["column_names"][0])
-            if name.lower() in _BARE_WORDS:
-                raise self._refused(part, f"{name} is not allowed")
-        if kind == "PARAMETER" and not str(part["identifier"]).isidentifier():
-            raise self._refused(part, "parameters need names, such as $day")
-
-    def _require_source(self, part: Node, ctes: frozenset[str]) -> None:
-        kind = str(part["type"])
-        if kind not in _SOURCES:
-            raise self._refused(part, f"{kind} is not allowed; {_ONE_SELECT}")
-        if kind == "TABLE_FUNCTION":
-            function = part["function"]
-            name = str(function["function_name"])
-            if name.lower() not in TABLE_FUNCTIONS or function["schema"] or function["catalog"]:
-                raise self._refused(part, f"the table function {name} is not allowed")
-        if kind == "BASE_TABLE":
-            name = str(part["table_name"])
-            qualified = part["schema_name"] or part["catalog_name"]
-            if qualified or name.lower() not in ctes | {INPUT}:
-                raise self._refused(part, f"there is no table {name}; only input is read")
-
-    def _refused(self, part: Node, message: str) -> _RefusedError:
-        offset = part.get("query_location")
-        known = isinstance(offset, int) and offset < 2**63
-        return _RefusedError(_at_byte(self._text, offset if known else None, message))
+    return message if start is None else at_character(text, int(start), message)

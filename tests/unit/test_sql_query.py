@@ -8,7 +8,9 @@ import duckdb
 import pytest
 
 from engine.errors import InputError
-from engine.sql.query import MAX_TEXT_BYTES, check_serialized, parse_query
+from engine.sql.query import parse_query
+from engine.sql.refusal import MAX_TEXT_BYTES
+from engine.sql.serialized import check_serialized
 
 HOSTILE = [
     "SELECT * FROM read_csv('/etc/passwd')",

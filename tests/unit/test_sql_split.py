@@ -9,7 +9,8 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from engine.sql.query import check_serialized, parameters_of, parse_query
+from engine.sql.query import parameters_of, parse_query
+from engine.sql.serialized import check_serialized
 from engine.sql.split.splitter import split, whole_in_one
 from engine.sql.split.steps import Combining, SqlSteps
 from tests.support.sql_runner import differences, run, run_steps

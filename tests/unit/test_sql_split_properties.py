@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine.sql.query import check_serialized, parse_query
+from engine.sql.query import parse_query
+from engine.sql.serialized import check_serialized
 from engine.sql.split.splitter import split
 from engine.sql.split.steps import Combining
 from tests.support.sql_runner import differences, run, run_steps

@@ -6,7 +6,8 @@ import duckdb
 import pyarrow as pa
 import pytest
 
-from engine.sql.query import check_serialized, parse_query
+from engine.sql.query import parse_query
+from engine.sql.serialized import check_serialized
 from engine.sql.split.splitter import split, whole_in_one
 from engine.sql.split.steps import Combining
 from tests.support.sql_runner import differences, run, run_steps
