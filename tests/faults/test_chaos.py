@@ -12,14 +12,16 @@ import asyncio
 import os
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextlib import aclosing
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import httpx
 import pytest
 from gql.transport.exceptions import TransportError
 from redis import Redis
+from redis.backoff import ConstantBackoff
+from redis.retry import Retry
 
 from app.client.follow import follow
 from tests.support.chaos import Chaos
@@ -27,14 +29,21 @@ from tests.support.client import Api, pairs_of
 from tests.support.invariants import leftovers
 from tests.support.waiting import eventually_async
 
+T = TypeVar("T")
+
 pytestmark = [pytest.mark.anyio, pytest.mark.long]
 
 CHAOS_S: Final = 5.0
 ENDS_WITHIN_S: Final = 50.0
-JOBS: Final = 8
+JOBS: Final = 9
 STUBBORN: Final = {"maxAttempts": 100, "backoffMs": 10}
 WORDS: Final = ("ant", "bee", "cat", "dog", "elk")
-PROGRAMS: Final = ("slow_count", "letters", "lines", "wordcount", "slow_count")
+PROGRAMS: Final = ("slow_count", "letters", "lines", "wordcount", "sql", "slow_count", "sql")
+SQL: Final = """
+    SELECT word AS key, count(*) AS value
+    FROM (SELECT unnest(string_split(line, ' ')) AS word FROM input)
+    WHERE word <> '' GROUP BY word ORDER BY key
+"""
 
 
 def seeds() -> list[int]:
@@ -67,7 +76,7 @@ class Mix:
         lines = some_lines(dice)
         program = PROGRAMS[index % len(PROGRAMS)]
         job = await self._submit(
-            program=program,
+            **({"sql": SQL} if program == "sql" else {"program": program}),
             source=self._source(lines, index),
             idempotencyKey=f"{self._seed}-{index}",
             failurePolicy=STUBBORN,
@@ -76,9 +85,7 @@ class Mix:
         )
         status = await self._end_of(job)
         assert status["state"] == "SUCCEEDED", status["error"]
-        async with Api(self._chaos.service.url) as api:
-            [status] = await api.states(job)
-            counters = (await api.job(job))["counters"]
+        status, counters = await self._answered(lambda api: _found(api, job))
         assert status["items"]["succeeded"] == status["items"]["total"] == len(lines)
         self._compare(program, lines, status, counters)
 
@@ -90,17 +97,20 @@ class Mix:
         return {"files": {"uris": [name]}}
 
     async def _submit(self, **job: Any) -> str:
-        """Submit until there is an answer."""
+        """Submit a job and return its id."""
+        answer = await self._answered(lambda api: api.try_submit(**job))
+        assert answer["__typename"] == "SubmitJobSuccess", answer
+        job_id: str = answer["job"]["id"]
+        return job_id
+
+    async def _answered(self, ask: Callable[[Api], Awaitable[T]]) -> T:
+        """Ask until there is an answer."""
         while True:
             try:
                 async with Api(self._chaos.service.url) as api:
-                    answer = await api.try_submit(**job)
+                    return await ask(api)
             except (TransportError, httpx.HTTPError, OSError):
                 await asyncio.sleep(0.1)
-                continue
-            assert answer["__typename"] == "SubmitJobSuccess", answer
-            job_id: str = answer["job"]["id"]
-            return job_id
 
     async def _end_of(self, job: str) -> dict[str, Any]:
         """Follow a job to its end."""
@@ -125,6 +135,12 @@ class Mix:
             assert pairs_of(status) == words
         if program == "slow_count":
             assert counters == [{"name": "words", "value": words.total()}]
+
+
+async def _found(api: Api, job: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """Return what a client finds that comes after the end: the status, and the counters."""
+    [status] = await api.states(job)
+    return status, (await api.job(job))["counters"]
 
 
 @pytest.mark.timeout(120)
@@ -153,5 +169,8 @@ async def test_answers_are_exact_whatever_happens(chaos: Chaos, seed: int) -> No
 async def nothing_is_left(chaos: Chaos) -> None:
     """Wait until Redis and the blob folder hold results alone."""
     data = chaos.service.data_dir
-    with Redis(unix_socket_path=f"{data}/redis/redis.sock", retry_on_error=[OSError]) as redis:
+    patience = Retry(ConstantBackoff(0.1), retries=100)  # it may have just been killed
+    with Redis(
+        unix_socket_path=f"{data}/redis/redis.sock", retry=patience, retry_on_error=[OSError]
+    ) as redis:
         await eventually_async(lambda: not leftovers(redis, data / "blobs"), within_s=20)

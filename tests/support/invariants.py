@@ -96,7 +96,8 @@ def leftovers(redis: Redis, blobs: Path) -> list[str]:
     seen = LedgerSeen(redis)
     queues = [key for key in seen.keys if re.fullmatch(r"fanfold:queue:\w+", key)]
     lives = [key for key in seen.keys if re.fullmatch(r"fanfold:tenant:.+:live", key)]
-    named = ["fanfold:leases", "fanfold:ended", "fanfold:deadlines", *queues, *lives]
+    sets = ("leases", "ended", "unreported", "deadlines")
+    named = [*(f"fanfold:{name}" for name in sets), *queues, *lives]
     return [
         *(f"{key} holds {member}" for key in named for member in seen.members(key)),
         *(key for key in seen.keys if key.startswith("arq:") or _is_temporary(seen, key)),
@@ -235,7 +236,7 @@ def _stray_blobs(seen: LedgerSeen, blobs: Path) -> list[str]:
     """Return the files that no manifest names."""
     kept: set[str] = set()
     for fields in seen.jobs.values():
-        if name := fields.get("manifest"):
+        if name := fields.get("manifest", fields.get("report")):
             kept |= {name, *Manifest.from_bytes((blobs / name).read_bytes()).names}
     found = {str(path.relative_to(blobs)) for path in blobs.rglob("*") if path.is_file()}
     return sorted(found - kept)

@@ -199,6 +199,15 @@ async def wait_in_crowd(line: str, ctx: Context) -> list[tuple[str, int]]:
     return [(line, 1)]
 
 
+def _same(key: str, values: list[Any], ctx: Context) -> Any:
+    return values[0]
+
+
+def time_told(line: str, ctx: Context) -> Iterator[tuple[str, float]]:
+    yield line, time.time()
+
+
+clock = Program(name="clock", map=time_told, reduce=_same)
 crowd = Program(name="crowd", map=wait_in_crowd, reduce=total, params=CrowdParams)
 
 
@@ -264,10 +273,6 @@ def _yielding(value: Any) -> Callable[[str, Context], Iterator[Any]]:
         yield value if line == "bad" else (line, 1)
 
     return count_lines
-
-
-def _same(key: str, values: list[Any], ctx: Context) -> Any:
-    return values[0]
 
 
 exits = Program(name="exits", map=_on_bad(_exits), reduce=total)

@@ -134,17 +134,23 @@ class _Link:
                 await to_redis.drain()
 
     async def _pass_answers(self, from_redis: asyncio.StreamReader) -> None:
-        stream = bytearray()
+        stream, is_cut = bytearray(), False
         while data := await from_redis.read(_CHUNK_BYTES):
             stream += data
             for frame in take_frames(stream):
                 if self._hears_bells:
                     if self._proxy.mutes and b"\r\nmessage\r\n" in frame[:20]:
                         continue
+                elif is_cut:
+                    self._note(self._unanswered.popleft(), frame)
+                    continue
                 elif not await self._is_passed(self._unanswered.popleft(), frame):
-                    return
+                    is_cut = True
+                    continue
                 self._writer.write(frame)
                 await self._writer.drain()
+            if is_cut and not self._unanswered:  # what was asked in the same breath is done as well
+                return
 
     async def _is_passed(self, call: Call, answer: bytes) -> bool:
         self._note(call, answer)
