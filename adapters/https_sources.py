@@ -1,9 +1,7 @@
 """Sources on web servers: ``https://host/file``, from hosts that this deployment allows.
 
-A request goes to an address that was checked: the name is resolved once, every address of it must
-be public, and the connection is made to one of them, with the name only in the certificate's check
-and in the ``Host`` header. Redirects are followed by hand and checked the same way. Proxies of the
-environment are not used.
+A request goes to an address that was checked (see ``public_addresses.py``). Redirects are followed
+by hand and checked the same way. Proxies of the environment are not used.
 
 A file's version is its ETag, or the time of its last change, and its length. Servers without
 ranges are read as a whole into a temporary file.
@@ -13,7 +11,6 @@ from __future__ import annotations
 
 import random
 import re
-import socket
 import ssl
 import tempfile
 import time
@@ -21,11 +18,19 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
-from ipaddress import ip_address
 from typing import BinaryIO, Final, NoReturn, TypeVar, cast
 
 import httpx
 
+from adapters.public_addresses import (
+    NOT_KNOWN,
+    NOT_PUBLIC,
+    Resolve,
+    checked_address,
+    pinned,
+    port_of,
+    resolve,
+)
 from engine.errors import SourceChangedError, SourceError, UnavailableError
 from engine.source.addresses import Address, is_public
 from engine.source.choice import FileChoice
@@ -44,7 +49,6 @@ _RANGE: Final = re.compile(r"bytes (?:(\d+)-(\d+)|\*)/(\d+)")
 _TIMEOUT: Final = httpx.Timeout(10.0, pool=30.0)
 
 T = TypeVar("T")
-Resolve = Callable[[str, int], Sequence[Address]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +68,6 @@ class Limits:
     grace_s: float = GRACE_S
     deadline_s: float = DEADLINE_S
     give_up_s: float = GIVE_UP_S
-
-
-def resolve(host: str, port: int) -> list[Address]:
-    """Return the addresses of a name as the system knows them.
-
-    Raises:
-        OSError: It has none.
-    """
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [ip_address(str(place[0]).partition("%")[0]) for *_, place in found]
 
 
 class HttpsSources:
@@ -235,15 +229,11 @@ class HttpsSources:
     def _sent(self, path: str, url: httpx.URL, range_: str | None) -> Iterator[httpx.Response]:
         address = self._address(path, url)
         client = self._client(url.host)
-        headers = {"Host": url.netloc.decode(), "Accept-Encoding": "identity"}
+        headers = {"Accept-Encoding": "identity"}
         if range_ is not None:
             headers["Range"] = range_
-        request = client.build_request(
-            "GET",
-            url.copy_with(host=str(address)),
-            headers=headers,
-            extensions={"sni_hostname": url.raw_host.decode()},
-        )
+        target, arguments = pinned(url, address, headers)
+        request = client.build_request("GET", target, **arguments)
         response = client.send(request, stream=True)
         try:
             yield response
@@ -273,18 +263,18 @@ class HttpsSources:
             self._refuse(path, f"{at}is not https://")
         if url.userinfo:
             self._refuse(path, f"{at}has a user in it")
-        if f"{url.host}:{url.port or 443}" not in self._hosts:
+        if f"{url.host}:{port_of(url)}" not in self._hosts:
             self._refuse(path, f"{at}is on a host that this deployment does not read from")
         return url
 
     def _address(self, path: str, url: httpx.URL) -> Address:
         try:
-            found = self._resolve(url.host, url.port or 443)
+            address = checked_address(url, self._resolve, self._may_connect)
         except OSError as exc:
-            raise UnavailableError(f"{self.name_of(path)}: the host's name is not known") from exc
-        if not found or not all(map(self._may_connect, found)):
-            self._refuse(path, "the host has an address that is not public")
-        return found[0]
+            raise UnavailableError(f"{self.name_of(path)}: {NOT_KNOWN}") from exc
+        if address is None:
+            self._refuse(path, NOT_PUBLIC)
+        return address
 
     def _check_status(self, path: str, response: httpx.Response, expected: int) -> None:
         status = response.status_code

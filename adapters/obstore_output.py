@@ -13,6 +13,7 @@ from obstore.exceptions import BaseError, PermissionDeniedError, Unauthenticated
 from obstore.store import S3Store
 
 from adapters.obstore_blobs import PART_BYTES, PARTS_AT_ONCE, s3_store
+from adapters.s3_private import REFUSED, PrivatePrefix
 from engine.errors import OutputError, UnavailableError
 
 _URL: Final = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(/.*)?", re.IGNORECASE)
@@ -26,11 +27,17 @@ class ObstoreOutput:
     Args:
         endpoint: Address of an S3-compatible store; AWS by default.
         environ: Where the standard AWS variables are.
+        private: ``s3://bucket/prefix`` that the service keeps for itself; no job writes there.
     """
 
     def __init__(
-        self, *, endpoint: str | None = None, environ: Mapping[str, str] = os.environ
+        self,
+        *,
+        endpoint: str | None = None,
+        environ: Mapping[str, str] = os.environ,
+        private: str | None = None,
     ) -> None:
+        self._private = PrivatePrefix.of(private)
         self._endpoint = endpoint
         self._environ = environ
 
@@ -42,6 +49,9 @@ class ObstoreOutput:
         prefix = (found[2] or "").strip("/")
         if not uri.isprintable() or (prefix and not all(map(_is_name, prefix.split("/")))):
             raise ValueError("has a prefix that no key may have")
+        # Each job writes below its own id, so it is what lies in the prefix that counts.
+        if self._private is not None and self._private.is_reached(found[1], f"{prefix}/j-"):
+            raise ValueError(REFUSED)
 
     def write(self, uri: str, name: str, chunks: Iterator[bytes]) -> None:
         """Write an object, in parts where it is large; see ``OutputStore``."""

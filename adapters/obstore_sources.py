@@ -33,6 +33,7 @@ from obstore.exceptions import (
 from obstore.store import S3Store
 
 from adapters.s3_config import s3_client, s3_config
+from adapters.s3_private import REFUSED, PrivatePrefix
 from engine.entries import Entries
 from engine.errors import SourceChangedError, SourceError, UnavailableError
 from engine.source.choice import FileChoice
@@ -64,6 +65,7 @@ class ObstoreSources:
         environ: Where the standard AWS variables for keys and region are; obstore finds roles
             of the machine by itself. An endpoint without keys is asked anonymously.
         give_up_s: For how long a request is repeated while the store does not answer.
+        private: ``s3://bucket/prefix`` that the service keeps for itself; no job reads it.
     """
 
     def __init__(
@@ -72,7 +74,9 @@ class ObstoreSources:
         endpoint: str | None = None,
         environ: Mapping[str, str] = os.environ,
         give_up_s: float = GIVE_UP_S,
+        private: str | None = None,
     ) -> None:
+        self._private = PrivatePrefix.of(private)
         self._endpoint = endpoint
         self._give_up_s = give_up_s
         self._environ = environ
@@ -87,7 +91,7 @@ class ObstoreSources:
             SourceError: It names no object, or one that may not be read.
             UnavailableError: The store does not answer within 30 s.
         """
-        bucket, key = _parsed(uri)
+        bucket, key = self._allowed(uri)
         if key and not key.endswith("/") and "*" not in key:
             yield self._stat(uri, bucket, key)
             return
@@ -106,7 +110,7 @@ class ObstoreSources:
             SourceError: As ``list_files``.
             UnavailableError: As ``list_files``.
         """
-        bucket, key = _parsed(uri)
+        bucket, key = self._allowed(uri)
         if key and not key.endswith("/") and "*" not in key:
             meta = self._head(uri, bucket, key)
             yield _entries(bucket, [meta])
@@ -121,14 +125,14 @@ class ObstoreSources:
 
     def stat_file(self, path: str) -> SourceFile:
         """Return one object; see ``SourceStore``."""
-        bucket, key = _parsed(path)
+        bucket, key = self._allowed(path)
         if not key:
             raise refusal(path, "names no object")
         return self._stat(path, bucket, key)
 
     def open_file(self, path: str, *, version: str = "") -> BinaryIO:
         """Open an object; every read asks for the same version of it."""
-        bucket, key = _parsed(path)
+        bucket, key = self._allowed(path)
         if version == _EMPTY:
             return io.BytesIO()
         store = self._store(bucket)
@@ -156,6 +160,13 @@ class ObstoreSources:
     def local_path(self, path: str) -> str | None:
         """Return None."""
         return None
+
+    def _allowed(self, uri: str) -> tuple[str, str]:
+        """Return bucket and key of what a job may read."""
+        bucket, key = _parsed(uri)
+        if self._private is not None and self._private.is_reached(bucket, key):
+            raise refusal(uri, REFUSED)
+        return bucket, key
 
     def _stat(self, uri: str, bucket: str, key: str) -> SourceFile:
         return _file_of(bucket, self._head(uri, bucket, key))

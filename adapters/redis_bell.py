@@ -2,19 +2,20 @@
 
 A connection that went quiet is told from one that died by a ping of our own: redis-py reports
 neither a cut link nor, on some paths, a restart. After every reconnect all listeners are rung,
-because what was published in between is gone.
+because what was published in between is gone. The connection is redis-py's, but not its ``PubSub``,
+which takes twenty times as long for a message and reconnects behind our back.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final
 
 from redis.asyncio import Redis
-from redis.asyncio.client import PubSub
+from redis.asyncio.connection import Connection
 from redis.exceptions import RedisError
 
 from engine.bell import ANY_JOB, OnRing
@@ -24,7 +25,12 @@ from engine.job import JobId
 PING_EVERY_S: Final = 2.0
 PONG_WITHIN_S: Final = 4.0
 RECONNECT_AFTER_S: Final = (0.02, 0.1, 0.25, 0.5)
-IDLE_CHANNEL: Final = "fanfold:bell:none"
+IDLE_CHANNEL: Final = b"fanfold:bell:none"
+"""An idle connection still needs one channel to be pinged as a subscriber."""
+AT_ONCE: Final = 200
+"""Messages handled before others have a turn."""
+_PREFIX: Final = "fanfold:bell:"
+_CHANNELS_A_COMMAND: Final = 1_000
 
 log = logging.getLogger(__name__)
 
@@ -34,11 +40,14 @@ class RedisBell:
 
     def __init__(self, redis: Redis) -> None:
         self._redis = redis
-        self._listeners: dict[str, list[OnRing]] = {}
-        self._acknowledged: dict[str, asyncio.Event] = {}
-        self._pubsub: PubSub | None = None
+        self._listeners: dict[bytes, list[OnRing]] = {}
+        # Of the present connection: what it was asked for, what it has acknowledged.
+        self._asked: set[bytes] = set()
+        self._live: set[bytes] = set()
+        self._unsettled: dict[bytes, None] = {}
+        self._has_unsettled = asyncio.Event()
+        self._heard_at = 0.0
         self._task: asyncio.Task[None] | None = None
-        self._is_stale = False
 
     async def __aenter__(self) -> RedisBell:
         self._task = asyncio.create_task(self._stay_connected(), name="bell")
@@ -54,100 +63,128 @@ class RedisBell:
 
         Entering waits until Redis has acknowledged the subscription, however long Redis is away.
         """
-        channel = f"fanfold:bell:{topic}"
-        self._listeners.setdefault(channel, []).append(on_ring)
+        is_live = asyncio.Event()
+
+        def ring(job: JobId) -> None:
+            is_live.set()
+            on_ring(job)
+
+        detach = self.attach(topic, ring)
         try:
-            if channel not in self._acknowledged:
-                self._acknowledged[channel] = asyncio.Event()
-                await self._send("SUBSCRIBE", channel)
-            await self._acknowledged[channel].wait()
+            await is_live.wait()
             yield
         finally:
+            detach()
+
+    def attach(self, topic: str, on_ring: OnRing) -> Callable[[], None]:
+        """Call *on_ring* until the answer is called; see ``Bell``."""
+        channel = f"{_PREFIX}{topic}".encode()
+        self._listeners.setdefault(channel, []).append(on_ring)
+        if channel in self._live:
+            asyncio.get_running_loop().call_soon(self._ring_if_attached, channel, on_ring)
+        elif channel not in self._asked:
+            self._settle(channel)
+
+        def detach() -> None:
             self._listeners[channel].remove(on_ring)
             if not self._listeners[channel]:
                 del self._listeners[channel]
-                self._acknowledged.pop(channel, None)
-                await self._send("UNSUBSCRIBE", channel)
+                self._settle(channel)
 
-    async def _send(self, command: str, channel: str) -> None:
-        """Tell Redis if it is there; a reconnect subscribes to whatever is listened to by then.
+        return detach
 
-        Goes past ``PubSub``, which would reconnect here while the bell's own task does so too. When
-        the connection is closed in this very moment, only the bell's own task needs to know.
-        """
-        connection = self._pubsub.connection if self._pubsub else None
-        if connection is None or not connection.is_connected:
-            return
-        try:
-            await connection.send_command(command, channel, check_health=False)
-        except Exception as exc:  # noqa: BLE001 - redis-py and uvloop raise about anything for it
-            log.warning("bell: could not %s: %s", command, exc)
-            self._is_stale = True
+    def _ring_if_attached(self, channel: bytes, on_ring: OnRing) -> None:
+        if on_ring in self._listeners.get(channel, ()):
+            on_ring(ANY_JOB)
+
+    def _settle(self, channel: bytes) -> None:
+        """Have Redis told of *channel*, if it has to know anything by then."""
+        self._unsettled[channel] = None
+        self._has_unsettled.set()
 
     async def _stay_connected(self) -> None:
         failures = 0
         while True:
-            pubsub = self._redis.pubsub()
+            pool: Any = self._redis.connection_pool
+            connection: Connection = pool.make_connection()
+            # What is quiet is not dead: that is told by pings.
+            connection.socket_timeout = None
             try:
-                await self._connect(pubsub)
+                await connection.connect()  # type: ignore[no-untyped-call]
+                self._asked, self._live = set(), set()
+                self._unsettled = dict.fromkeys([IDLE_CHANNEL, *self._listeners])
+                self._has_unsettled.set()
                 failures = 0
-                await self._hear(pubsub)
+                await self._hear(connection)
             except Exception as exc:  # noqa: BLE001 - without this task nothing would ever ring
                 log.warning("bell: connection lost, trying again: %s", exc)
             finally:
-                self._pubsub = None
-                for event in self._acknowledged.values():
-                    event.clear()
+                self._live = set()
                 with suppress(RedisError, OSError):
-                    await asyncio.shield(pubsub.aclose())  # type: ignore[no-untyped-call]
+                    await asyncio.shield(connection.disconnect(nowait=True))
             await asyncio.sleep(RECONNECT_AFTER_S[min(failures, len(RECONNECT_AFTER_S) - 1)])
             failures += 1
 
-    async def _connect(self, pubsub: PubSub) -> None:
-        """Subscribe to all that is listened to; an idle connection still needs one channel."""
-        asked = set(self._listeners)
-        await pubsub.subscribe(IDLE_CHANNEL, *asked)
-        self._pubsub, self._is_stale = pubsub, False
-        # Those who came or went meanwhile could tell nobody.
-        if gone := asked - self._listeners.keys():
-            await pubsub.unsubscribe(*gone)
-        if missing := self._listeners.keys() - asked:
-            await pubsub.subscribe(*missing)
+    async def _hear(self, connection: Connection) -> None:
+        """Pass on rings until the connection fails or a ping stays unanswered."""
+        self._heard_at = asyncio.get_running_loop().time()
+        tasks = [
+            asyncio.create_task(self._read(connection), name="bell reads"),
+            asyncio.create_task(self._tell(connection), name="bell tells"),
+            asyncio.create_task(self._ping(connection), name="bell pings"),
+        ]
+        try:
+            ended, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            failures = [task.exception() for task in ended]
+            raise failures[0] or ConnectionError("the connection was left")
+        finally:
+            await cancel_all(tasks)
 
-    async def _hear(self, pubsub: PubSub) -> None:
-        """Pass on rings until the connection fails or a ping stays unanswered.
-
-        redis-py reconnects by itself as well, and forgets the subscriptions that were under way.
-        """
-        loop = asyncio.get_running_loop()
-        connections = 0
-        heard = loop.time()
+    async def _read(self, connection: Connection) -> None:
+        now = asyncio.get_running_loop().time
         while True:
-            message = await pubsub.get_message(timeout=PING_EVERY_S)
-            now = loop.time()
-            if message is not None:
-                heard = now
-                self._handle(message)
-                connections += _opens_connection(message)
-            if connections > 1 or self._is_stale:
-                raise ConnectionError("subscriptions may be missing")
-            if now - heard > PONG_WITHIN_S:
+            for _ in range(AT_ONCE):
+                self._handle(await connection.read_response())
+                self._heard_at = now()
+            await asyncio.sleep(0)
+
+    async def _tell(self, connection: Connection) -> None:
+        """Tell Redis of all who came and went, many at a time."""
+        while True:
+            await self._has_unsettled.wait()
+            self._has_unsettled.clear()
+            unsettled, self._unsettled = self._unsettled, {}
+            wanted = self._listeners.keys() | {IDLE_CHANNEL}
+            come = [c for c in unsettled if c in wanted and c not in self._asked]
+            gone = [c for c in unsettled if c not in wanted and c in self._asked]
+            self._asked.difference_update(gone)
+            self._live.difference_update(gone)
+            self._asked.update(come)
+            for command, channels in (("UNSUBSCRIBE", gone), ("SUBSCRIBE", come)):
+                for some in _parts(channels):
+                    await connection.send_command(command, *some, check_health=False)
+
+    async def _ping(self, connection: Connection) -> None:
+        now = asyncio.get_running_loop().time
+        while True:
+            await asyncio.sleep(PING_EVERY_S)
+            if now() - self._heard_at > PONG_WITHIN_S:
                 raise TimeoutError("no answer to a ping")
-            if message is None:
-                await pubsub.ping()
+            await connection.send_command("PING", check_health=False)
 
-    def _handle(self, message: dict[str, Any]) -> None:
-        channel = message["channel"].decode() if message["channel"] else ""
-        if message["type"] == "subscribe" and channel in self._acknowledged:
-            self._acknowledged[channel].set()
+    def _handle(self, message: Any) -> None:
+        kind, channel = message[0], message[1]
+        if kind == b"message":
+            self._ring(channel, JobId(message[2].decode()))
+        elif kind == b"subscribe" and channel in self._asked:
+            self._live.add(channel)
             self._ring(channel, ANY_JOB)
-        elif message["type"] == "message":
-            self._ring(channel, JobId(message["data"].decode()))
 
-    def _ring(self, channel: str, job: JobId) -> None:
+    def _ring(self, channel: bytes, job: JobId) -> None:
         for on_ring in tuple(self._listeners.get(channel, ())):
             on_ring(job)
 
 
-def _opens_connection(message: dict[str, Any]) -> bool:
-    return (message["type"], message["channel"]) == ("subscribe", IDLE_CHANNEL.encode())
+def _parts(channels: list[bytes]) -> Iterable[list[bytes]]:
+    for start in range(0, len(channels), _CHANNELS_A_COMMAND):
+        yield channels[start : start + _CHANNELS_A_COMMAND]

@@ -99,12 +99,12 @@ async def reply(pending: Any) -> Any:
     return await pending
 
 
-_SHARED: Final = ("arq_dispatch", "prelude", "partial", "attempts", "shelves", "retention")
+SHARED: Final = ("arq_dispatch", "prelude", "partial", "attempts", "shelves", "retention")
 
 
 def ledger_script(name: str) -> str:
     """Return the whole text of the ledger's script *name*."""
-    return source_of(*_SHARED, name)
+    return source_of(*SHARED, name)
 
 
 class LedgerScripts:

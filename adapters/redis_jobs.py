@@ -1,23 +1,26 @@
-"""Stored jobs in Redis: accepted by one script, read as one hash."""
+"""Stored jobs in Redis: accepted by one script, read as two hashes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from hashlib import sha256
+from collections.abc import Mapping, Sequence
+from hashlib import sha1, sha512
 from typing import Any, Final
 
 from redis.asyncio import Redis
 
+from adapters.coalesced_scripts import CoalescedScripts
 from adapters.redis_client import LedgerScripts, reply, translated
 from adapters.redis_ledger import FORGOTTEN_AFTER_MS, erase_job, stored_batch
 from adapters.redis_snapshot import read_failure, read_job, read_task
+from adapters.redis_statuses import RedisStatuses
 from engine.errors import (
     IdempotencyConflictError,
     InvalidStateError,
     NotFoundError,
+    QuotaExceededError,
     UnavailableError,
 )
-from engine.job import Job, JobId, JobState, Task, TaskKind, task_id
+from engine.job import Job, JobId, JobState, JobStatus, Task, TaskKind, task_id
 from engine.jobs import (
     Accepted,
     FailurePage,
@@ -33,48 +36,79 @@ from engine.jobs import (
 )
 from engine.jsonvalue import decode, encode, encode_key
 from engine.plan import plan_inline
+from engine.quotas import Quotas
 from engine.spec import JobSpec
 
 DEFAULT_WINDOW: Final = {"process": 256, "loop": 4_096}
 SCAN_STEP: Final = 200
 RETENTION_S: Final = 604_800
 REDUCE_BYTES: Final = 8 * 1024 * 1024
+SMALL_BYTES: Final = 64 * 1024
+"""Jobs with larger items are sent by themselves, so that others do not wait behind them."""
 WORKERS_KEY: Final = "fanfold:workers"
+RETRY_AFTER_S: Final = 5.0
+"""When to try again where it depends on what runs."""
+_NO_QUOTAS: Final = Quotas()
+_OVER_QUOTA: Final = -2
 
 
 class RedisJobs:
     """Implements ``engine.jobs.JobStore`` and ``JobControl``."""
 
-    def __init__(self, redis: Redis, *, retention_s: int = RETENTION_S) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        *,
+        retention_s: int = RETENTION_S,
+        quotas: Quotas = _NO_QUOTAS,
+        webhook_key: str = "",
+    ) -> None:
         self._redis = redis
         self._scripts = LedgerScripts(redis)
+        self._statuses = RedisStatuses(redis)
+        self._together = CoalescedScripts(redis)
         self._retention_s = retention_s
+        self._quotas = quotas
+        self._webhook_key = webhook_key
 
     async def accept(self, new: NewJob) -> Accepted:
         """Store a job and dispatch its first tasks; see ``JobStore``."""
         spec = new.spec.to_json()
         stored = _fields(new, spec)
+        if new.spec.webhook is not None:
+            stored |= {"webhook": new.spec.webhook, "webhook_key": self._webhook_key}
         stored["retention_ms"] = 1000 * (new.spec.retention_seconds or self._retention_s)
         fields = [part for pair in stored.items() for part in pair]
         batches = [stored_batch(batch) for batch in new.plan.batches] if new.plan else []
-        job, created = await self._scripts.call(
+        is_small = sum(map(len, batches)) <= SMALL_BYTES
+        job, created, *more = await (self._together if is_small else self._scripts).call(
             "accept",
             new.id,
             new.tenant,
             new.spec.idempotency_key or "",
-            sha256(encode_key(spec)).hexdigest(),
+            _digest(spec),
             int((new.spec.timeout_seconds or 0) * 1000),
             len(batches) if new.plan else -1,
             len(fields) // 2,
+            self._quotas.live_jobs,
+            self._quotas.queued_tasks,
+            self._quotas.submits_per_minute,
             *fields,
             *batches,
         )
+        if created == _OVER_QUOTA:
+            raise self._exceeded(job.decode(), retry_after_s=more[0] / 1000)
         if created < 0:
             raise IdempotencyConflictError(
                 f"idempotency key {new.spec.idempotency_key!r} was used with another input",
                 existing_job_id=job.decode(),
             )
-        return Accepted(id=JobId(job.decode()), created=bool(created))
+        id = JobId(job.decode())
+        if len(more) < 2:
+            return Accepted(id=id, created=bool(created))
+        parts = iter(more[1])
+        found = dict(zip(parts, parts, strict=True))
+        return Accepted(id=id, created=True, job=read_job(id, found, stored["spec"], None))
 
     async def get(self, tenant: str, ids: Sequence[JobId]) -> list[Job | None]:
         """Return jobs in one round trip; see ``JobStore``."""
@@ -82,12 +116,18 @@ class RedisJobs:
             async with self._redis.pipeline(transaction=False) as pipe:
                 for job in ids:
                     pipe.hgetall(_key(job))
+                    pipe.hget(_input_key(job), "spec")
                     pipe.get(f"{_key(job)}:result")
                 found = await pipe.execute()
+        parts = zip(ids, found[::3], found[1::3], found[2::3], strict=True)
         return [
-            read_job(job, fields, inline) if fields.get(b"tenant") == tenant.encode() else None
-            for job, fields, inline in zip(ids, found[::2], found[1::2], strict=True)
+            read_job(job, fields, spec, inline) if _is_of(tenant, fields) else None
+            for job, fields, spec, inline in parts
         ]
+
+    async def statuses(self, tenant: str, ids: Sequence[JobId]) -> list[JobStatus | None]:
+        """Return where jobs stand, in one round trip; see ``JobStore``."""
+        return await self._statuses.read(tenant, ids)
 
     async def page(
         self, tenant: str, *, first: int, after: JobId | None, wanted: JobFilter
@@ -121,11 +161,12 @@ class RedisJobs:
         with translated():
             async with self._redis.pipeline(transaction=False) as pipe:
                 pipe.hgetall(f"{_key(job)}:counters")
-                pipe.hget(_key(job), "manifest")
-                counters, manifest = await pipe.execute()
+                pipe.hmget(_key(job), ["manifest", "report"])
+                counters, (manifest, report) = await pipe.execute()
         return JobDetails(
             counters={name.decode(): float(value) for name, value in sorted(counters.items())},
             manifest=manifest.decode() if manifest else None,
+            report=report.decode() if report else None,
         )
 
     async def tasks(
@@ -178,6 +219,12 @@ class RedisJobs:
             total=total,
             has_next=start + first < total,
         )
+
+    async def is_erased(self, tenant: str, job: JobId) -> bool:
+        """Return whether a job was erased; see ``JobStore``."""
+        mark = sha1(job.encode()).hexdigest()  # noqa: S324 - what Lua has; hides nothing
+        with translated():
+            return await self._redis.zscore(f"fanfold:tenant:{tenant}:erased", mark) is not None
 
     async def restore(self, found: FoundResult) -> bool:
         """Put back an ended job; see ``JobStore``."""
@@ -236,6 +283,7 @@ class RedisJobs:
     ) -> None:
         """Begin the next run; see ``JobControl``."""
         spec = decode(await self._stored_spec(tenant, job))
+        await self._require_room(tenant, job)
         if params is not None:
             spec["params"] = params
         names = (tenant, job, idempotency_key or "", encode(spec), encode(_without_items(spec)))
@@ -250,9 +298,36 @@ class RedisJobs:
             raise UnavailableError(f"job {job} is being tidied up; try again in a moment")
         _require_state(job, answer, "only a job that ended without success can be redriven")
 
+    async def _require_room(self, tenant: str, job: JobId) -> None:
+        """See that *job* may be live again; one that is so already takes no more room."""
+        if not self._quotas.live_jobs:
+            return
+        live = f"fanfold:tenant:{tenant}:live"
+        with translated():
+            async with self._redis.pipeline(transaction=False) as pipe:
+                pipe.zcard(live)
+                pipe.zscore(live, job)
+                count, is_live = await pipe.execute()
+        if is_live is None and count >= self._quotas.live_jobs:
+            raise self._exceeded("live jobs", retry_after_s=RETRY_AFTER_S)
+
+    def _exceeded(self, quota: str, *, retry_after_s: float) -> QuotaExceededError:
+        limits = {
+            "live jobs": self._quotas.live_jobs,
+            "queued tasks": self._quotas.queued_tasks,
+            "submits a minute": self._quotas.submits_per_minute,
+        }
+        return QuotaExceededError(
+            f"the tenant may have {limits[quota]} {quota}, and has as many",
+            retry_after_s=retry_after_s,
+        )
+
     async def _stored_spec(self, tenant: str, job: JobId) -> bytes:
         with translated():
-            owner, spec = await reply(self._redis.hmget(_key(job), ["tenant", "spec"]))
+            async with self._redis.pipeline(transaction=False) as pipe:
+                pipe.hget(_key(job), "tenant")
+                pipe.hget(_input_key(job), "spec")
+                owner, spec = await pipe.execute()
         if owner is None or owner.decode() != tenant:
             raise NotFoundError(f"no job {job!r}")
         stored: bytes = spec
@@ -325,6 +400,14 @@ def _key(job: JobId) -> str:
     return f"fanfold:job:{job}"
 
 
+def _input_key(job: JobId) -> str:
+    return f"{_key(job)}:input"
+
+
+def _is_of(tenant: str, fields: Mapping[bytes, bytes]) -> bool:
+    return fields.get(b"tenant") == tenant.encode()
+
+
 def _index(tenant: str, wanted: JobFilter) -> str:
     """Return the shortest list that holds every wanted job."""
     only_live = wanted.states is not None and not any(s.is_terminal for s in wanted.states)
@@ -369,6 +452,8 @@ def _fields(new: NewJob, spec: dict[str, Any]) -> dict[str, Any]:
         fields["resolved_source"] = new.resolved_source
     if new.supports_partial and new.spec.partial_every_ms:
         fields["partial_every_ms"] = new.spec.partial_every_ms
+    if new.traceparent is not None:
+        fields["traceparent"] = new.traceparent
     if policy.task_timeout_seconds:
         fields["task_timeout_s"] = policy.task_timeout_seconds
     if new.plan:
@@ -384,6 +469,15 @@ def _known_partitions(new: NewJob) -> int | None:
     if new.is_map_only:
         return 0
     return 1 if new.has_one_reducer else new.spec.reducers
+
+
+def _digest(spec: dict[str, Any]) -> str:
+    """Return what tells one input from another: 128 digits.
+
+    A value of more than 64 bytes has Redis keep the job's hash as a table, not as a list that every
+    look at a field searches from its start; a step of a task looks at dozens.
+    """
+    return sha512(encode_key(spec)).hexdigest()
 
 
 def _without_items(spec: dict[str, Any]) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from redis.asyncio import Redis
 from adapters.redis_client import reply, translated
 from engine.errors import ConfigError
 
-LAYOUT: Final = 2
+LAYOUT: Final = 3
 """Raised with every change of a key or field that a script of another version would misread."""
 LAYOUT_KEY: Final = "fanfold:layout"
 _OF_JOBS: Final = (

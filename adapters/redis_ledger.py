@@ -12,12 +12,13 @@ from redis.asyncio import Redis
 
 from adapters.coalesced_scripts import CoalescedScripts
 from adapters.redis_client import LedgerScripts, reply, translated
+from adapters.redis_snapshot import read_ended_run
 from engine.attempt import Attempt, Outcome, Piece
 from engine.batch import Batch
 from engine.errors import AttemptsExhaustedError
 from engine.job import JobError, JobId
 from engine.jsonvalue import decode, encode
-from engine.ledger import Claim, EndedJob, Verdict
+from engine.ledger import Claim, EndedJob, EndedRun, Verdict
 
 LEASE_MS: Final = 2_750
 SWEEP_LIMIT: Final = 100
@@ -30,6 +31,7 @@ KEPT_BYTES_OF_A_JOB: Final = 16 * 1024 * 1024
 KEPT_BYTES_IN_ALL: Final = 128 * 1024 * 1024
 PLACE_BYTES: Final = 16
 ENDED_KEY: Final = "fanfold:ended"
+UNREPORTED_KEY: Final = "fanfold:unreported"
 
 _VERDICTS: Final = {0: Verdict.FENCED, 1: Verdict.ACCEPTED, 2: Verdict.REPEATED}
 _LOST: Final = JobError(
@@ -144,12 +146,32 @@ class RedisLedger:
             found = await reply(self._redis.srandmember(ENDED_KEY, SWEEP_LIMIT))
             async with self._redis.pipeline(transaction=False) as pipe:
                 for name in found or ():
-                    pipe.hget(f"fanfold:job:{name.decode()}", "manifest")
+                    pipe.hmget(f"fanfold:job:{name.decode()}", ["manifest", "report"])
                 manifests = await pipe.execute()
         return [
-            EndedJob(id=JobId(name.decode()), manifest=manifest.decode() if manifest else None)
-            for name, manifest in zip(found or (), manifests, strict=True)
+            EndedJob(id=JobId(name.decode()), manifest=(result or report or b"").decode() or None)
+            for name, (result, report) in zip(found or (), manifests, strict=True)
         ]
+
+    async def unreported_runs(self) -> list[EndedRun]:
+        """Return ended runs that nobody has written of yet; see ``Sweeper``."""
+        with translated():
+            found = await reply(self._redis.srandmember(UNREPORTED_KEY, SWEEP_LIMIT))
+            async with self._redis.pipeline(transaction=False) as pipe:
+                for name in found or ():
+                    pipe.hgetall(f"fanfold:job:{name.decode()}")
+                    pipe.hget(f"fanfold:job:{name.decode()}:input", "spec")
+                hashes = await pipe.execute()
+        runs = zip(found or (), hashes[::2], hashes[1::2], strict=True)
+        return [
+            read_ended_run(JobId(name.decode()), fields, spec)
+            for name, fields, spec in runs
+            if spec
+        ]
+
+    async def reported(self, run: EndedRun, manifest: str) -> None:
+        """Tick an ended run off; see ``Sweeper``."""
+        await self._scripts.call("reported", run.job, run.run, manifest)
 
     async def cleaned(self, job: JobId) -> None:
         """Remove what is kept for an ended job's tasks; see ``Sweeper``."""

@@ -8,7 +8,8 @@ from typing import Final
 from redis.asyncio import Redis
 
 from adapters.redis_client import LedgerScripts, reply, translated
-from adapters.redis_snapshot import read_error, read_failure
+from adapters.redis_snapshot import read_failure
+from adapters.redis_status import error_of
 from engine.job import ItemFailure, JobId, TaskKind, TaskState, instant, task_id
 from engine.listings import INCLUDED_BYTES, BatchRecord, RecordPage
 
@@ -58,5 +59,5 @@ def _record(index: int, fields: list[bytes | None]) -> BatchRecord:
         attempts=int(attempt or 0),
         started_at=instant(int(started)) if started else None,
         finished_at=instant(int(finished)) if finished else None,
-        error=read_error(error),
+        error=error_of(error),
     )

@@ -6,34 +6,32 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
+from adapters.redis_status import FIELDS, error_of, status_of
 from engine.job import (
-    ItemCounts,
     ItemFailure,
     Job,
     JobError,
     JobId,
-    JobPhase,
-    JobState,
     JobStatus,
     Task,
-    TaskCounts,
     TaskKind,
     TaskState,
     instant,
     task_id,
 )
 from engine.jsonvalue import decode
-from engine.progress import Progress, eta_s, ratio
+from engine.ledger import EndedRun
 
 Hash = Mapping[bytes, bytes]
 
 
-def read_job(job: JobId, fields: Hash, inline: bytes | None) -> Job:
-    """Build a job from its hash.
+def read_job(job: JobId, fields: Hash, spec: bytes, inline: bytes | None) -> Job:
+    """Build a job from its hashes.
 
     Args:
         job: Its id.
         fields: The whole hash of an existing job.
+        spec: What was submitted.
         inline: The result's rows as a JSON array, if they are kept inline; while the job runs,
             those of the answer so far.
     """
@@ -41,12 +39,36 @@ def read_job(job: JobId, fields: Hash, inline: bytes | None) -> Job:
         id=job,
         tenant=fields[b"tenant"].decode(),
         submitted_by=fields[b"by"].decode(),
-        spec=decode(fields[b"spec"]),
+        spec=decode(spec),
         created_at=_instant(fields, "created"),
         started_at=instant(_int(fields, "started")),
         finished_at=instant(_int(fields, "finished")),
         expires_at=instant(_int(fields, "expires")),
-        status=_status(job, fields, inline),
+        status=read_status(job, fields, inline),
+    )
+
+
+def read_ended_run(job: JobId, fields: Hash, spec: bytes) -> EndedRun:
+    """Build a run that has ended without a result; the arguments are as in ``read_job``."""
+    stored, failed = decode(spec), _int(fields, "items_failed") or 0
+    error = fields.get(b"error")
+    return EndedRun(
+        job=job,
+        run=_int(fields, "run") or 1,
+        program=stored["program"] or "sql",
+        has_failures=failed > 0,
+        facts={
+            "spec": stored,
+            "state": fields[b"state"].decode(),
+            "error": decode(error) if error else None,
+            "items": _int(fields, "items_succeeded") or 0,
+            "failedItems": failed,
+            "bytesRead": _int(fields, "bytes_read") or 0,
+            "createdAtMs": _int(fields, "created"),
+            "startedAtMs": _int(fields, "started"),
+            "finishedAtMs": _int(fields, "finished"),
+            "run": _int(fields, "run") or 1,
+        },
     )
 
 
@@ -68,7 +90,7 @@ def read_task(kind: TaskKind, index: int, fields: Hash, *, is_over: bool) -> Tas
         worker=worker.decode() if worker else None,
         started_at=instant(_int(fields, "started")),
         finished_at=instant(_int(fields, "finished")),
-        error=read_error(fields.get(b"error")),
+        error=error_of(fields.get(b"error")),
         log=tuple(decode(fields.get(b"log", b"[]"))),
     )
 
@@ -88,98 +110,9 @@ def read_failure(data: bytes) -> ItemFailure:
     )
 
 
-def _status(job: JobId, fields: Hash, inline: bytes | None) -> JobStatus:
-    state = JobState(fields[b"state"].decode())
-    updated = _int(fields, "updated") or 0
-    progress = _progress(fields)
-    is_done = state in (JobState.SUCCEEDED, JobState.PARTIALLY_SUCCEEDED)
-    share = 1.0 if is_done else ratio(progress)
-    started = _int(fields, "started")
-    message = fields.get(b"message")
-    return JobStatus(
-        id=job,
-        version=_int(fields, "version") or 0,
-        run=_int(fields, "run") or 1,
-        state=state,
-        phase=JobPhase.PENDING if state is JobState.QUEUED else _phase(fields),
-        ratio=share,
-        eta_seconds=None
-        if state is not JobState.RUNNING or started is None
-        else eta_s(share, elapsed_s=(updated - started) / 1000),
-        items=_items(fields),
-        map=progress.map,
-        reduce=progress.reduce,
-        bytes_read=progress.bytes_read,
-        bytes_total=progress.bytes_total,
-        result=decode(inline) if inline and state.is_terminal else None,
-        partial=decode(inline) if inline and not state.is_terminal else None,
-        coverage=float(fields[b"coverage"]) if b"coverage" in fields else None,
-        result_rows=_int(fields, "result_rows"),
-        result_bytes=_int(fields, "result_bytes"),
-        error=read_error(fields.get(b"error")),
-        message=message.decode() if message else None,
-        updated_at=_instant(fields, "updated"),
-    )
-
-
-def _phase(fields: Hash) -> JobPhase:
-    return JobPhase(fields[b"phase"].decode())
-
-
-def _progress(fields: Hash) -> Progress:
-    reduce = _tasks(fields, "reduce")
-    return Progress(
-        map=_tasks(fields, "map"),
-        reduce=reduce,
-        reducers=reduce.total,
-        bytes_read=_int(fields, "bytes_read") or 0,
-        bytes_total=_int(fields, "bytes_total"),
-    )
-
-
-def _tasks(fields: Hash, kind: str) -> TaskCounts:
-    total = _int(fields, f"{kind}_total")
-    if total is None and kind == "reduce":
-        total = _int(fields, "reducers")
-    running = _int(fields, f"{kind}_running") or 0
-    succeeded = _int(fields, f"{kind}_succeeded") or 0
-    failed = _int(fields, f"{kind}_failed") or 0
-    return TaskCounts(
-        total=total,
-        pending=max(0, (total or 0) - running - succeeded - failed),
-        running=running,
-        succeeded=succeeded,
-        failed=failed,
-        retried=_int(fields, f"{kind}_retried") or 0,
-    )
-
-
-def _items(fields: Hash) -> ItemCounts:
-    total = _int(fields, "items_total")
-    running = _int(fields, "items_running") or 0
-    succeeded = _int(fields, "items_succeeded") or 0
-    failed = _int(fields, "items_failed") or 0
-    return ItemCounts(
-        total=total,
-        pending=max(0, (total or 0) - running - succeeded - failed),
-        running=running,
-        succeeded=succeeded,
-        failed=failed,
-        skipped=0,
-    )
-
-
-def read_error(data: bytes | None) -> JobError | None:
-    """Build an error from what the scripts keep; None when there is none."""
-    if not data:
-        return None
-    found: dict[str, Any] = decode(data)
-    return JobError(
-        code=found["code"],
-        message=found["message"],
-        retryable=found["retryable"],
-        task_id=found["task"] or None,
-    )
+def read_status(job: JobId, fields: Hash, inline: bytes | None) -> JobStatus:
+    """Build where a job stands from its hash; see ``read_job``."""
+    return status_of(job, [fields.get(name) for name in FIELDS], inline)
 
 
 def _int(fields: Hash, name: str) -> int | None:

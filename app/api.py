@@ -3,131 +3,135 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
 from importlib import metadata
-from typing import Final
 
-import uvicorn
-from redis.asyncio import Redis
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response
-from starlette.routing import Route, WebSocketRoute
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from adapters.httpx_webhooks import HttpxWebhooks
 from adapters.redis_bell import RedisBell
-from adapters.redis_client import connect, translated
+from adapters.redis_client import connect
 from adapters.redis_jobs import RedisJobs
 from adapters.redis_layout import require_layout
+from app.api_processes import api_processes
+from app.assets import BUILT, Assets, origin_of_uploads
+from app.authentication import credentials_of
 from app.files import download_route
-from app.graphql import FanfoldGraphQL
+from app.health import health_routes
+from app.metrics import ApiMetrics
 from app.processes import sql_process
 from app.runtime import blobs_of, destinations_of, signer_of, sources_of
+from app.server import address_of, listening_socket, serving, spare_the_collector
 from app.settings import Settings
 from app.sockets import OpenSockets
 from app.stopping import Stop
+from app.traces import tracing
 from app.uploads import upload_route
 from engine.catalog import load_catalog
 from engine.errors import ConfigError, UnavailableError
-from resolvers.hub import StatusHub
+from engine.tracer import Tracer
+from engine.webhooks import key_name
+from resolvers.access.quotas import Connections
+from resolvers.live.hub import StatusHub
 from resolvers.services import Limits, Services
 from schema.build import build_schema
+from schema.context import Context
+from transport.fan_out import FanOut
+from transport.graphql_http import GraphQLHTTP
+from transport.observed import Observed
+from transport.operations import Operations
+from transport.origins import Origins
+from transport.rest.polling import Polls
+from transport.rest.routes import rest_routes
+from transport.sse import EventStreams
+from transport.websocket.connection import Served
+from transport.websocket.endpoint import GraphQLWebSocket
 from workers.checker import ProcessChecker
 
-MAX_MESSAGE_BYTES: Final = 1024 * 1024
-SHUTDOWN_WITHIN_S: Final = 5
-READY_WITHIN_S: Final = 2.0
 
-
-async def serve_api(settings: Settings) -> None:
+async def serve_api(settings: Settings, *, is_shared: bool = False) -> None:
     """Serve until SIGTERM or SIGINT.
+
+    Args:
+        settings: Of this deployment.
+        is_shared: Whether other processes listen on the same port.
 
     Raises:
         ConfigError: There is no Redis to work with, the port is in use, or a program cannot be
             loaded.
     """
     stop = Stop.on_signals()
-    with listening_socket(settings) as listener:
-        async with api_at(settings, listener):
+    if settings.api_processes > 1:
+        load_catalog(settings.programs)
+        async with api_processes(settings, stop):
             await stop.told.wait()
-
-
-@contextmanager
-def listening_socket(settings: Settings) -> Iterator[socket.socket]:
-    """Open the socket that the API will listen on.
-
-    Raises:
-        ConfigError: The address is in use or is none of this machine's.
-    """
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-    with socket.socket(family) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((settings.host, settings.port))
-        except OSError as exc:
-            raise ConfigError(
-                f"FANFOLD_PORT: cannot listen on {settings.host}:{settings.port}: {exc.strerror}; "
-                "stop the other program or choose another port"
-            ) from exc
-        yield listener
+        return
+    with listening_socket(settings, is_shared=is_shared) as listener:
+        async with api_at(settings, listener):
+            spare_the_collector()
+            await stop.told.wait()
 
 
 @asynccontextmanager
 async def api_at(settings: Settings, listener: socket.socket) -> AsyncIterator[str]:
     """Serve the API at *listener* while the context is open; yield its address.
 
-    At the end it says that it is not ready, closes WebSockets, takes no more connections, and gives
-    requests that are under way ``SHUTDOWN_WITHIN_S`` seconds.
+    At the end it says that it is not ready, closes WebSockets and event streams, takes no more
+    connections, and gives requests that are under way a few seconds.
     """
-    sockets = OpenSockets()
-    async with _application(settings, sockets) as application:
-        server = _Server(
-            uvicorn.Config(
-                sockets.around(application),
-                ws="websockets-sansio",
-                ws_max_size=MAX_MESSAGE_BYTES,
-                ws_per_message_deflate=False,
-                timeout_graceful_shutdown=SHUTDOWN_WITHIN_S,
-                access_log=False,
-                log_level="warning",
-                log_config=None,
-                lifespan="off",
-            )
-        )
-        serving = asyncio.create_task(server.serve(sockets=[listener]))
-        try:
-            host = f"[{settings.host}]" if ":" in settings.host else settings.host
-            yield f"http://{host}:{settings.port}"
-        finally:
-            await sockets.close_all()
-            server.should_exit = True
-            await serving
-
-
-class _Server(uvicorn.Server):
-    """uvicorn without signal handlers of its own: this process has one place for them."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
+    sockets, streams, polls = OpenSockets(), EventStreams(), Polls()
+    is_shared = bool(listener.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT))
+    with tracing(settings, os.environ, role="api") as tracer:
+        async with (
+            _application(
+                settings, sockets, streams, polls, tracer=tracer, is_shared=is_shared
+            ) as application,
+            serving(application, listener),
+        ):
+            try:
+                yield address_of(settings)
+            finally:
+                streams.close_all()
+                polls.close_all()
+                sockets.close_all()
 
 
 @asynccontextmanager
-async def _application(settings: Settings, sockets: OpenSockets) -> AsyncIterator[Starlette]:
+async def _application(
+    settings: Settings,
+    sockets: OpenSockets,
+    streams: EventStreams,
+    polls: Polls,
+    *,
+    tracer: Tracer,
+    is_shared: bool,
+) -> AsyncIterator[ASGIApp]:
     if settings.redis_url is None:
         raise ConfigError("FANFOLD_REDIS_URL: the API needs to know which Redis to work with")
     redis, subscriber = connect(settings.redis_url), connect(settings.redis_url)
     with suppress(UnavailableError):  # it comes up later: readiness tells
         await require_layout(redis)
-    jobs = RedisJobs(redis, retention_s=settings.retention_seconds)
     blobs, signer = blobs_of(settings), signer_of(settings)
+    assets = Assets(BUILT, store=await asyncio.to_thread(origin_of_uploads, blobs))
+    jobs = RedisJobs(
+        redis,
+        retention_s=settings.retention_seconds,
+        quotas=settings.quotas,
+        webhook_key=key_name(signer),
+    )
+    metrics = ApiMetrics(settings, redis)
     async with (
         RedisBell(subscriber) as bell,
-        StatusHub(jobs=jobs, bell=bell) as hub,
+        StatusHub(jobs=jobs, bell=bell, meter=metrics.meter, tracer=tracer) as hub,
+        credentials_of(settings, redis=redis, bell=bell, signer=signer) as authenticator,
         _sql_checker(settings) as checker,
+        _webhooks(settings) as webhooks,
+        metrics.running(is_shared=is_shared),
     ):
         services = Services(
             catalog=load_catalog(settings.programs),
@@ -138,6 +142,8 @@ async def _application(settings: Settings, sockets: OpenSockets) -> AsyncIterato
             destinations=destinations_of(settings),
             signer=signer,
             sql=checker,
+            webhooks=webhooks,
+            tracer=tracer,
             limits=Limits(
                 inline_result_bytes=settings.inline_result_bytes,
                 max_wait_ms=settings.max_wait_ms,
@@ -145,20 +151,69 @@ async def _application(settings: Settings, sockets: OpenSockets) -> AsyncIterato
                 sql_enabled=settings.sql,
             ),
         )
-        graphql = FanfoldGraphQL(build_schema(), services, hub)
-        yield Starlette(
+        schema, connections = build_schema(), Connections(settings.quotas.connections)
+        origins = Origins(settings.allowed_origins)
+        operations = Operations(schema, is_introspectable=settings.introspection, tracer=tracer)
+        fan_out = FanOut(hub, meter=metrics.meter)
+        websocket = GraphQLWebSocket(
+            Served(
+                operations=operations,
+                fan_out=fan_out,
+                authenticator=authenticator,
+                connections=connections,
+                context_of=lambda caller, url: Context(services, hub, caller, url),
+            ),
+            origins=origins,
+            meter=metrics.meter,
+        )
+        sockets.add(websocket.close_all)
+        http = GraphQLHTTP(
+            operations,
+            authenticator=authenticator,
+            services=services,
+            hub=hub,
+            origins=origins,
+            fan_out=fan_out,
+            connections=connections,
+            streams=streams,
+            page=assets.graphiql.body,
+            page_headers=assets.graphiql.headers,
+        )
+        others = Starlette(
             routes=[
-                Route("/livez", _alive),
-                Route("/readyz", _readiness(redis, sockets)),
-                Route("/graphql", graphql, methods=["GET", "POST"]),
-                WebSocketRoute("/graphql", graphql),
+                *health_routes(redis, is_closing=lambda: sockets.is_closing),
+                metrics.route(),
+                *assets.routes(),
                 download_route(blobs, signer),
                 upload_route(blobs, signer, settings.data_dir / "uploads"),
-            ],
-            middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=_hosts(settings))],
+                *rest_routes(
+                    services,
+                    hub=hub,
+                    authenticator=authenticator,
+                    origins=origins,
+                    connections=connections,
+                    polls=polls,
+                    schema=schema.graphql,
+                ),
+            ]
         )
+        named = TrustedHostMiddleware(
+            _first(http, websocket, others), allowed_hosts=list(settings.hosts)
+        )
+        yield Observed(named, meter=metrics.meter, tracer=tracer)
     await redis.aclose()
     await subscriber.aclose()
+
+
+def _first(http: ASGIApp, websocket: ASGIApp, others: ASGIApp) -> ASGIApp:
+    """Return an application that takes the busiest path before a router looks at it."""
+    graphql = {"http": http, "websocket": websocket}
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        is_graphql = scope["path"] == "/graphql"
+        await (graphql.get(scope["type"], others) if is_graphql else others)(scope, receive, send)
+
+    return serve
 
 
 @asynccontextmanager
@@ -170,34 +225,7 @@ async def _sql_checker(settings: Settings) -> AsyncIterator[ProcessChecker]:
         await process.stop()
 
 
-def _hosts(settings: Settings) -> list[str]:
-    """Return the names by which this service may be called.
-
-    No others, because a page of another site could point a name of its own at a loopback address
-    and would then pass for one of ours.
-    """
-    return ["localhost", "127.0.0.1", "::1", "[::1]", settings.host]
-
-
-async def _alive(_: Request) -> Response:
-    return PlainTextResponse("ok\n")
-
-
-def _readiness(redis: Redis, sockets: OpenSockets) -> Callable[[Request], Awaitable[Response]]:
-    async def ready(_: Request) -> Response:
-        if sockets.is_closing:
-            return _not_ready("the server is going away")
-        try:
-            with translated():
-                async with asyncio.timeout(READY_WITHIN_S):
-                    await redis.ping()
-        except UnavailableError as exc:
-            # The rest of the message names addresses, which are nobody's business here.
-            return _not_ready(exc.message.partition(":")[0])
-        return PlainTextResponse("ok\n")
-
-    return ready
-
-
-def _not_ready(reason: str) -> Response:
-    return PlainTextResponse(f"{reason}\n", status_code=503, headers={"Retry-After": "1"})
+@asynccontextmanager
+async def _webhooks(settings: Settings) -> AsyncIterator[HttpxWebhooks]:
+    with HttpxWebhooks(settings.webhook_hosts) as webhooks:
+        yield webhooks

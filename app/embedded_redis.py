@@ -35,6 +35,7 @@ _LONGEST_SOCKET_PATH_BYTES = 100
 _STOP_WITHIN_S = 10.0
 _PREDECESSOR_WITHIN_S = 10.0
 _LOG_LINES_SHOWN = 8
+_ADDRESS = "address"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +55,17 @@ def redis_on_path() -> RedisBinary | None:
     """Return the redis-server on ``PATH``, or None when there is none of at least 6.2."""
     found = shutil.which("redis-server")
     return None if found is None else _inspected(Path(found).absolute())
+
+
+def address_of(data_dir: Path) -> str | None:
+    """Return where the private Redis of a running service is, as far as its folder tells.
+
+    One that was killed may have left an address where nobody answers.
+    """
+    try:
+        return (data_dir / "redis" / _ADDRESS).read_text()
+    except OSError:
+        return None
 
 
 def packaged_redis() -> RedisBinary | None:
@@ -200,6 +212,7 @@ class EmbeddedRedis:
         lock = await self._lock_for_server(folder, stack)
         _refuse_newer_data(folder, binary)
         self._socket = self._choose_socket(folder, stack)
+        self._note_address(folder, stack)
         log = os.open(folder / "redis.log", os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         stack.callback(os.close, log)
         stack.push_async_callback(self._stop)
@@ -291,6 +304,12 @@ class EmbeddedRedis:
             stack.callback(shutil.rmtree, private, ignore_errors=True)
             socket = Path(private, "redis.sock")
         return socket
+
+    def _note_address(self, folder: Path, stack: AsyncExitStack) -> None:
+        """Write down where the server is, for other commands of this user."""
+        note = folder / _ADDRESS
+        note.write_text(self.url)
+        stack.callback(note.unlink, missing_ok=True)
 
     async def _until_ready(self, process: Process, log: int, log_start_bytes: int) -> None:
         pause_s = 0.001

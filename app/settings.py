@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import difflib
 import ipaddress
-import logging
 import os
 import re
 import tempfile
+import urllib.parse
 from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import (
     BaseModel,
@@ -27,16 +29,29 @@ from pydantic import (
     field_validator,
 )
 
+from app.logs import LogForm, LogLevel
 from engine.errors import ConfigError
+from engine.quotas import Quotas
 
 PREFIX = "FANFOLD_"
 
 # Read by the command's clients, not by a service.
-_CLIENT_NAMES = frozenset({"FANFOLD_URL"})
-# Of the public interface, but without effect in this version.
-_LATER_NAMES = frozenset({"FANFOLD_JWKS_URL"})
+_CLIENT_NAMES = frozenset({"FANFOLD_URL", "FANFOLD_TOKEN"})
 
-log = logging.getLogger(__name__)
+_LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1", "[::1]")
+SIGNING_KEY_BYTES = 32
+_LARGEST_QUOTA = 1_000_000_000
+_USUAL_QUOTAS = Quotas(
+    live_jobs=1_000, queued_tasks=1_000_000, connections=20_000, submits_per_minute=6_000
+)
+_HOST_NAME = re.compile(r"\*|(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
+
+
+class AuthMode(StrEnum):
+    """A way to tell who calls."""
+
+    KEYS = "keys"
+    JWT = "jwt"
 
 
 def _whole(minimum: int, maximum: int) -> BeforeValidator:
@@ -59,12 +74,47 @@ def _listed(separator: str) -> Callable[[object], object]:
     return split
 
 
+def _modes(value: object) -> object:
+    """Read ``off``, or ways to tell who calls; none is ``off``."""
+    if not isinstance(value, str):
+        return value
+    words = frozenset(part for part in map(str.strip, value.split(",")) if part)
+    if words == {"off"}:
+        return frozenset()
+    if not words or words - set(AuthMode):
+        raise ValueError(f"must be off, keys, jwt or keys,jwt, got {value!r}")
+    return words
+
+
+def _limit(value: object) -> int | None:
+    """Read ``off`` for no limit, which is kept as 0, or a number."""
+    if value is None:
+        return None
+    text = str(value).strip()
+    if text in ("off", "0"):
+        return 0
+    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(_LARGEST_QUOTA))):
+        raise ValueError(f"must be off, or 1 to {_LARGEST_QUOTA}, got {value!r}")
+    return int(text)
+
+
+Quota = Annotated[int | None, BeforeValidator(_limit)]
+
+
 def _switch(value: object) -> bool:
     known = {"on": True, "true": True, "1": True, "off": False, "false": False, "0": False}
     wanted = str(value).strip().lower()
     if wanted not in known:
         raise ValueError(f"must be on or off, got {value!r}")
     return known[wanted]
+
+
+def _switch_or_none(value: object) -> object:
+    return None if value is None else _switch(value)
+
+
+def _upper(value: object) -> object:
+    return value.strip().upper() if isinstance(value, str) else value
 
 
 def _cores() -> int:
@@ -75,8 +125,18 @@ class Settings(BaseModel):
     """What this deployment may set; every value checked, every path absolute.
 
     Attributes:
-        auth: ``off`` only, for now; callers are then trusted, so ``host`` must be loopback.
+        auth: How callers are told apart; nothing is ``off``: everybody is trusted then, so
+            ``host`` must be loopback.
+        jwks_url: Where the identity provider publishes the keys that it signs tokens with.
+        jwt_issuer: Who must have issued a token, its ``iss``.
+        jwt_audience: Whom a token must be meant for, its ``aud``.
+        jwt_tenant_claim: The claim that names the tenant.
+        signing_key: Secret that tokens and addresses are signed with, for processes that share no
+            data folder; one is made below it otherwise. Left out of the ``repr``.
         host: Address to listen on.
+        allowed_hosts: Names by which the service may be called, beside loopback and ``host``;
+            ``*.example.com`` and ``*`` are patterns.
+        allowed_origins: Pages of other sites that may call, such as ``https://console.example``.
         port: Port to listen on.
         data_dir: Where everything lives that must survive; created, for this user alone.
         redis_url: Redis to use; None means a private one below ``data_dir``. May hold a password
@@ -92,21 +152,44 @@ class Settings(BaseModel):
         s3_endpoint: Address of an S3-compatible store; AWS by default. Keys and region come from
             the standard AWS variables.
         source_hosts: Hosts that jobs may read ``https://`` sources from; none by default.
+        webhook_hosts: Hosts, with or without a port, that webhooks may reach although their
+            addresses are not public; those on loopback also by ``http://``. None by default.
         sql: Whether jobs may be given as SQL.
         retention_seconds: For how long a finished job and its results are kept.
+        introspection: Whether callers may ask for the schema, and are told names that are nearly
+            right.
+        api_processes: Processes that share the port.
         inline_result_bytes: Largest result that travels inside an answer.
         max_wait_ms: Longest that one request may wait for a job.
+        quota_live_jobs: Jobs of one tenant that have not ended; 0 is no limit, as for all quotas,
+            and None what ``quotas`` tells.
+        quota_queued_tasks: Tasks of one tenant that nobody has begun.
+        quota_connections: Open connections of one tenant to one API process.
+        quota_submits_per_minute: Jobs that one tenant may submit a minute.
         grace_seconds: For how long a worker that got SIGTERM lets its tasks run on; what is left
             then is handed back and costs no try.
+        log: How log lines are written: ``text`` for people, ``json`` for what collects them.
+        log_level: ``DEBUG``, ``INFO``, ``WARNING`` or ``ERROR``.
+        metrics_port: Port on which a process shows its own figures to anybody who asks; 0 for none.
+        metrics_host: Address of that port; loopback by default.
+        otel: Whether traces are sent; by default where a standard variable of OpenTelemetry tells
+            where to.
     """
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", validate_default=True, hide_input_in_errors=True
     )
 
-    # Validated in this order: host looks at auth, source_roots at data_dir.
-    auth: Literal["off"] = "off"
+    # Validated in this order: what follows auth looks at it, source_roots looks at data_dir.
+    auth: Annotated[frozenset[AuthMode], BeforeValidator(_modes)] = frozenset()
+    jwks_url: str | None = None
+    jwt_issuer: str | None = None
+    jwt_audience: str | None = None
+    jwt_tenant_claim: str = "tenant"
+    signing_key: str | None = Field(default=None, repr=False)
     host: str = "127.0.0.1"
+    allowed_hosts: Annotated[tuple[str, ...], BeforeValidator(_listed(","))] = ()
+    allowed_origins: Annotated[tuple[str, ...], BeforeValidator(_listed(","))] = ()
     port: Annotated[int, _whole(1, 65535)] = 8000
     data_dir: Path = Path(".fanfold")
     redis_url: str | None = Field(default=None, repr=False)
@@ -117,27 +200,96 @@ class Settings(BaseModel):
     result_uri: str | None = None
     s3_endpoint: str | None = None
     source_hosts: Annotated[tuple[str, ...], BeforeValidator(_listed(","))] = ()
+    webhook_hosts: Annotated[tuple[str, ...], BeforeValidator(_listed(","))] = ()
     sql: Annotated[bool, BeforeValidator(_switch)] = True
     retention_seconds: Annotated[int, _whole(1, 10 * 365 * 86_400)] = 604_800
+    introspection: Annotated[bool, BeforeValidator(_switch)] = True
+    api_processes: Annotated[int, _whole(1, 64)] = 1
     inline_result_bytes: Annotated[int, _whole(0, 16 * 1024 * 1024)] = 65536
     max_wait_ms: Annotated[int, _whole(0, 300_000)] = 25_000
     grace_seconds: Annotated[int, _whole(0, 3_600)] = 5
+    quota_live_jobs: Quota = None
+    quota_queued_tasks: Quota = None
+    quota_connections: Quota = None
+    quota_submits_per_minute: Quota = None
+    log: LogForm = "text"
+    log_level: Annotated[LogLevel, BeforeValidator(_upper)] = "INFO"
+    metrics_port: Annotated[int, _whole(0, 65535)] = 0
+    metrics_host: str = "127.0.0.1"
+    otel: Annotated[bool | None, BeforeValidator(_switch_or_none)] = None
 
-    @field_validator("auth", mode="before")
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The names by which the service may be called.
+
+        No others, because a page of another site could point a name of its own at a loopback
+        address and would then pass for one of ours.
+        """
+        return (*_LOOPBACK_NAMES, self.host, *self.allowed_hosts)
+
+    @property
+    def quotas(self) -> Quotas:
+        """The limits of every tenant; only those that are set, where callers are not told apart."""
+        usual = asdict(_USUAL_QUOTAS if self.auth else Quotas())
+        named = {name: getattr(self, f"quota_{name}") for name in usual}
+        given = {name: limit for name, limit in named.items() if limit is not None}
+        return Quotas(**(usual | given))
+
+    @field_validator("jwks_url", "jwt_issuer", "jwt_audience")
     @classmethod
-    def _auth_is_available(cls, value: object) -> object:
-        if value != "off":
-            raise ValueError(f"only 'off' is available, got {value!r}")
+    def _provider_is_complete(cls, value: str | None, info: ValidationInfo) -> str | None:
+        if value is None and AuthMode.JWT in info.data.get("auth", ()):
+            raise ValueError("must be set, because FANFOLD_AUTH has jwt")
+        return value
+
+    @field_validator("jwks_url")
+    @classmethod
+    def _jwks_url_is_safe(cls, value: str | None) -> str | None:
+        if value is None:
+            return value
+        parts = urllib.parse.urlsplit(value)
+        is_safe = parts.scheme == "https" or (
+            parts.scheme == "http" and _is_loopback(parts.hostname or "")
+        )
+        if not is_safe or not parts.hostname or parts.username is not None:
+            # Whoever can change what comes from there can sign tokens.
+            raise ValueError(f"must be an https address, or http on loopback, got {value!r}")
+        return value
+
+    @field_validator("signing_key")
+    @classmethod
+    def _signing_key_is_long(cls, value: str | None) -> str | None:
+        if value is not None and len(value.encode()) < SIGNING_KEY_BYTES:
+            raise ValueError(f"must have {SIGNING_KEY_BYTES} random bytes or more")
         return value
 
     @field_validator("host")
     @classmethod
-    def _host_is_loopback(cls, value: str) -> str:
-        if not _is_loopback(value):
+    def _host_is_loopback(cls, value: str, info: ValidationInfo) -> str:
+        if not info.data.get("auth", True) and not _is_loopback(value):
             raise ValueError(
                 "must be a loopback address, such as 127.0.0.1, because anyone who reaches the "
                 f"service may use it while FANFOLD_AUTH is off; got {value!r}"
             )
+        return value
+
+    @field_validator("allowed_hosts")
+    @classmethod
+    def _allowed_hosts_are_names(
+        cls, value: tuple[str, ...], info: ValidationInfo
+    ) -> tuple[str, ...]:
+        wrong = [name for name in value if not _HOST_NAME.fullmatch(name)]
+        if wrong:
+            raise ValueError(f"must be names such as jobs.example.com, got {wrong[0]!r}")
+        host: str = info.data.get("host", "127.0.0.1")
+        if not value and _is_unspecified(host):
+            raise ValueError(
+                "must be set to the names by which the service is called, such as "
+                f"jobs.example.com, because FANFOLD_HOST is {host}, which is all addresses"
+            )
+        if not info.data.get("auth", True) and "*" in value:
+            # A page of another site could point a name of its own at the loopback address.
+            raise ValueError("must not be '*' while FANFOLD_AUTH is off")
         return value
 
     @field_validator("data_dir")
@@ -214,15 +366,13 @@ def load_settings(environ: Mapping[str, str], **overrides: Any) -> Settings:
         field: environ[name] for name, field in names.items() if environ.get(name, "").strip()
     }
     values |= {field: value for field, value in overrides.items() if value is not None}
-    problems = _unknown_names(environ, known=names.keys() | _CLIENT_NAMES | _LATER_NAMES)
+    problems = _unknown_names(environ, known=names.keys() | _CLIENT_NAMES)
     try:
         settings = Settings.model_validate(values)
     except ValidationError as exc:
         raise ConfigError("\n".join([*_lines(exc), *problems])) from exc
     if problems:
         raise ConfigError("\n".join(problems))
-    for name in sorted(_LATER_NAMES & environ.keys()):
-        log.warning("%s: has no effect in this version", name)
     return settings
 
 
@@ -248,6 +398,13 @@ def _is_loopback(host: str) -> bool:
         return True
     try:
         return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_unspecified(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_unspecified
     except ValueError:
         return False
 

@@ -6,19 +6,11 @@ for a server that goes down; uvicorn's own shutdown would say 1012.
 
 from __future__ import annotations
 
-import asyncio
-from typing import Final
-
-from starlette.responses import PlainTextResponse
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
-
-GOING_AWAY: Final = 1001
-REASON: Final = "the server is going away"
-UNAVAILABLE: Final = 503
+from collections.abc import Callable
 
 
 class OpenSockets:
-    """ASGI middleware that knows the open WebSockets.
+    """Closes what was made known to it.
 
     Attributes:
         is_closing: Whether new ones are refused by now.
@@ -26,54 +18,14 @@ class OpenSockets:
 
     def __init__(self) -> None:
         self.is_closing = False
-        self._open: set[_Socket] = set()
+        self._close_all: list[Callable[[], None]] = []
 
-    def around(self, application: ASGIApp) -> ASGIApp:
-        """Return *application* with its WebSockets known here."""
+    def add(self, close_all: Callable[[], None]) -> None:
+        """Have *close_all* called at the end; it must not block, and refuse all who come later."""
+        self._close_all.append(close_all)
 
-        async def serve(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] != "websocket":
-                await application(scope, receive, send)
-            elif self.is_closing:
-                await PlainTextResponse(f"{REASON}\n", UNAVAILABLE)(scope, receive, send)
-            else:
-                await self._serve(application, scope, receive, send)
-
-        return serve
-
-    async def close_all(self) -> None:
-        """Close every open socket and refuse new ones; returns when all have been told."""
+    def close_all(self) -> None:
+        """Tell every peer that the server goes away."""
         self.is_closing = True
-        await asyncio.gather(*(socket.close() for socket in self._open))
-
-    async def _serve(
-        self, application: ASGIApp, scope: Scope, receive: Receive, send: Send
-    ) -> None:
-        socket = _Socket(send)
-        self._open.add(socket)
-        try:
-            await application(scope, receive, socket.send)
-        finally:
-            self._open.discard(socket)
-
-
-class _Socket:
-    """One WebSocket; what the application sends after it was closed here goes nowhere."""
-
-    def __init__(self, send: Send) -> None:
-        self._send = send
-        self._is_accepted = False
-        self._is_closed = False
-
-    async def send(self, message: Message) -> None:
-        if self._is_closed:
-            return
-        self._is_accepted |= message["type"] == "websocket.accept"
-        self._is_closed = message["type"] == "websocket.close"
-        await self._send(message)
-
-    async def close(self) -> None:
-        if self._is_closed or not self._is_accepted:
-            return
-        self._is_closed = True
-        await self._send({"type": "websocket.close", "code": GOING_AWAY, "reason": REASON})
+        for close_all in self._close_all:
+            close_all()

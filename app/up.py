@@ -4,30 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
-import signal
-import sys
-import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from pathlib import Path
-from typing import Final
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 
-from app.api import api_at, listening_socket
+from app.api import api_at
+from app.api_processes import api_processes
 from app.embedded_redis import EmbeddedRedis
-from app.launcher import tied
+from app.keeper import keep_running
 from app.redis_keeper import keep_redis
-from app.runtime import environment_of, module_command
+from app.runtime import environment_of
+from app.server import listening_socket, spare_the_collector
 from app.settings import Settings
 from app.stopping import Stop
-from engine.cancellation import cancel_all, finish
+from engine.cancellation import cancel_all
 from engine.catalog import load_catalog
 from engine.errors import ConfigError
-
-RESTART_AFTER_S: Final = 0.5
-STEADY_AFTER_S: Final = 5.0
-LONGEST_PAUSE_S: Final = 4.0
-STOP_WITHIN_S: Final = 10.0
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +46,11 @@ async def running_service(
             does not start.
     """
     load_catalog(settings.programs)
+    if stop is None:
+        stop = Stop()
+        stop.hurry.set()
     async with AsyncExitStack() as stack:
+        # Before anything is started, so that a port in use costs nothing.
         listener = stack.enter_context(listening_socket(settings))
         url = settings.redis_url
         if url is None:
@@ -64,7 +59,11 @@ async def running_service(
             await stack.enter_async_context(_kept(redis, on_redis_lost))
         settings = settings.model_copy(update={"redis_url": url})
         await stack.enter_async_context(_workers(settings, stop))
-        yield await stack.enter_async_context(api_at(settings, listener))
+        if settings.api_processes > 1:
+            listener.close()
+            yield await stack.enter_async_context(api_processes(settings, stop))
+        else:
+            yield await stack.enter_async_context(api_at(settings, listener))
 
 
 async def up(settings: Settings) -> None:
@@ -81,6 +80,7 @@ async def up(settings: Settings) -> None:
         stop.tell_to_hurry()
 
     async with running_service(settings, stop=stop, on_redis_lost=lose) as address:
+        spare_the_collector()
         log.info("API at %s, GraphiQL at %s/graphql", address, address)
         await stop.told.wait()
     if lost:
@@ -107,14 +107,12 @@ async def _kept(
 
 
 @asynccontextmanager
-async def _workers(settings: Settings, stop: Stop | None) -> AsyncIterator[None]:
-    if stop is None:
-        stop = Stop()
-        stop.hurry.set()
+async def _workers(settings: Settings, stop: Stop) -> AsyncIterator[None]:
     environment = environment_of(settings, redis_url=settings.redis_url)
     keepers = [
         asyncio.create_task(
-            _keep_worker(environment, stop, grace_s=settings.grace_seconds), name=f"worker {index}"
+            keep_running(("worker",), environment, stop, grace_s=settings.grace_seconds),
+            name=f"worker {index}",
         )
         for index in range(settings.workers)
     ]
@@ -122,60 +120,3 @@ async def _workers(settings: Settings, stop: Stop | None) -> AsyncIterator[None]
         yield
     finally:
         await cancel_all(keepers)
-
-
-async def _keep_worker(environment: Mapping[str, str], stop: Stop, *, grace_s: float) -> None:
-    """Keep one worker process running; end it when cancelled.
-
-    One that cannot even start is tried again with growing pauses.
-    """
-    failures = 0
-    while True:
-        since = time.monotonic()
-        try:
-            process = await _start_worker(environment)
-        except OSError as exc:
-            log.warning("a worker did not start: %s", exc)
-        else:
-            try:
-                log.warning("worker %d ended with %d", process.pid, await process.wait())
-            finally:
-                await finish(_end(process, stop, grace_s=grace_s))
-        failures = 0 if time.monotonic() - since > STEADY_AFTER_S else failures + 1
-        await asyncio.sleep(min(RESTART_AFTER_S * 2 ** max(0, failures - 3), LONGEST_PAUSE_S))
-
-
-async def _start_worker(environment: Mapping[str, str]) -> asyncio.subprocess.Process:
-    return await asyncio.create_subprocess_exec(
-        # Without this process there may be no Redis either, so a worker has nothing to wait for.
-        *tied(_fanfold_command("worker"), at_death=signal.SIGHUP),
-        stdin=asyncio.subprocess.DEVNULL,
-        env=environment,
-        start_new_session=True,
-    )
-
-
-async def _end(process: asyncio.subprocess.Process, stop: Stop, *, grace_s: float) -> None:
-    """Ask a process to stop, ask it to hurry when this one is to hurry, then kill it."""
-    ended = asyncio.create_task(process.wait())
-    hurry = asyncio.create_task(stop.hurry.wait())
-    _send(process, signal.SIGHUP if stop.hurry.is_set() else signal.SIGTERM)
-    await asyncio.wait([ended, hurry], timeout=grace_s, return_when=asyncio.FIRST_COMPLETED)
-    if stop.hurry.is_set() and not ended.done():
-        _send(process, signal.SIGHUP)
-    await asyncio.wait([ended], timeout=STOP_WITHIN_S)
-    if not ended.done():
-        _send(process, signal.SIGKILL)
-    await cancel_all([hurry])
-    await ended
-
-
-def _send(process: asyncio.subprocess.Process, number: signal.Signals) -> None:
-    with suppress(ProcessLookupError):
-        process.send_signal(number)
-
-
-def _fanfold_command(role: str) -> list[str]:
-    """Return the command of one role, by the installed script where there is one."""
-    script = Path(sys.executable).with_name("fanfold")
-    return [str(script), role] if os.access(script, os.X_OK) else module_command("app.cli", role)

@@ -6,30 +6,49 @@ import asyncio
 import os
 import secrets
 import socket
-from collections.abc import Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    nullcontext,
+    suppress,
+)
+from functools import partial
 
 import uvloop
 
 from adapters.arq_worker import EventWorker
+from adapters.httpx_webhooks import HttpxWebhooks
 from adapters.redis_client import connect
+from adapters.redis_jobs import RedisJobs
 from adapters.redis_layout import require_layout
 from adapters.redis_ledger import RedisLedger
 from adapters.redis_records import RedisRecords
+from adapters.redis_traces import RedisTraces
+from adapters.redis_webhooks import RedisWebhooks
+from app.garbage import collect_garbage_seldom
+from app.metrics import WorkerMetrics
 from app.processes import program_process, remove_leftover_scratch, scratch_of, sql_process
-from app.runtime import blobs_of, log_to_stderr, sources_of
+from app.runtime import blobs_of, log_to_stderr, signer_of, sources_of
 from app.settings import Settings
 from app.stopping import Stop
+from app.traces import tracing
 from engine.attempt import Attempt
 from engine.cancellation import cancel_all
 from engine.catalog import load_catalog
 from engine.errors import ConfigError, UnavailableError
 from engine.job import JobId, TaskId
 from engine.ledger import Claim
+from engine.log_context import log_fields
 from engine.program import Program
+from engine.tracer import UNTRACED, Tracer
+from engine.webhooks import key_name, webhook_secret
 from workers.caretaker import take_care
 from workers.lister import Lister
+from workers.metered import MeteredLedger
 from workers.task_process import TaskProcess
+from workers.webhooks import Webhooks
 from workers.worker import Worker
 
 LOOP_SLOTS = 4_096
@@ -47,19 +66,23 @@ def run_worker(settings: Settings) -> None:
         raise ConfigError("FANFOLD_REDIS_URL: a worker needs to know which Redis to work for")
     catalog = load_catalog(settings.programs)
     has_async = any(isinstance(program, Program) and program.is_async for program in catalog)
-    log_to_stderr()
-    uvloop.run(_work(settings, settings.redis_url, has_async=has_async))
+    log_to_stderr(settings)
+    with tracing(settings, os.environ, role="worker") as tracer:
+        uvloop.run(_work(settings, settings.redis_url, has_async=has_async, tracer=tracer))
 
 
-async def _work(settings: Settings, url: str, *, has_async: bool) -> None:
+async def _work(settings: Settings, url: str, *, has_async: bool, tracer: Tracer) -> None:
     stop = Stop.on_signals()
+    collect_garbage_seldom()
     redis = connect(url)
-    ledger = RedisLedger(redis)
+    ledger, metrics = RedisLedger(redis), WorkerMetrics(settings, redis)
+    traced = _traced(tracer, RedisTraces(redis))
     name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
     blobs = blobs_of(settings)
     lister = Lister(RedisRecords(redis), blobs, scratch_of(settings, "listings", pid=os.getpid()))
     name_of = sources_of(settings, blobs).name_of
-    worker = Worker(name, ledger, blobs, lister=lister, name_of=name_of)
+    metered = MeteredLedger(ledger, metrics.meter, tracer)
+    worker = Worker(name, metered, blobs, lister=lister, name_of=name_of)
     remove_leftover_scratch(settings)
     programs, loop = program_process(settings, "process"), program_process(settings, "loop")
     sql = sql_process(settings)
@@ -68,17 +91,27 @@ async def _work(settings: Settings, url: str, *, has_async: bool) -> None:
             url,
             lane="process",
             slots=1,
-            run=_runner(worker, lambda attempt: programs if attempt.sql is None else sql),
+            run=_runner(worker, lambda attempt: programs if attempt.sql is None else sql, traced),
         ),
-        EventWorker(url, lane="loop", slots=LOOP_SLOTS, run=_runner(worker, lambda _: loop)),
+        EventWorker(
+            url, lane="loop", slots=LOOP_SLOTS, run=_runner(worker, lambda _: loop, traced)
+        ),
     ]
     async with AsyncExitStack() as at_end:  # last in, first out: the lanes hand back what runs
         at_end.push_async_callback(redis.aclose)
+        await at_end.enter_async_context(metrics.running())
         for process in (programs, loop, sql):
             at_end.push_async_callback(process.stop)
         for lane in lanes:
             at_end.push_async_callback(lane.stop)
         at_end.push_async_callback(_leave, ledger, name)
+        signer = signer_of(settings)
+        webhooks = Webhooks(
+            RedisWebhooks(redis, key=key_name(signer)),
+            jobs=RedisJobs(redis),
+            sender=at_end.enter_context(HttpxWebhooks(settings.webhook_hosts)),
+            secret_of=partial(webhook_secret, signer),
+        )
         with suppress(UnavailableError):
             await require_layout(redis)
         wanted = [programs, *([sql] if settings.sql else []), *([loop] if has_async else [])]
@@ -88,10 +121,12 @@ async def _work(settings: Settings, url: str, *, has_async: bool) -> None:
         pickups = [asyncio.create_task(lane.async_run()) for lane in lanes]
         upkeep = [
             asyncio.create_task(worker.keep_leases()),
+            asyncio.create_task(webhooks.run(), name="webhooks"),
             asyncio.create_task(
                 take_care(
                     ledger,
                     blobs_of(settings),
+                    lister=lister,
                     keep_uploads_s=settings.retention_seconds,
                     unfinished=settings.data_dir / "uploads",
                 )
@@ -110,12 +145,32 @@ async def _leave(ledger: RedisLedger, name: str) -> None:
 
 
 def _runner(
-    worker: Worker, process_for: Callable[[Attempt], TaskProcess]
+    worker: Worker,
+    process_for: Callable[[Attempt], TaskProcess],
+    traced: Callable[[Claim], AbstractAsyncContextManager[None]],
 ) -> Callable[[str, str, int], Awaitable[None]]:
     async def run(job: str, task: str, number: int) -> None:
-        await worker.run(Claim(JobId(job), TaskId(task), number), process_for)
+        claim = Claim(JobId(job), TaskId(task), number)
+        with log_fields(job=job, task=task, attempt=number):
+            async with traced(claim):
+                await worker.run(claim, process_for)
 
     return run
+
+
+def _traced(
+    tracer: Tracer, traces: RedisTraces
+) -> Callable[[Claim], AbstractAsyncContextManager[None]]:
+    """Return what opens the span of an attempt, in the trace of its job."""
+
+    @asynccontextmanager
+    async def traced(claim: Claim) -> AsyncIterator[None]:
+        parent = await traces.parent_of(claim.job)
+        kind = claim.task.partition("-")[0]
+        with tracer.span(kind, parent=parent, job=claim.job, task=claim.task, attempt=claim.number):
+            yield
+
+    return (lambda _: nullcontext()) if tracer is UNTRACED else traced
 
 
 async def _first_of(told: asyncio.Event, *background: asyncio.Task[None]) -> None:

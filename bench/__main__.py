@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from bench import data_plane, growth, headline, partials, pickup, submit, wordcount
+from bench import data_plane, growth, headline, partials, pickup, push, submit, wordcount
 
 MEASUREMENTS = {
     "pickup": pickup.main,
     "submit": submit.main,
+    "push": push.main,
     "wordcount": wordcount.main,
     "data_plane": data_plane.main,
     "growth": growth.main,

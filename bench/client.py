@@ -12,7 +12,8 @@ from gql import Client, GraphQLRequest
 from gql.client import AsyncClientSession
 from gql.transport.websockets import WebsocketsTransport
 
-from app.client.service import Address, Service
+from app.client.address import Address
+from app.client.service import Service
 from bench.jobs import Job, Task
 
 _STATUS = """

@@ -1,4 +1,7 @@
-"""Submit to answer: small jobs with ``waitUpToMs``, over GraphQL, all on one machine."""
+"""Submit to answer: small jobs with ``waitUpToMs``, over GraphQL, all on one machine.
+
+Then how many submits a second the API takes, beside other GraphQL servers.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from typing import Any
 
 import httpx
 
+from bench import submit_rate
 from bench.report import percentile, show
 from bench.service import service
 
@@ -48,6 +52,7 @@ def main() -> None:
         ["", "p50 ms", "p99 ms"],
         [_row("a trivial inline job", trivial), _row("SQL over a CSV file of 1 MB", sql)],
     )
+    submit_rate.main()
 
 
 def write_csv(path: Path) -> None:

@@ -36,6 +36,21 @@ class Bell(Protocol):
         """
         ...
 
+    def attach(self, topic: str, on_ring: OnRing) -> Callable[[], None]:
+        """Call *on_ring* for changes of *topic*, without waiting until it is live.
+
+        As soon as it is, which may be at once, it is called with ``ANY_JOB``: what is committed
+        after that rings. Thousands of listeners need no task each.
+
+        Args:
+            topic: As for ``listen``.
+            on_ring: Likewise.
+
+        Returns:
+            What ends it; to be called once.
+        """
+        ...
+
 
 def job_topic(job: JobId) -> str:
     """Return the topic of one job."""

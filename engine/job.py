@@ -167,6 +167,7 @@ class JobStatus:
         partial: Rows of the answer so far, of a job that asked for them; None at first, and once
             ended.
         coverage: Share of the source that *partial* covers, 0 to 1.
+        traceparent: The span that the job was submitted in, where there are traces.
     """
 
     id: JobId
@@ -189,6 +190,7 @@ class JobStatus:
     updated_at: datetime
     partial: list[Any] | None = None
     coverage: float | None = None
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

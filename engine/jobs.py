@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from engine.errors import InputError, Issue
-from engine.job import ItemFailure, Job, JobId, JobState, Task, TaskKind, TaskState
+from engine.job import ItemFailure, Job, JobId, JobState, JobStatus, Task, TaskKind, TaskState
 from engine.plan import Plan
 from engine.spec import MAX_TAGS, JobSpec
 
@@ -27,6 +27,7 @@ class NewJob:
             to every attempt.
         supports_partial: Whether there can be an answer so far, if the spec asks for it.
         has_one_reducer: Whether all rows must meet in one reduce task.
+        traceparent: The span that it was submitted in, where there are traces.
     """
 
     id: JobId
@@ -40,14 +41,22 @@ class NewJob:
     resolved_source: str | None = None
     supports_partial: bool = False
     has_one_reducer: bool = False
+    traceparent: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """The job that a submit leads to; ``created`` is False for a repeated idempotency key."""
+    """The job that a submit leads to.
+
+    Attributes:
+        id: The job's.
+        created: False for a repeated idempotency key.
+        job: As it stands, where that is known without asking again.
+    """
 
     id: JobId
     created: bool
+    job: Job | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,11 +191,16 @@ class JobStore(Protocol):
 
         Raises:
             IdempotencyConflictError: The key was used with another input.
+            QuotaExceededError: The tenant has as much as it may have, or submits too often.
         """
         ...
 
     async def get(self, tenant: str, ids: Sequence[JobId]) -> list[Job | None]:
         """Return jobs of *tenant* in one round trip; None for those that do not exist."""
+        ...
+
+    async def statuses(self, tenant: str, ids: Sequence[JobId]) -> list[JobStatus | None]:
+        """Return where jobs of *tenant* stand, as ``get`` does, without what was submitted."""
         ...
 
     async def page(
@@ -211,6 +225,10 @@ class JobStore(Protocol):
 
     async def failures(self, job: JobId, *, first: int, after: int | None) -> FailurePage:
         """List a job's failed items, over all its runs but those that a redrive mended."""
+        ...
+
+    async def is_erased(self, tenant: str, job: JobId) -> bool:
+        """Return whether *tenant* had a job that was erased within about a week."""
         ...
 
     async def restore(self, found: FoundResult) -> bool:
@@ -266,6 +284,7 @@ class JobControl(Protocol):
         Raises:
             NotFoundError: *tenant* has no such job.
             InvalidStateError: The job has not ended, or has succeeded.
+            QuotaExceededError: The tenant has as many live jobs as it may have.
         """
         ...
 
@@ -292,7 +311,10 @@ class JobDetails:
     Attributes:
         counters: Built-in and user counters, summed over committed attempts.
         manifest: Blob name of the result's manifest; None until there is one.
+        report: That of a manifest without a result, which tells how far the last run came; None
+            until there is one.
     """
 
     counters: dict[str, float]
     manifest: str | None
+    report: str | None = None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol
 
 from engine.attempt import Attempt, Outcome
 from engine.batch import Batch
@@ -31,6 +31,25 @@ class EndedJob:
 
     id: JobId
     manifest: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EndedRun:
+    """A run that has ended without a result.
+
+    Attributes:
+        job: Whose run it is.
+        run: Its number.
+        program: The program, or ``sql``.
+        has_failures: Whether items failed.
+        facts: The job's spec, state and counts, for a manifest.
+    """
+
+    job: JobId
+    run: int
+    program: str
+    has_failures: bool
+    facts: dict[str, Any]
 
 
 class Verdict(StrEnum):
@@ -133,6 +152,14 @@ class Sweeper(Protocol):
 
     async def ended_jobs(self) -> Sequence[EndedJob]:
         """Return some ended jobs whose temporary data may still be there."""
+        ...
+
+    async def unreported_runs(self) -> Sequence[EndedRun]:
+        """Return some ended runs of which nobody has written yet how far they came."""
+        ...
+
+    async def reported(self, run: EndedRun, manifest: str) -> None:
+        """Tick a run off; *manifest* is the blob that tells how far it came."""
         ...
 
     async def cleaned(self, job: JobId) -> None:

@@ -1,7 +1,8 @@
-"""Tokens that let their bearer do one thing with one blob, for a while.
+"""Tokens that hold all that they say, and a MAC over it.
 
-A token holds all that it says, and a MAC over it: nothing is stored, and every process that knows
-the key can check it. It cannot be taken back before it expires.
+Nothing is stored, and every process that knows the key can check them; none can be taken back
+before it expires. A ``Grant`` lets its bearer do one thing with one blob, for a while; tokens for
+anything else are made with a key derived for it, so that none passes for another.
 """
 
 from __future__ import annotations
@@ -51,18 +52,36 @@ class Signer:
 
     def sign(self, grant: Grant) -> str:
         """Return a token that can stand in a URL."""
-        payload = encode([grant.method, grant.tenant, grant.name, grant.expires_s])
-        return base64.urlsafe_b64encode(self._mac(payload) + payload).decode().rstrip("=")
+        return self.seal(encode([grant.method, grant.tenant, grant.name, grant.expires_s]))
 
     def verify(self, token: str, *, method: str, now_s: float) -> Grant | None:
         """Return what *token* allows; None if it is none of ours, over, or for another method."""
-        data = _decoded(token)
-        payload = data[_MAC_BYTES:]
-        # In constant time, and before anything of the payload is looked at.
-        if not hmac.compare_digest(data[:_MAC_BYTES], self._mac(payload)):
+        payload = self.unseal(token)
+        # A secret of ours, which somebody may know, is a MAC too, but of what is no JSON array.
+        if payload is None or not payload.startswith(b"["):
             return None
         grant = Grant(*decode(payload))
         return grant if grant.method == method and now_s < grant.expires_s else None
+
+    def derived(self, purpose: str) -> Signer:
+        """Return a signer for *purpose* alone: neither takes the other's tokens for its own."""
+        return Signer(self._mac(b"purpose: " + purpose.encode()))
+
+    def secret(self, purpose: str) -> str:
+        """Return what somebody else may know, to check by it what we sign for *purpose*."""
+        mac = self._mac(b"secret: " + purpose.encode())
+        return base64.urlsafe_b64encode(mac).decode().rstrip("=")
+
+    def seal(self, payload: bytes) -> str:
+        """Return *payload*, which can be read by all, as text that can stand in a URL."""
+        return base64.urlsafe_b64encode(self._mac(payload) + payload).decode().rstrip("=")
+
+    def unseal(self, token: str) -> bytes | None:
+        """Return what ``seal`` was given; None if *token* is not of this key."""
+        data = _decoded(token)
+        payload = data[_MAC_BYTES:]
+        # In constant time, and before anything of the payload is looked at.
+        return payload if hmac.compare_digest(data[:_MAC_BYTES], self._mac(payload)) else None
 
     def _mac(self, payload: bytes) -> bytes:
         return hmac.digest(self._key, payload, hashlib.sha256)

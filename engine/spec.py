@@ -16,6 +16,7 @@ from pydantic import (
     Field,
     GetCoreSchemaHandler,
     GetPydanticSchema,
+    Strict,
     ValidationError,
     field_validator,
     model_validator,
@@ -32,7 +33,9 @@ MAX_TAGS: Final = 50
 MAX_NAME_LENGTH: Final = 200
 MAX_URI_LENGTH: Final = 4_096
 MAX_SQL_LENGTH: Final = 65_536
+MAX_WEBHOOK_LENGTH: Final = 2_048
 _POINTER: Final = re.compile(r"(/([^~/]|~[01])*)*")
+_WEBHOOK: Final = re.compile(r"https?://[^/?#@\\\s]+([/?][!\"$-\[\]-~]*)?")
 
 
 class DataFormat(StrEnum):
@@ -54,6 +57,12 @@ class FilesMode(StrEnum):
     MANIFEST = "MANIFEST"
 
 
+# Neither "5" nor true is a number: GraphQL has refused them already, and the REST body comes here.
+_Int = Annotated[int, Strict()]
+_Float = Annotated[float, Strict()]
+_Bool = Annotated[bool, Strict()]
+
+
 class _Part(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", alias_generator=to_camel, populate_by_name=True, strict=False
@@ -71,7 +80,7 @@ class CsvSpec(_Part):
     """How CSV files are laid out."""
 
     delimiter: str = Field(default=",", min_length=1, max_length=1)
-    header: bool = True
+    header: _Bool = True
     columns: tuple[str, ...] | None = None
 
     @field_validator("columns")
@@ -152,8 +161,8 @@ class SourceSpec(_Part):
 class BatchingSpec(_Part):
     """A batch ends at whichever limit comes first; left out, the planner chooses."""
 
-    max_items: int | None = Field(default=None, ge=1, le=10_000_000)
-    max_bytes: int | None = Field(default=None, ge=1, le=2**40)
+    max_items: _Int | None = Field(default=None, ge=1, le=10_000_000)
+    max_bytes: _Int | None = Field(default=None, ge=1, le=2**40)
 
 
 class BadItems(StrEnum):
@@ -168,11 +177,11 @@ class BadItems(StrEnum):
 class FailurePolicy(_Part):
     """How often a task is tried, how long one attempt may take, and how many items may fail."""
 
-    max_attempts: int = Field(default=3, ge=1, le=100)
-    backoff_ms: int = Field(default=500, ge=0, le=60_000)
-    task_timeout_seconds: float | None = Field(default=None, gt=0, le=7 * 86_400)
-    tolerated_failure_count: int = Field(default=0, ge=0, le=2**31 - 1)
-    tolerated_failure_percentage: float = Field(default=0, ge=0, le=100)
+    max_attempts: _Int = Field(default=3, ge=1, le=100)
+    backoff_ms: _Int = Field(default=500, ge=0, le=60_000)
+    task_timeout_seconds: _Float | None = Field(default=None, gt=0, le=7 * 86_400)
+    tolerated_failure_count: _Int = Field(default=0, ge=0, le=2**31 - 1)
+    tolerated_failure_percentage: _Float = Field(default=0, ge=0, le=100)
     bad_items: BadItems = BadItems.FAIL
 
 
@@ -200,16 +209,17 @@ class JobSpec(_Part):
     params: dict[str, Any] = {}
     source: SourceSpec
     batching: BatchingSpec = BatchingSpec()
-    max_concurrency: int | None = Field(default=None, ge=1, le=10_000)
-    reducers: int | None = Field(default=None, ge=1, le=1_000)
+    max_concurrency: _Int | None = Field(default=None, ge=1, le=10_000)
+    reducers: _Int | None = Field(default=None, ge=1, le=1_000)
     failure_policy: FailurePolicy = FailurePolicy()
     output: OutputSpec = OutputSpec()
-    partial_every_ms: int = Field(default=0, ge=0, le=86_400_000)
-    retention_seconds: int | None = Field(default=None, ge=1, le=10 * 365 * 86_400)
+    partial_every_ms: _Int = Field(default=0, ge=0, le=86_400_000)
+    retention_seconds: _Int | None = Field(default=None, ge=1, le=10 * 365 * 86_400)
     name: str | None = Field(default=None, max_length=MAX_NAME_LENGTH)
     tags: tuple[str, ...] = Field(default=(), max_length=MAX_TAGS)
     idempotency_key: str | None = Field(default=None, min_length=1, max_length=MAX_NAME_LENGTH)
-    timeout_seconds: float | None = Field(default=None, gt=0, le=30 * 86_400)
+    timeout_seconds: _Float | None = Field(default=None, gt=0, le=30 * 86_400)
+    webhook: str | None = None
 
     @model_validator(mode="after")
     def _is_program_or_sql(self) -> JobSpec:
@@ -224,6 +234,16 @@ class JobSpec(_Part):
             if not 0 < len(tag) <= MAX_NAME_LENGTH:
                 raise ValueError(f"a tag has 1 to {MAX_NAME_LENGTH} characters")
         return tuple(dict.fromkeys(value))
+
+    @field_validator("webhook")
+    @classmethod
+    def _webhook_is_an_address(cls, value: str | None) -> str | None:
+        if value is not None and not is_webhook(value):
+            raise ValueError(
+                "must be an address such as https://host/path, without user or #, of"
+                f" {MAX_WEBHOOK_LENGTH} characters at most"
+            )
+        return value
 
     def to_json(self) -> dict[str, Any]:
         """Return the spec as the caller would write it, with every default filled in."""
@@ -257,6 +277,11 @@ def parse_spec(data: dict[str, Any]) -> JobSpec:
         return JobSpec.model_validate(data)
     except ValidationError as exc:
         raise InputError(*issues_of(exc, "input")) from exc
+
+
+def is_webhook(text: str) -> bool:
+    """Return whether *text* reads like the address of a webhook, wherever it leads."""
+    return len(text) <= MAX_WEBHOOK_LENGTH and _WEBHOOK.fullmatch(text) is not None
 
 
 def issues_of(error: ValidationError, *prefix: str) -> list[Issue]:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 from engine.job import Job
-from resolvers.caller import Caller
-from resolvers.ids import require_job_id
-from resolvers.read import require_job
+from resolvers.access.authorize import require, require_own_id
+from resolvers.access.caller import Caller, Scope
+from resolvers.read import job_after
 from resolvers.services import Services
 
 MAX_REASON_LENGTH: Final = 1_000
@@ -25,12 +25,14 @@ async def cancel_job(
         reason: For people; cut at 1,000 characters.
 
     Raises:
+        ForbiddenError: The caller may not manage jobs.
         NotFoundError: There is no such job, or it is another tenant's.
     """
-    known = require_job_id(job_id)
+    require(caller, Scope.MANAGE)
+    known = require_own_id(caller, job_id)
     text = _storable(reason) if reason is not None else None
     await services.control.cancel(caller.tenant, known, reason=text)
-    return await require_job(services, caller=caller, job_id=known)
+    return await job_after(services, caller=caller, job=known)
 
 
 def _storable(text: str) -> str:

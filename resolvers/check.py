@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, Final
 
 from engine.catalog import Catalog
 from engine.errors import InputError, Issue, OutputError, SourceError
 from engine.jsonvalue import encode
 from engine.program import Program, Registered
-from engine.spec import JobSpec, parse_spec
+from engine.spec import MAX_INLINE_ITEMS, JobSpec, parse_spec
 
 MAX_INLINE_BYTES: Final = 1024 * 1024
 MAX_ISSUES: Final = 100
@@ -74,10 +75,29 @@ def located(error: SourceError) -> SourceError:
 
 def _spec(data: Mapping[str, Any], issues: list[Issue]) -> JobSpec | None:
     try:
-        return parse_spec(dict(data))
+        return parse_spec(_without_rest(data))
     except InputError as exc:
         issues += exc.issues
         return None
+
+
+def _without_rest(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *data* without what follows the last wrong item that is told.
+
+    Looking at each of a hundred thousand would hold up everybody else.
+    """
+    source = data.get("source")
+    if not isinstance(source, Mapping):
+        return dict(data)
+    inline = source.get("inline")
+    if not isinstance(inline, list) or len(inline) <= MAX_ISSUES:
+        return dict(data)
+    items = inline[:MAX_INLINE_ITEMS]
+    wrong = (at for at, item in enumerate(items) if not isinstance(item, str | dict))
+    last = next(islice(wrong, MAX_ISSUES - 1, None), None)
+    if last is None:
+        return dict(data)
+    return {**data, "source": {**source, "inline": items[: last + 1]}}
 
 
 def _program(catalog: Catalog, data: Mapping[str, Any], issues: list[Issue]) -> Registered | None:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 
 from engine.job import JobId
-from resolvers.caller import Caller
-from resolvers.ids import require_job_id
+from resolvers.access.authorize import require, require_own_id
+from resolvers.access.caller import Caller, Scope
 from resolvers.services import Services
 
 
@@ -14,10 +14,12 @@ async def delete_job(services: Services, *, caller: Caller, job_id: str) -> JobI
     """Erase a job that has ended, with its results; what is interrupted here is done later.
 
     Raises:
+        ForbiddenError: The caller may not manage jobs.
         NotFoundError: The caller has no such job.
         InvalidStateError: The job has not ended.
     """
-    known = require_job_id(job_id)
+    require(caller, Scope.MANAGE)
+    known = require_own_id(caller, job_id)
     await services.control.delete(caller.tenant, known)
     await asyncio.to_thread(_remove_blobs, services, known)
     await services.control.erase(known)

@@ -11,10 +11,12 @@ from engine.errors import RecordError, SourceError
 from engine.plan import Grain, Plan, plan_files, plan_inline, sql_reducers
 from engine.program import Program
 from engine.source.sources import Sources
-from resolvers.caller import Caller
+from resolvers.access.authorize import require
+from resolvers.access.caller import Caller, Scope
 from resolvers.check import URIS_PATH, check_input, located
 from resolvers.prepare import Prepared, prepare
 from resolvers.services import Services
+from resolvers.webhooks import webhook_issues
 
 _MANY_TASKS: Final = 10_000
 
@@ -45,10 +47,17 @@ async def plan_job(services: Services, *, caller: Caller, data: Mapping[str, Any
     """Check a job and cut its source into batches, as submitting it would.
 
     Raises:
+        ForbiddenError: The caller may not submit, or not read the job that is the source.
         InputError: Something in the input is wrong; every problem is listed.
         SourceError: A URI leads nowhere or where it must not, or a record is too large.
     """
-    checked = check_input(services.catalog, data, sql_enabled=services.limits.sql_enabled)
+    require(caller, Scope.SUBMIT)
+    checked = check_input(
+        services.catalog,
+        data,
+        *await webhook_issues(services, data),
+        sql_enabled=services.limits.sql_enabled,
+    )
     prepared = await prepare(services, caller=caller, checked=checked)
     workers = await services.jobs.workers() if prepared.grain is Grain.LARGEST else 1
     plan = await asyncio.to_thread(_cut, prepared, services.sources, max(1, workers))

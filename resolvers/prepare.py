@@ -10,7 +10,8 @@ from engine.job import JobState
 from engine.plan import Grain, grain_of
 from engine.program import Program
 from engine.sql.checker import CheckedSql, SqlCheck
-from resolvers.caller import Caller
+from resolvers.access.authorize import require
+from resolvers.access.caller import Caller, Scope
 from resolvers.check import CheckedInput, located
 from resolvers.ids import job_id_from
 from resolvers.services import Services
@@ -99,7 +100,13 @@ async def _resolved_source(services: Services, caller: Caller, checked: CheckedI
 
 
 async def _manifest_of(services: Services, caller: Caller, job_id: str) -> str:
-    """Return the blob that lists the result of another job of the caller."""
+    """Return the blob that lists the result of another job of the caller.
+
+    Raises:
+        ForbiddenError: The caller may not read jobs.
+        InputError: There is no such job, or it has no result.
+    """
+    require(caller, Scope.READ)
     path = ("input", "source", "job")
     known = job_id_from(job_id)
     (job,) = await services.jobs.get(caller.tenant, [known]) if known else [None]

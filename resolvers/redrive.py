@@ -14,11 +14,11 @@ from engine.errors import InputError, Issue, SourceError, UnavailableError
 from engine.job import Job, JobId
 from engine.program import Program
 from engine.spec import MAX_NAME_LENGTH, JobSpec, issues_of
-from resolvers.caller import Caller
+from resolvers.access.authorize import require, require_own_id
+from resolvers.access.caller import Caller, Scope
 from resolvers.check import CheckedInput, unstorable
-from resolvers.ids import require_job_id
 from resolvers.prepare import prepare
-from resolvers.read import require_job
+from resolvers.read import job_after
 from resolvers.services import Services
 
 _PAUSES_S: Final = (0.05, 0.1, 0.2, 0.4, 0.8, 0.8, 0.8, None)
@@ -43,17 +43,20 @@ async def redrive_job(
         data: ``RedriveJobInput`` with the contract's names, without ``id``.
 
     Raises:
+        ForbiddenError: The caller may not manage jobs.
         InputError: Something in the input is wrong; every problem is listed.
         NotFoundError: There is no such job, or it is another tenant's.
         InvalidStateError: The job has not ended, or there is nothing to run again.
+        QuotaExceededError: The tenant has as many live jobs as it may have.
     """
+    require(caller, Scope.MANAGE)
     wish = _wish_of(data)
-    known = require_job_id(job_id)
-    job = await require_job(services, caller=caller, job_id=known)
+    known = require_own_id(caller, job_id)
+    job = await job_after(services, caller=caller, job=known)
     if wish.params is not None:
         await _check_params(services, caller, job, wish.params)
     await _insist(services, caller, known, wish)
-    return await require_job(services, caller=caller, job_id=known)
+    return await job_after(services, caller=caller, job=known)
 
 
 async def _insist(services: Services, caller: Caller, job: JobId, wish: _Wish) -> None:

@@ -10,7 +10,7 @@ from engine.errors import NotFoundError
 from engine.job import JobId
 from engine.jobs import FoundResult
 from engine.result import Manifest, inline_rows
-from resolvers.caller import Caller
+from resolvers.access.caller import Caller
 from resolvers.services import Services
 
 _MANIFEST: Final = re.compile(r"/result/finish-0-a(\d+)\.manifest\.json$")
@@ -22,22 +22,28 @@ async def restore_job(services: Services, *, caller: Caller, job: JobId) -> bool
     Returns:
         Whether there is such a result, of the caller's tenant.
     """
-    found = await asyncio.to_thread(_find, services, job)
+    name = await asyncio.to_thread(_last_manifest, services, job)
+    # What the store knows is another tenant's: reading on would take longer than for an unknown id.
+    if name is None or (await services.jobs.details(job)).manifest is not None:
+        return False
+    found = await asyncio.to_thread(_read, services, job, name)
     if found is None or found.tenant != caller.tenant:
         return False
     return await services.jobs.restore(found)
 
 
-def _find(services: Services, job: JobId) -> FoundResult | None:
-    """Return the last result that a job left, if there is one."""
+def _last_manifest(services: Services, job: JobId) -> str | None:
+    """Return the blob that names the last result that a job left, if there is one."""
     attempts = {
         int(match[1]): name
         for name in services.blobs.list(f"jobs/{job}/result")
         if (match := _MANIFEST.search(name))
     }
-    if not attempts:
-        return None
-    name = attempts[max(attempts)]
+    return attempts[max(attempts)] if attempts else None
+
+
+def _read(services: Services, job: JobId, name: str) -> FoundResult | None:
+    """Return the result whose manifest is *name*, if it is the job's."""
     try:
         manifest = Manifest.from_bytes(services.blobs.read(name))
         rows = inline_rows(

@@ -56,11 +56,18 @@ class _StoredManifest:
 
 
 class ResultReader:
-    """The result of one job; its manifest is read when it is first needed, and only once."""
+    """The result of one job; its manifest is read when it is first needed, and only once.
 
-    def __init__(self, services: Services, job: Job) -> None:
+    Args:
+        services: What this process works with.
+        job: The job.
+        manifest: The manifest's blob, if the caller knows it.
+    """
+
+    def __init__(self, services: Services, job: Job, *, manifest: str | None = None) -> None:
         self._services = services
         self._job = job
+        self._name = manifest
         self._stored: _StoredManifest | None = None
         self._reading = asyncio.Lock()
 
@@ -148,12 +155,12 @@ class ResultReader:
     async def _read_manifest(self) -> _StoredManifest:
         async with self._reading:
             if self._stored is None:
-                details = await self._services.jobs.details(self._job.id)
-                if details.manifest is None:
+                name = self._name or (await self._services.jobs.details(self._job.id)).manifest
+                if name is None:
                     raise NotFoundError(f"job {self._job.id} has no result")
-                data = await asyncio.to_thread(self._services.blobs.read, details.manifest)
+                data = await asyncio.to_thread(self._services.blobs.read, name)
                 manifest = await asyncio.to_thread(Manifest.from_bytes, data)
-                self._stored = _StoredManifest(details.manifest, data, manifest)
+                self._stored = _StoredManifest(name, data, manifest)
             return self._stored
 
     def _file(
@@ -172,3 +179,11 @@ class ResultReader:
             url=url,
             url_expires_at=datetime.fromtimestamp(expires_s, UTC),
         )
+
+
+async def read_report(services: Services, *, job: Job) -> ResultReader | None:
+    """Return a reader of how far the last run came that ended without a result, once it is told."""
+    if not job.status.state.is_terminal:
+        return None
+    name = (await services.jobs.details(job.id)).report
+    return None if name is None else ResultReader(services, job, manifest=name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from engine.blobs import BlobStore
 from engine.catalog import Catalog
@@ -11,6 +11,9 @@ from engine.output.destination import Destinations
 from engine.signing import Signer
 from engine.source.sources import Sources
 from engine.sql.checker import SqlChecker
+from engine.tracer import UNTRACED, Tracer
+from engine.webhooks import NoWebhooks, WebhookAddresses
+from resolvers.access.quotas import Refusals
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +46,6 @@ class Services:
     signer: Signer
     sql: SqlChecker
     limits: Limits
+    webhooks: WebhookAddresses = field(default_factory=NoWebhooks)
+    tracer: Tracer = UNTRACED
+    refusals: Refusals = field(default_factory=Refusals)

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from engine.errors import Issue, NotFoundError
+from engine.errors import Issue
 from engine.job import Job, JobId, new_job_id
 from engine.jobs import NewJob
-from resolvers.caller import Caller
+from resolvers.access.authorize import require, shown_to
+from resolvers.access.caller import Caller, Scope
 from resolvers.check import check_input
-from resolvers.hub import StatusHub
-from resolvers.ids import no_such_job
+from resolvers.live.hub import StatusHub
 from resolvers.plan import plan_of_inline
 from resolvers.prepare import Prepared, prepare
-from resolvers.read import get_job
+from resolvers.read import job_after
 from resolvers.services import Limits, Services
+from resolvers.webhooks import webhook_issues
 
 _WAIT_INTERVAL_MS: Final = 2
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,25 +52,34 @@ async def submit_job(
         wait_up_to_ms: Return the job as it stands after this time; 0 returns it at once.
 
     Raises:
+        ForbiddenError: The caller may not submit, or not read the job that is the source.
         InputError: Something in the input is wrong; every problem is listed.
         SourceError: A URI leads nowhere or where it must not.
         IdempotencyConflictError: The key was used with another input.
+        QuotaExceededError: The tenant has as much as it may have, or submits too often.
     """
+    require(caller, Scope.SUBMIT)
+    services.refusals.check(caller.tenant)
     limits = services.limits
     checked = check_input(
         services.catalog,
         data,
         *_wait_issues(wait_up_to_ms, limits),
+        *await webhook_issues(services, data),
         sql_enabled=limits.sql_enabled,
     )
-    prepared = await prepare(services, caller=caller, checked=checked)
-    accepted = await services.jobs.accept(_new_job(caller, prepared))
+    with services.tracer.span("submitJob"):
+        prepared = await prepare(services, caller=caller, checked=checked)
+        new = _new_job(caller, prepared, traceparent=services.tracer.traceparent())
+        with services.refusals.noting(caller.tenant):
+            accepted = await services.jobs.accept(new)
+    _log.debug("job %s of tenant %s", accepted.id, caller.tenant)
     if wait_up_to_ms:
         await _wait_for_end(hub, caller, accepted.id, wait_s=wait_up_to_ms / 1000)
-    job = await get_job(services, caller=caller, job_id=accepted.id)
-    if job is None:
-        raise NotFoundError(no_such_job(accepted.id))
-    return Submitted(job=job, created=accepted.created)
+    job = accepted.job
+    if job is None or wait_up_to_ms:
+        job = await job_after(services, caller=caller, job=accepted.id)
+    return Submitted(job=shown_to(caller, job), created=accepted.created)
 
 
 def _wait_issues(wait_up_to_ms: int, limits: Limits) -> list[Issue]:
@@ -77,7 +89,7 @@ def _wait_issues(wait_up_to_ms: int, limits: Limits) -> list[Issue]:
     return [Issue(("input", "waitUpToMs"), message)]
 
 
-def _new_job(caller: Caller, prepared: Prepared) -> NewJob:
+def _new_job(caller: Caller, prepared: Prepared, *, traceparent: str | None) -> NewJob:
     return NewJob(
         id=new_job_id(),
         tenant=caller.tenant,
@@ -90,11 +102,14 @@ def _new_job(caller: Caller, prepared: Prepared) -> NewJob:
         resolved_source=prepared.resolved_source,
         supports_partial=prepared.supports_partial,
         has_one_reducer=prepared.sql is not None and prepared.sql.has_one_reducer,
+        traceparent=traceparent,
     )
 
 
 async def _wait_for_end(hub: StatusHub, caller: Caller, job: JobId, *, wait_s: float) -> None:
-    states = hub.follow(caller, job, min_interval_ms=_WAIT_INTERVAL_MS)
+    # Whoever submits may wait for the end, also without the right to read what others submitted.
+    waiting = replace(caller, scopes=frozenset({Scope.READ}))
+    states = hub.follow(waiting, job, min_interval_ms=_WAIT_INTERVAL_MS)
     with suppress(TimeoutError):
         async with asyncio.timeout(wait_s), aclosing(states):
             async for _ in states:

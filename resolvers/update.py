@@ -12,10 +12,10 @@ from engine.errors import InputError, Issue
 from engine.job import Job
 from engine.jobs import JobUpdate
 from engine.spec import MAX_NAME_LENGTH, MAX_TAGS, issues_of
-from resolvers.caller import Caller
+from resolvers.access.authorize import require, require_own_id
+from resolvers.access.caller import Caller, Scope
 from resolvers.check import unstorable
-from resolvers.ids import require_job_id
-from resolvers.read import require_job
+from resolvers.read import job_after
 from resolvers.services import Services
 
 
@@ -51,14 +51,16 @@ async def update_job(
         data: ``UpdateJobInput`` with the contract's names, without ``id``.
 
     Raises:
+        ForbiddenError: The caller may not manage jobs.
         InputError: Something in the input is wrong; every problem is listed.
         NotFoundError: There is no such job, or it is another tenant's.
         InvalidStateError: The job has ended or is being cancelled.
     """
+    require(caller, Scope.MANAGE)
     update = _update_of(data)
-    known = require_job_id(job_id)
+    known = require_own_id(caller, job_id)
     await services.control.update(caller.tenant, known, update)
-    return await require_job(services, caller=caller, job_id=known)
+    return await job_after(services, caller=caller, job=known)
 
 
 def _update_of(data: Mapping[str, Any]) -> JobUpdate:

@@ -12,7 +12,8 @@ from engine.signing import Grant
 from engine.source.sources import BLOB_PREFIX
 from engine.source.store import SourceFile
 from engine.uploads import UploadId, find_upload, new_upload_id, upload_id_from, upload_name
-from resolvers.caller import Caller
+from resolvers.access.authorize import require
+from resolvers.access.caller import Caller, Scope
 from resolvers.services import Services
 
 EXPIRES_S: Final = 3_600
@@ -53,8 +54,10 @@ def create_upload(
         base_url: Address of this service, for stores that take no uploads themselves.
 
     Raises:
+        ForbiddenError: The caller may not submit.
         InputError: The name or the type is none.
     """
+    require(caller, Scope.SUBMIT)
     issues = [*_issues("fileName", file_name)]
     if content_type is not None:
         issues += _issues("contentType", content_type)

@@ -9,11 +9,11 @@ import strawberry
 from engine import errors as engine_errors
 from engine import job as engine_job
 from resolvers.cancel import cancel_job
-from resolvers.read import get_job
+from resolvers.read import job_after
 from resolvers.redrive import redrive_job
 from resolvers.update import update_job
 from schema.context import Context, Info
-from schema.errors import InvalidStateError, NotFoundError, ValidationError
+from schema.errors import ForbiddenError, InvalidStateError, NotFoundError, ValidationError
 from schema.inputs import RedriveJobInput, UpdateJobInput
 from schema.job import Job
 from schema.outcomes import JobActionResult, JobActionSuccess
@@ -51,14 +51,22 @@ async def _outcome(
 ) -> JobActionResult:
     """Return what came of *action* on the job whose id is at *path*."""
     try:
-        job = await action
+        return await _success_or_state(context, action, job_id=job_id, path=path)
     except engine_errors.InputError as exc:
         return ValidationError.of(exc)
+    except engine_errors.ForbiddenError as exc:
+        return ForbiddenError.of(exc)
     except engine_errors.NotFoundError as exc:
         return NotFoundError.of(exc, path=path)
+
+
+async def _success_or_state(
+    context: Context, action: Awaitable[engine_job.Job], *, job_id: str, path: Sequence[str]
+) -> JobActionSuccess | InvalidStateError:
+    try:
+        job = await action
     except engine_errors.InvalidStateError as exc:
-        found = await get_job(context.services, caller=context.caller, job_id=job_id)
-        if found is None:
-            return NotFoundError.of(engine_errors.NotFoundError(exc.message), path=path)
+        job_id_known = engine_job.JobId(job_id)
+        found = await job_after(context.services, caller=context.caller, job=job_id_known)
         return InvalidStateError.of(exc, found, path=path)
     return JobActionSuccess(job=Job.of(context.services, job))

@@ -7,8 +7,8 @@ from typing import TypeAlias
 
 import strawberry
 
-from resolvers.caller import Caller
-from resolvers.hub import StatusHub
+from resolvers.access.caller import Caller
+from resolvers.live.hub import StatusHub
 from resolvers.services import Services
 
 

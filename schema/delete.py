@@ -7,9 +7,10 @@ from typing import Annotated, TypeAlias
 import strawberry
 
 from engine import errors as engine_errors
+from engine.job import JobId
 from resolvers.delete import delete_job
-from resolvers.read import get_job
-from schema.context import Info
+from resolvers.read import job_after
+from schema.context import Context, Info
 from schema.errors import ForbiddenError, InvalidStateError, NotFoundError
 
 
@@ -28,14 +29,18 @@ DeleteJobResult: TypeAlias = Annotated[
 
 async def resolve_delete_job(info: Info, id: strawberry.ID) -> DeleteJobResult:
     """Resolve ``Mutation.deleteJob``."""
-    context = info.context
     try:
-        job = await delete_job(context.services, caller=context.caller, job_id=id)
+        return await _success_or_state(info.context, id)
+    except engine_errors.ForbiddenError as exc:
+        return ForbiddenError.of(exc)
     except engine_errors.NotFoundError as exc:
         return NotFoundError.of(exc)
+
+
+async def _success_or_state(context: Context, id: str) -> DeleteJobSuccess | InvalidStateError:
+    try:
+        job = await delete_job(context.services, caller=context.caller, job_id=id)
     except engine_errors.InvalidStateError as exc:
-        found = await get_job(context.services, caller=context.caller, job_id=id)
-        if found is None:
-            return NotFoundError.of(engine_errors.NotFoundError(exc.message))
+        found = await job_after(context.services, caller=context.caller, job=JobId(id))
         return InvalidStateError.of(exc, found)
     return DeleteJobSuccess(id=strawberry.ID(job))

@@ -1,7 +1,6 @@
 """Failures that a caller can act on: data, not top-level errors.
 
-All failures of the contract have their type here, also those that nothing leads to yet (quotas,
-rights, states), so that a client's exhaustive document stays valid from the first version on.
+All failures of the contract have their type here.
 """
 
 from __future__ import annotations
@@ -135,6 +134,17 @@ class QuotaExceededError(UserError):
 
     retry_after_seconds: float | None
 
+    @classmethod
+    def of(cls, error: engine_errors.QuotaExceededError) -> Self:
+        """Translate the engine's error."""
+        return cls(
+            code=ErrorCode(error.code),
+            message=error.message,
+            path=None,
+            retryable=error.retryable,
+            retry_after_seconds=error.retry_after_s,
+        )
+
 
 @strawberry.type
 class InvalidStateError(UserError):
@@ -161,3 +171,10 @@ class InvalidStateError(UserError):
 @strawberry.type
 class ForbiddenError(UserError):
     """GraphQL ``ForbiddenError``."""
+
+    @classmethod
+    def of(cls, error: engine_errors.ForbiddenError) -> Self:
+        """Translate the engine's error."""
+        return cls(
+            code=ErrorCode(error.code), message=error.message, path=None, retryable=error.retryable
+        )

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
 from typing import Any
 
 import strawberry
+from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.utils.str_converters import to_camel_case
 
 from schema.enums import BadItems, DataFormat, FilesMode
-from schema.scalars import JSON
+from schema.scalars import JSON, URL
 
 UNSET = strawberry.UNSET
 
@@ -180,6 +182,9 @@ class SubmitJobInput:
         description="Wait this long for a small job to end before answering; 0 answers at once.",
     )
     retention_seconds: int | None = UNSET
+    webhook: URL | None = strawberry.field(
+        default=UNSET, description="A signed POST with the terminal JobStatus is sent here."
+    )
 
     def to_data(self) -> dict[str, Any]:
         """Return the input with the contract's names, without ``waitUpToMs``.
@@ -189,6 +194,29 @@ class SubmitJobInput:
         data: dict[str, Any] = _to_data(self)
         data.pop("waitUpToMs", None)
         return data
+
+
+class _GivenJob(SubmitJobInput):
+    """An input as the request has it; taking it apart would only mean putting it together again.
+
+    Null and left out are the same to those who check it.
+    """
+
+    def __init__(self, given: Mapping[str, Any]) -> None:
+        self._given = given
+        self.wait_up_to_ms = given.get("waitUpToMs")
+
+    def to_data(self) -> dict[str, Any]:
+        """Return the input with the contract's names, without ``waitUpToMs``."""
+        return {name: value for name, value in self._given.items() if name != "waitUpToMs"}
+
+
+def _given_job(_type: type, given: Mapping[str, Any], _context: object) -> SubmitJobInput:
+    return _GivenJob(given)
+
+
+_definition: StrawberryObjectDefinition = vars(SubmitJobInput)["__strawberry_definition__"]
+_definition.from_input = _given_job
 
 
 @strawberry.input

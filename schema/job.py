@@ -9,15 +9,18 @@ import strawberry
 
 from engine import job as engine_job
 from engine import jobs as engine_jobs
+from resolvers.access.authorize import allowed_actions, require
+from resolvers.access.caller import Scope
 from resolvers.pages import Page
 from resolvers.read import list_failures, list_tasks, read_counters
+from resolvers.results import read_report
 from resolvers.services import Services
 from schema.context import Info
 from schema.enums import JobAction, JobState
 from schema.failure import FailureConnection
 from schema.page_info import PageInfo
 from schema.program import Program
-from schema.result import JobResult
+from schema.result import JobResult, RunReport
 from schema.scalars import JSON
 from schema.status import JobStatus
 from schema.task import TaskConnection, TaskFilter
@@ -32,6 +35,7 @@ class Counter:
 
 
 async def _counters(info: Info, root: strawberry.Parent[Job]) -> list[Counter]:
+    require(info.context.caller, Scope.READ)
     counters = await read_counters(info.context.services, job=root.stored)
     return [Counter(name=name, value=value) for name, value in counters.items()]
 
@@ -42,6 +46,7 @@ async def _failures(
     first: int | None = 50,
     after: str | None = strawberry.UNSET,
 ) -> FailureConnection:
+    require(info.context.caller, Scope.READ)
     page = await list_failures(
         info.context.services,
         job=root.stored,
@@ -49,6 +54,21 @@ async def _failures(
         after=after or None,
     )
     return FailureConnection.of(page)
+
+
+def _result(info: Info, root: strawberry.Parent[Job]) -> JobResult | None:
+    require(info.context.caller, Scope.READ)
+    return JobResult.of(info.context.services, root.stored)
+
+
+async def _report(info: Info, root: strawberry.Parent[Job]) -> RunReport | None:
+    require(info.context.caller, Scope.READ)
+    reader = await read_report(info.context.services, job=root.stored)
+    return None if reader is None else await RunReport.of(reader, info.context.base_url)
+
+
+def _allowed_actions(info: Info, root: strawberry.Parent[Job]) -> list[JobAction]:
+    return list(allowed_actions(info.context.caller, root.stored))
 
 
 @strawberry.type(description="One job across all its runs: the first, and each redrive.")
@@ -71,9 +91,17 @@ class Job:
     )
     run: int = strawberry.field(description="1 for the first run, one more for each redrive.")
     status: JobStatus
-    result: JobResult | None = strawberry.field(description="Null until the job has a result.")
+    result: JobResult | None = strawberry.field(
+        resolver=_result, description="Null until the job has a result."
+    )
+    report: RunReport | None = strawberry.field(
+        resolver=_report,
+        description=(
+            "How far the last run came, if it ended without a result; null until that is written."
+        ),
+    )
     allowed_actions: list[JobAction] = strawberry.field(
-        description="What the caller may do to this job now."
+        resolver=_allowed_actions, description="What the caller may do to this job now."
     )
     counters: list[Counter] = strawberry.field(
         resolver=_counters,
@@ -102,8 +130,6 @@ class Job:
             expires_at=job.expires_at,
             run=job.status.run,
             status=JobStatus.of(job.status),
-            result=JobResult.of(services, job),
-            allowed_actions=list(job.allowed_actions),
             stored=job,
         )
 
@@ -116,6 +142,7 @@ class Job:
         filter: TaskFilter | None = strawberry.UNSET,
     ) -> TaskConnection:
         """Read a page of tasks."""
+        require(info.context.caller, Scope.READ)
         page = await list_tasks(
             info.context.services,
             job=self.stored,

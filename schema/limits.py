@@ -1,4 +1,4 @@
-"""How large a document may be, and what keeps known documents cheap.
+"""How large a document may be.
 
 Strawberry's own alias and depth limits follow every fragment spread anew, so that a hundred
 fragments that each spread the next one twice keep them busy for ever; ours look at each fragment
@@ -7,7 +7,7 @@ once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Final
 
 from graphql import (
@@ -16,38 +16,47 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
+    GraphQLSchema,
     InlineFragmentNode,
+    NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
     SelectionNode,
     SelectionSetNode,
     ValidationRule,
-)
-from strawberry.extensions import (
-    AddValidationRules,
-    MaxTokensLimiter,
-    ParserCache,
-    SchemaExtension,
-    ValidationCache,
+    specified_rules,
+    validate,
 )
 
-from schema.masking import VALIDATION_FAILED, coded
+from schema.repetition import comparisons_in
 
 MAX_TOKENS: Final = 1_000
 MAX_ALIASES: Final = 15
 MAX_DEPTH: Final = 12
-CACHED_DOCUMENTS: Final = 128
-MAX_CACHED_LENGTH: Final = 16_384
-"""Longer documents carry their data as literals; they rarely come twice and would fill memory."""
+MAX_OPERATIONS: Final = 20
+MAX_COMPARISONS: Final = 1_500
+MAX_FAULTS: Final = 10
+"""How many are looked for; each may quote much of the document."""
 
 
-def extensions() -> list[Callable[[], SchemaExtension]]:
-    """Return what makes the extensions of one operation."""
-    return [
-        lambda: MaxTokensLimiter(max_token_count=MAX_TOKENS),
-        lambda: AddValidationRules([MaxAliasesRule, MaxDepthRule]),
-        lambda: _ParserCache(maxsize=CACHED_DOCUMENTS),
-        lambda: _Validation(maxsize=CACHED_DOCUMENTS),
-    ]
+def faults_of(
+    schema: GraphQLSchema, document: DocumentNode, *, is_introspectable: bool = True
+) -> list[GraphQLError]:
+    """Return what is wrong with *document*; nothing for one that may be run.
+
+    Args:
+        schema: What may be asked for.
+        document: What is asked.
+        is_introspectable: Whether the schema itself may be asked for, and is hinted at.
+    """
+    operations = sum(isinstance(n, OperationDefinitionNode) for n in document.definitions)
+    if operations > MAX_OPERATIONS:
+        return [GraphQLError(f"More than {MAX_OPERATIONS} operations are not allowed.")]
+    if comparisons_in(document) > MAX_COMPARISONS:
+        return [GraphQLError("The same fields are selected too often.")]
+    rules = _RULES if is_introspectable else (*_RULES, NoSchemaIntrospectionCustomRule)
+    return validate(
+        schema, document, rules, max_errors=MAX_FAULTS, hide_suggestions=not is_introspectable
+    )
 
 
 class MaxAliasesRule(ValidationRule):
@@ -133,32 +142,4 @@ class _Measure:
         return self._known[name]
 
 
-def _is_cached(query: str | None) -> bool:
-    return query is not None and len(query) <= MAX_CACHED_LENGTH
-
-
-class _ParserCache(ParserCache):
-    """Parses a short document once."""
-
-    def on_parse(self) -> Iterator[None]:
-        """Parse."""
-        if _is_cached(self.execution_context.query):
-            yield from super().on_parse()
-        else:
-            yield
-
-
-class _Validation(ValidationCache):
-    """Validates a short document once, and gives what is wrong with it a code."""
-
-    def on_validate(self) -> Iterator[None]:
-        """Validate."""
-        context = self.execution_context
-        validate = self.cached_validate_document
-        if not _is_cached(context.query):
-            validate = vars(validate)["__wrapped__"]
-        errors: list[GraphQLError] = validate(
-            context.schema._schema, context.graphql_document, context.validation_rules
-        )
-        context.pre_execution_errors = [coded(error, VALIDATION_FAILED) for error in errors]
-        yield
+_RULES: Final = (*specified_rules, MaxAliasesRule, MaxDepthRule)

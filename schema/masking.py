@@ -1,7 +1,7 @@
 """What clients see of an error.
 
 What a caller can act on keeps its message and gets a code; everything else is a fault of ours: it
-is logged whole under a reference, and the client gets the reference.
+is logged whole under a reference, and the client gets the reference: the id of its request.
 """
 
 from __future__ import annotations
@@ -10,28 +10,33 @@ import logging
 import secrets
 from typing import Final
 
-from graphql import GraphQLError, GraphQLSyntaxError, ValueNode, VariableDefinitionNode
-from strawberry.exceptions import MissingQueryError
-from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from graphql import GraphQLError, ValueNode, VariableDefinitionNode
 
 from engine.errors import (
     FanfoldError,
+    ForbiddenError,
     InputError,
     InvalidStateError,
     NotFoundError,
+    QuotaExceededError,
+    UnauthenticatedError,
     UnavailableError,
 )
+from engine.log_context import current_log_fields
 
 PARSE_FAILED: Final = "GRAPHQL_PARSE_FAILED"
 VALIDATION_FAILED: Final = "GRAPHQL_VALIDATION_FAILED"
 BAD_REQUEST: Final = "BAD_REQUEST"
 INTERNAL: Final = "INTERNAL"
 
-_SHOWN: Final = (InputError, InvalidStateError, NotFoundError, UnavailableError)
-_REQUEST_ERRORS: Final = (
-    CannotGetOperationTypeError,
-    InvalidOperationTypeError,
-    MissingQueryError,
+_SHOWN: Final = (
+    ForbiddenError,
+    InputError,
+    InvalidStateError,
+    NotFoundError,
+    QuotaExceededError,
+    UnauthenticatedError,
+    UnavailableError,
 )
 _log = logging.getLogger(__name__)
 
@@ -43,11 +48,7 @@ def for_client(error: GraphQLError) -> GraphQLError:
     cause = _cause_of(error)
     if isinstance(cause, _SHOWN):
         return _expected(error, cause)
-    if isinstance(error, GraphQLSyntaxError):
-        return coded(error, PARSE_FAILED)
-    if isinstance(cause, RecursionError) and error.path is None:
-        return coded(error, PARSE_FAILED, "The document is nested too deeply.")
-    if isinstance(cause, _REQUEST_ERRORS) or _is_about_the_request(error, cause):
+    if _is_about_the_request(error, cause):
         return coded(error, BAD_REQUEST)
     return _masked(error, cause)
 
@@ -82,10 +83,13 @@ def _is_about_the_request(error: GraphQLError, cause: Exception | None) -> bool:
 def _expected(error: GraphQLError, cause: FanfoldError) -> GraphQLError:
     if isinstance(cause, UnavailableError):
         _log.warning("unavailable at %s: %s", error.path, cause)
-    return coded(error, cause.code, cause.message)
+    shown = coded(error, cause.code, cause.message)
+    if isinstance(cause, QuotaExceededError) and shown.extensions is not None:
+        shown.extensions["retryAfterSeconds"] = cause.retry_after_s
+    return shown
 
 
 def _masked(error: GraphQLError, cause: Exception | None) -> GraphQLError:
-    reference = secrets.token_hex(6)
+    reference = current_log_fields().get("request") or secrets.token_hex(6)
     _log.error("internal error %s at %s: %s", reference, error.path, error, exc_info=cause)
     return coded(error, INTERNAL, f"internal error, reference {reference}")

@@ -9,11 +9,18 @@ from resolvers.submit import submit_job
 from schema.actions import resolve_cancel_job, resolve_redrive_job, resolve_update_job
 from schema.context import Info
 from schema.delete import DeleteJobResult, resolve_delete_job
-from schema.errors import IdempotencyConflictError, SourceError, ValidationError
+from schema.errors import (
+    ForbiddenError,
+    IdempotencyConflictError,
+    QuotaExceededError,
+    SourceError,
+    ValidationError,
+)
 from schema.inputs import SubmitJobInput
 from schema.job import Job
 from schema.outcomes import JobActionResult, SubmitJobResult, SubmitJobSuccess
 from schema.upload import CreateUploadResult, resolve_create_upload
+from schema.viewer_token import CreateViewerTokenResult, resolve_create_viewer_token
 
 
 async def _submit_job(info: Info, input: SubmitJobInput) -> SubmitJobResult:
@@ -32,6 +39,10 @@ async def _submit_job(info: Info, input: SubmitJobInput) -> SubmitJobResult:
         return SourceError.of(exc)
     except engine_errors.IdempotencyConflictError as exc:
         return IdempotencyConflictError.of(exc)
+    except engine_errors.QuotaExceededError as exc:
+        return QuotaExceededError.of(exc)
+    except engine_errors.ForbiddenError as exc:
+        return ForbiddenError.of(exc)
     job = Job.of(context.services, submitted.job)
     return SubmitJobSuccess(job=job, created=submitted.created)
 
@@ -67,5 +78,11 @@ class Mutation:
         resolver=resolve_create_upload,
         description=(
             "A presigned place to upload a source file to, without passing through the API process."
+        ),
+    )
+    create_viewer_token: CreateViewerTokenResult = strawberry.mutation(
+        resolver=resolve_create_viewer_token,
+        description=(
+            "A short-lived token that can only read the given jobs, safe to hand to a browser."
         ),
     )

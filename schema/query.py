@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import strawberry
 
+from engine.errors import ForbiddenError as EngineForbiddenError
 from engine.errors import InputError
 from engine.errors import SourceError as EngineSourceError
 from resolvers.plan import plan_job
+from resolvers.programs import get_program, list_programs
 from resolvers.read import get_job, list_jobs
 from schema.context import Info
-from schema.errors import SourceError, ValidationError
+from schema.errors import ForbiddenError, SourceError, ValidationError
 from schema.inputs import SubmitJobInput
 from schema.job import Job, JobConnection, JobFilter
 from schema.outcomes import JobPlan, PlanJobResult
 from schema.program import Program
 from schema.service import ServiceInfo
+from schema.viewer import Viewer
 
 
 async def _job(info: Info, id: strawberry.ID) -> Job | None:
@@ -41,11 +44,12 @@ async def _jobs(
 
 
 def _programs(info: Info) -> list[Program]:
-    return [Program.of(program) for program in info.context.services.catalog]
+    programs = list_programs(info.context.services, caller=info.context.caller)
+    return [Program.of(program) for program in programs]
 
 
 def _program(info: Info, name: str) -> Program | None:
-    program = info.context.services.catalog.get(name)
+    program = get_program(info.context.services, caller=info.context.caller, name=name)
     return None if program is None else Program.of(program)
 
 
@@ -57,7 +61,13 @@ async def _plan_job(info: Info, input: SubmitJobInput) -> PlanJobResult:
         return ValidationError.of(exc)
     except EngineSourceError as exc:
         return SourceError.of(exc)
+    except EngineForbiddenError as exc:
+        return ForbiddenError.of(exc)
     return JobPlan.of(plan)
+
+
+def _viewer(info: Info) -> Viewer:
+    return Viewer.of(info.context.caller)
 
 
 def _service(info: Info) -> ServiceInfo:
@@ -81,6 +91,9 @@ class Query:
     program: Program | None = strawberry.field(resolver=_program)
     plan_job: PlanJobResult = strawberry.field(
         resolver=_plan_job, description="Check and price a job without storing or running it."
+    )
+    viewer: Viewer = strawberry.field(
+        resolver=_viewer, description="Who is calling, and what they may use."
     )
     service: ServiceInfo = strawberry.field(
         resolver=_service,

@@ -88,6 +88,29 @@ async def _manifest(info: Info, root: strawberry.Parent[JobResult]) -> ResultFil
     return ResultFile.of(await root.reader.manifest(info.context.base_url))
 
 
+@strawberry.type(description="How far a run came that ended without a result.")
+class RunReport:
+    """GraphQL ``RunReport``."""
+
+    manifest: ResultFile = strawberry.field(
+        description="As a result's, without files: why the run ended, and what it listed."
+    )
+    listings: list[ResultFile] = strawberry.field(
+        description=(
+            "Its SUCCEEDED_0.json, FAILED_0.json and PENDING_0.json, of which empty ones are left"
+            " out."
+        )
+    )
+
+    @classmethod
+    async def of(cls, reader: ResultReader, base_url: str) -> Self:
+        """Translate the report that *reader* reads."""
+        return cls(
+            manifest=ResultFile.of(await reader.manifest(base_url)),
+            listings=[ResultFile.of(file) for file in await reader.listings(base_url)],
+        )
+
+
 @strawberry.type
 class JobResult:
     """GraphQL ``JobResult``; ``columns``, ``rows`` and what is a file read something."""

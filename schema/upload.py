@@ -51,6 +51,8 @@ async def resolve_create_upload(info: Info, input: CreateUploadInput) -> CreateU
         )
     except engine_errors.InputError as exc:
         return ValidationError.of(exc)
+    except engine_errors.ForbiddenError as exc:
+        return ForbiddenError.of(exc)
     return CreateUploadSuccess(
         id=strawberry.ID(upload.id), url=URL(upload.url), expires_at=upload.expires_at
     )

@@ -19,6 +19,7 @@ from engine.job import JobId
 from engine.ledger import EndedJob, Sweeper
 from engine.result import Manifest
 from engine.uploads import expired_uploads, unfinished_uploads
+from workers.lister import Lister
 
 SWEEP_EVERY_S: Final = 0.25
 SWEEP_UPLOADS_EVERY_S: Final = 600.0
@@ -28,13 +29,19 @@ log = logging.getLogger(__name__)
 
 
 async def take_care(
-    sweeper: Sweeper, blobs: BlobStore, *, keep_uploads_s: int, unfinished: Path | None = None
+    sweeper: Sweeper,
+    blobs: BlobStore,
+    *,
+    lister: Lister | None = None,
+    keep_uploads_s: int,
+    unfinished: Path | None = None,
 ) -> None:
     """Sweep about four times a second until cancelled; a pass that fails is logged, the next comes.
 
     Args:
         sweeper: The ledger.
         blobs: Where jobs leave things.
+        lister: Writes how far runs came that ended without a result; None leaves them alone.
         keep_uploads_s: After this time an uploaded file is removed.
         unfinished: Where uploads come in; what a process that was killed left there is removed
             when nothing has been written to it for six hours.
@@ -45,6 +52,8 @@ async def take_care(
         try:
             if count := await sweeper.sweep():
                 log.info("repaired %d tasks or jobs", count)
+            if lister is not None:
+                await _report(sweeper, lister)
             await _tidy(sweeper, blobs)
             await _erase(sweeper, blobs)
             if time.monotonic() >= uploads_due_s:
@@ -56,6 +65,12 @@ async def take_care(
             log.warning("caretaker: %s", exc)
         except Exception:
             log.exception("caretaker: one pass failed")
+
+
+async def _report(sweeper: Sweeper, lister: Lister) -> None:
+    """Write how far ended runs came."""
+    for run in await sweeper.unreported_runs():
+        await sweeper.reported(run, await lister.report(run))
 
 
 async def _tidy(sweeper: Sweeper, blobs: BlobStore) -> None:

@@ -23,13 +23,13 @@ local function let_go(job, task, attempt)
     end_partial(job, task)
     return kind, index
   end
-  local held = redis.call('HMGET', task_key(job, task), 'attempt', 'rival')
+  local held = redis.call('HMGET', task_key(job, task), 'attempt', 'rival', 'known_items')
   if held[2] then
     redis.call('ZREM', LEASES, lease(job, task, held[1]), lease(job, task, held[2]))
     redis.call('HDEL', task_key(job, task), 'rival', 'rival_worker', 'rival_started')
   end
   add(job, kind .. '_running', -1)
-  add(job, 'items_running', 0 - known_items(job, kind, index))
+  add(job, 'items_running', 0 - (held[3] or 0))
   return kind, index
 end
 
@@ -82,7 +82,7 @@ end
 local function batch_failed(job, task, index, problem, location)
   local error = cjson.decode(problem)
   error.task = task
-  local items = math.max(1, known_items(job, 'map', index))
+  local items = math.max(1, redis.call('HGET', task_key(job, task), 'known_items') or 0)
   add(job, 'items_failed', items)
   redis.call('HSET', task_key(job, task), 'failed_items', items)
   list_failures(job, { cjson.encode({ location = location, preview = '', items = items, error = error }) }, 1)

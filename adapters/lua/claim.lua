@@ -36,24 +36,28 @@ if kind ~= 'partial' and not is_repeated and not is_rival
   return nil
 end
 
+local batch, summary, inputs, position, workers, may_keep, coverage = '', '', {}, 0, 1, 0, ''
+local known_items = 0
+if kind == 'map' then
+  known_items, batch = string.match(redis.call('HGET', key .. ':batches', index), '^(%d+)|(.*)$')
+end
+
 redis.call('ZADD', LEASES, now + ARGV[5], lease(job, task, attempt))
 if is_rival then
   redis.call('HSET', tkey, 'rival_worker', worker, 'rival_started', now)
 elseif not is_repeated then
-  redis.call('HSET', tkey, 'state', 'RUNNING', 'attempt', attempt, 'worker', worker, 'started', now)
+  redis.call('HSET', tkey, 'state', 'RUNNING', 'attempt', attempt, 'worker', worker, 'started', now,
+    'known_items', known_items)
   if kind ~= 'partial' then
     add(job, kind .. '_running', 1)
-    add(job, 'items_running', known_items(job, kind, index))
+    add(job, 'items_running', known_items)
     if state == 'QUEUED' then redis.call('HSET', key, 'state', 'RUNNING', 'started', now) end
     changed(job)
   end
 end
 
-local batch, summary, inputs, position, workers, may_keep, coverage = '', '', {}, 0, 1, 0, ''
 if kind == 'plan' then
   workers = redis.call('ZCOUNT', WORKERS, now - ARGV[6], '+inf')
-elseif kind == 'map' then
-  batch = string.match(redis.call('HGET', key .. ':batches', index), '^%d+|(.*)$')
 elseif kind == 'reduce' then
   inputs, position = read_inputs(job, task, 0)
 elseif kind == 'partial' then
@@ -78,7 +82,7 @@ if (kind == 'map' or kind == 'reduce') and get_number(job, 'kept_bytes') < tonum
   and tonumber(redis.call('GET', KEPT) or 0) < tonumber(ARGV[8]) then
   may_keep = 1
 end
-local limits = redis.call('HMGET', key, 'task_spec', 'reducers', 'task_timeout_s', 'sql',
-  'resolved_source')
-return { limits[1], limits[2] or '0', batch, limits[3], summary, inputs, limits[4], limits[5],
-  workers, may_keep, coverage, position, isolates(job, kind, tonumber(held[4] or 0)) and 1 or 0 }
+local input = redis.call('HMGET', input_key(job), 'task_spec', 'sql', 'resolved_source')
+local limits = redis.call('HMGET', key, 'reducers', 'task_timeout_s')
+return { input[1], limits[1] or '0', batch, limits[2], summary, inputs, input[2], input[3], workers,
+  may_keep, coverage, position, isolates(job, kind, tonumber(held[4] or 0)) and 1 or 0 }

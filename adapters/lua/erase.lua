@@ -17,6 +17,6 @@ for _, kind in ipairs({ 'plan', 'map', 'reduce', 'finish' }) do
   if erased < total then return 0 end
 end
 drop_temporary(job)
-redis.call('UNLINK', key .. ':counters', key .. ':failures', key .. ':result', key)
+redis.call('UNLINK', key .. ':counters', key .. ':failures', key .. ':result', input_key(job), key)
 redis.call('ZREM', EXPIRY, job)
 return 1

@@ -1,7 +1,9 @@
 -- Shared by every script of the ledger; put before it. Keys are derived from the job's id, so the
 -- scripts run on one Redis server, not on a cluster.
 --
---   fanfold:job:<job>                 hash: what was submitted, counts, version
+--   fanfold:job:<job>                 hash: where it stands, counts, version
+--   fanfold:job:<job>:input           hash: what was submitted: spec, task_spec, sql,
+--                                     resolved_source
 --   fanfold:job:<job>:batches         hash: index -> "<known items>|<batch as JSON>"
 --   fanfold:job:<job>:task:<task>     hash: state, attempt, tries, worker, times, error
 --   fanfold:job:<job>:pieces:<kind>   hash: index -> place on a shelf, then piece as JSON; committed
@@ -19,19 +21,26 @@
 --   fanfold:deadlines                 zset: job -> when it times out
 --   fanfold:expiry                    zset: ended job -> when it is erased; 0 while it is erased
 --   fanfold:ended                     set: ended jobs whose temporary data is still there
+--   fanfold:unreported                set: jobs that ended without a result, of which nobody has
+--                                     written yet how far they came
 --   fanfold:kept_bytes                string: length of all pieces that have no blob
 --   fanfold:layout                    string: see redis_layout.py
+--   fanfold:totals                    hash: "accepted", or the state at the end -> jobs so far
 --   fanfold:workers                   zset: worker -> when it last told that it is alive
+--   fanfold:webhooks                  zset: "<job> <run>" that has ended -> when to tell its webhook
+--   fanfold:webhooks:tries            hash: the same -> how often that was tried
 --   fanfold:tenant:<tenant>:jobs      zset: job -> when it was accepted, in µs
 --   fanfold:tenant:<tenant>:live      zset: the same for jobs that have not ended
+--   fanfold:tenant:<tenant>:erased    zset: SHA-1 of an erased job's id -> when that was
 --   fanfold:tenant:<tenant>:key:<key> string: the job of an idempotency key
 
 local PREFIX = 'fanfold:'
 local LEASES, DEADLINES, ENDED = PREFIX .. 'leases', PREFIX .. 'deadlines', PREFIX .. 'ended'
 local EXPIRY, KEPT, WORKERS = PREFIX .. 'expiry', PREFIX .. 'kept_bytes', PREFIX .. 'workers'
+local WEBHOOKS, UNREPORTED = PREFIX .. 'webhooks', PREFIX .. 'unreported'
 local FENCED, ACCEPTED, REPEATED = 0, 1, 2
 local MAX_BACKOFF_MS, MAX_FAILURES = 60000, 10000
-local LAYOUT = 2 -- of all that is below; as in redis_layout.py
+local LAYOUT = 3 -- of all that is below; as in redis_layout.py
 
 local function now_ms()
   local time = redis.call('TIME')
@@ -41,10 +50,20 @@ end
 local function job_key(job) return PREFIX .. 'job:' .. job end
 local function task_key(job, task) return job_key(job) .. ':task:' .. task end
 local function lease(job, task, attempt) return job .. ' ' .. task .. ' ' .. attempt end
+local function input_key(job) return job_key(job) .. ':input' end
 local function get(job, field) return redis.call('HGET', job_key(job), field) end
 local function get_number(job, field) return tonumber(get(job, field) or 0) end
 local function add(job, field, n)
   return redis.call('HINCRBY', job_key(job), field, string.format('%.0f', n))
+end
+
+local INPUT = { spec = true, task_spec = true, sql = true, resolved_source = true }
+
+-- Set fields of a job that come from outside, names and values, wherever each is kept.
+local function set_given(job, given, first, last)
+  for i = first, last, 2 do
+    redis.call('HSET', INPUT[given[i]] and input_key(job) or job_key(job), given[i], given[i + 1])
+  end
 end
 
 local function is_live(state)
@@ -121,12 +140,17 @@ local function end_job(job, state, problem)
     redis.call('HSET', key, 'expires', now + retention_ms)
     redis.call('ZADD', EXPIRY, now + retention_ms, job)
   end
+  if get(job, 'webhook') then
+    redis.call('ZADD', WEBHOOKS, now, job .. ' ' .. get(job, 'run'))
+  end
   redis.call('ZREM', DEADLINES, job)
   redis.call('ZREM', PREFIX .. 'tenant:' .. get(job, 'tenant') .. ':live', job)
   redis.call('DEL', key .. ':parked', key .. ':durations:map', key .. ':durations:reduce')
   forget_turns(job)
+  redis.call('HINCRBY', PREFIX .. 'totals', state, 1)
   -- What a next run would use of another end is kept until the job expires.
-  if state == 'SUCCEEDED' or state == 'CANCELLED' then redis.call('SADD', ENDED, job) end
+  if state == 'SUCCEEDED' then redis.call('SADD', ENDED, job) end
+  if not has_result then redis.call('SADD', UNREPORTED, job) end
 end
 
 local function is_complete(job, kind)
@@ -201,10 +225,4 @@ local function note_duration(job, kind, duration_ms)
   if get_number(job, kind .. '_total') < 4 then return end
   redis.call('LPUSH', durations_key(job, kind), duration_ms)
   redis.call('LTRIM', durations_key(job, kind), 0, 100)
-end
-
-local function known_items(job, kind, index)
-  if kind ~= 'map' then return 0 end
-  local batch = redis.call('HGET', job_key(job) .. ':batches', index)
-  return batch and tonumber(string.match(batch, '^(%d+)|')) or 0
 end

@@ -4,6 +4,7 @@
 -- known items, batch}, ...}}, nil where there is nothing.
 local job, key = ARGV[1], job_key(ARGV[1])
 local index, total = tonumber(ARGV[2]), get_number(job, 'map_total')
+if total == 0 then total = get_number(job, 'map_known') end -- its plan did not come to an end
 local most, most_bytes, included = index + tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
 local found, bytes = {}, 0
 while index < math.min(total, most) and bytes < most_bytes do

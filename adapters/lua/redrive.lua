@@ -46,10 +46,12 @@ local is_kept = batches == 0 or redis.call('EXISTS', key .. ':batches') == 1
 if not is_kept and get_number(job, 'plan_total') == 0 and ARGV[6] ~= '1' then return 0 end
 
 local now = now_ms()
-redis.call('HSET', key, 'state', 'QUEUED', 'run', get_number(job, 'run') + 1, 'spec', ARGV[4],
-  'task_spec', ARGV[5], 'redrive_key', ARGV[3], 'items_failed', 0)
-redis.call('HDEL', key, 'finished', 'error', 'message', 'expires', 'manifest', 'result_rows',
-  'result_bytes')
+redis.call('HSET', key, 'state', 'QUEUED', 'run', get_number(job, 'run') + 1,
+  'redrive_key', ARGV[3], 'items_failed', 0)
+redis.call('HSET', input_key(job), 'spec', ARGV[4], 'task_spec', ARGV[5])
+redis.call('HDEL', key, 'finished', 'error', 'message', 'expires', 'manifest', 'report',
+  'result_rows', 'result_bytes')
+redis.call('SREM', UNREPORTED, job)
 redis.call('UNLINK', key .. ':result', key .. ':failures', key .. ':parked')
 redis.call('ZREM', EXPIRY, job)
 local order = redis.call('ZSCORE', PREFIX .. 'tenant:' .. tenant .. ':jobs', job)

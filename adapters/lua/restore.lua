@@ -5,7 +5,7 @@
 local job, tenant, finished, key = ARGV[1], ARGV[2], tonumber(ARGV[3]), job_key(ARGV[1])
 local expires, now = finished + ARGV[4], now_ms()
 if redis.call('EXISTS', key) == 1 or expires <= now then return 0 end
-for i = 7, 6 + 2 * tonumber(ARGV[6]), 2 do redis.call('HSET', key, ARGV[i], ARGV[i + 1]) end
+set_given(job, ARGV, 7, 6 + 2 * tonumber(ARGV[6]))
 local state = get_number(job, 'items_failed') > 0 and 'PARTIALLY_SUCCEEDED' or 'SUCCEEDED'
 redis.call('HSET', key, 'tenant', tenant, 'state', state, 'phase', 'DONE', 'version', 1,
   'finished', finished, 'updated', now, 'retention_ms', ARGV[4], 'expires', expires)

@@ -12,6 +12,9 @@ local function drop_temporary(job)
   redis.call('SREM', ENDED, job)
 end
 
+-- That a job was erased is remembered for a while, so that its result can be told to be gone.
+local REMEMBERED, REMEMBERED_MS = 10000, 604800000
+
 -- Make an ended job unknown to everybody. It stays due for erasing until all of it is gone.
 local function hide(job)
   local key = job_key(job)
@@ -23,7 +26,12 @@ local function hide(job)
     redis.call('DEL', of_tenant .. ':key:' .. found[2])
   end
   ring(job)
+  redis.call('ZADD', of_tenant .. ':erased', now_ms(), redis.sha1hex(job))
+  redis.call('ZREMRANGEBYSCORE', of_tenant .. ':erased', '-inf', now_ms() - REMEMBERED_MS)
+  redis.call('ZREMRANGEBYRANK', of_tenant .. ':erased', 0, -REMEMBERED - 1)
+  redis.call('PEXPIRE', of_tenant .. ':erased', REMEMBERED_MS)
   redis.call('HDEL', key, 'tenant')
   redis.call('SREM', ENDED, job)
+  redis.call('SREM', UNREPORTED, job)
   redis.call('ZADD', EXPIRY, 0, job)
 end

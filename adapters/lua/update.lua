@@ -2,13 +2,13 @@
 -- ARGV: tenant, job, the spec as it was read or '', the new one, number of fields, fields ...
 -- Returns nil when the tenant has no such job, its state when it is not live, 0 when the spec has
 -- changed meanwhile, else 1.
-local tenant, job, key = ARGV[1], ARGV[2], job_key(ARGV[2])
+local tenant, job = ARGV[1], ARGV[2]
 if get(job, 'tenant') ~= tenant then return nil end
 local state = get(job, 'state')
 if state ~= 'QUEUED' and state ~= 'RUNNING' then return state end
-if get(job, 'spec') ~= ARGV[3] then return 0 end
-redis.call('HSET', key, 'spec', ARGV[4])
-for i = 6, 5 + 2 * tonumber(ARGV[5]), 2 do redis.call('HSET', key, ARGV[i], ARGV[i + 1]) end
+if redis.call('HGET', input_key(job), 'spec') ~= ARGV[3] then return 0 end
+redis.call('HSET', input_key(job), 'spec', ARGV[4])
+set_given(job, ARGV, 6, 5 + 2 * tonumber(ARGV[5]))
 if is_tolerated(job) then
   local phase = string.lower(get(job, 'phase'))
   top_up(job, phase == 'plan' and 'map' or phase)

@@ -18,6 +18,9 @@ from app.client.amounts import counted, duration_text, printable, seconds_betwee
 from app.client.errors import has_ended
 
 _LINE_EVERY_S: Final = 1.0
+_BAR_WIDTH: Final = 28
+_SHORTEST_BAR: Final = 8
+_BESIDE_BAR: Final = 52
 _STYLES: Final = {
     "SUCCEEDED": "bold green",
     "PARTIALLY_SUCCEEDED": "bold yellow",
@@ -175,7 +178,11 @@ class Bars:
         self._out = out
         self._progress = Progress(
             TextColumn("  {task.description}"),
-            BarColumn(bar_width=28, complete_style="cyan", finished_style="green"),
+            BarColumn(
+                bar_width=min(28, max(out.width - 52, 8)),
+                complete_style="cyan",
+                finished_style="green",
+            ),
             TextColumn("{task.fields[count]:>9}"),
             TextColumn("{task.fields[detail]}", style="dim"),
             console=out,
@@ -185,6 +192,7 @@ class Bars:
         self._state = "QUEUED"
         self._phase = "PENDING"
         self._problem: str | None = None
+        self._failed = 0
         self._eta_s: float | None = None
         self._base: dict[str, Any] | None = None
         # Redrawn at our word, and often enough in between for the pulse of an unknown total.
@@ -208,12 +216,11 @@ class Bars:
         """Draw the counts anew; a summary goes below when the job has ended."""
         self._state, self._phase = status["state"], status["phase"]
         self._eta_s = status["etaSeconds"]
-        if self._base is None or self._base["bytesRead"] == status["bytesRead"] == 0:
+        if self._base is None or not (self._base["bytesRead"] or status["items"]["succeeded"]):
             self._base = status
-        failed = status["items"]["failed"]
-        read = read_text(self._base, status)
-        lost = f"{counted(failed, 'item')} failed" if failed else ""
-        self._draw(self._map, status["map"], detail="   ".join(filter(None, (read, lost))))
+        self._failed = status["items"]["failed"]
+        done = read_text(self._base, status) or items_text(self._base, status)
+        self._draw(self._map, status["map"], detail=done)
         self._draw(self._reduce, status["reduce"], detail="")
         self._live.refresh()
         if has_ended(self._state):
@@ -233,10 +240,12 @@ class Bars:
             head.append(f", {self._phase.lower()}", style="dim")
             if self._eta_s is not None:
                 head.append(f", {duration_text(self._eta_s)} left", style="dim")
+        if self._failed:
+            head.append(f", {counted(self._failed, 'item')} failed", style="yellow")
         head.append(f"  {self._job['id']}", style="dim")
-        if self._problem:
-            head.append(f"  {self._problem}; trying again", style="yellow")
-        return Group(head, self._progress)
+        if not self._problem:
+            return Group(head, self._progress)
+        return Group(head, Text(f"  {self._problem}; trying again", "yellow"), self._progress)
 
     def _draw(self, bar: Any, counts: dict[str, Any], *, detail: str) -> None:
         total = counts["total"]
@@ -263,10 +272,24 @@ def read_text(base: dict[str, Any], now: dict[str, Any]) -> str:
         return ""
     if size == total or has_ended(now["state"]):
         return size_text(size)
+    rate = _rate(base, now, size - base["bytesRead"])
+    return f"{size_text(size)} of {size_text(total)}" + (f"   {size_text(rate)}/s" if rate else "")
+
+
+def items_text(base: dict[str, Any], now: dict[str, Any]) -> str:
+    """Return how many items are done, as ``read_text`` does for bytes."""
+    done, total = now["items"]["succeeded"], now["items"]["total"]
+    if not total:
+        return ""
+    if done == total or has_ended(now["state"]):
+        return counted(done, "item")
+    rate = _rate(base, now, done - base["items"]["succeeded"])
+    return f"{done:,} of {counted(total, 'item')}" + (f"   {rate:,.3g}/s" if rate else "")
+
+
+def _rate(base: dict[str, Any], now: dict[str, Any], amount: float) -> float:
     seconds = seconds_between(base["updatedAt"], now["updatedAt"])
-    fresh = size - base["bytesRead"]
-    rate = f"   {size_text(fresh / seconds)}/s" if seconds > 0 and fresh > 0 else ""
-    return f"{size_text(size)} of {size_text(total)}{rate}"
+    return amount / seconds if seconds > 0 else 0
 
 
 def _write(console: Console, line: str) -> None:

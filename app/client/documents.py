@@ -30,11 +30,42 @@ mutation Submit($input: SubmitJobInput!) {{
 }}
 """
 
+PLAN: Final = f"""
+query Plan($input: SubmitJobInput!) {{
+  planJob(input: $input) {{
+    {_USER_ERROR}
+    ... on ValidationError {{ issues {{ path message }} }}
+    ... on JobPlan {{
+      items bytes mapTasks reduceTasks mapStep reduceStep finishStep warnings
+    }}
+  }}
+}}
+"""
+
 CANCEL: Final = f"""
 mutation Cancel($id: ID!, $reason: String) {{
   cancelJob(id: $id, reason: $reason) {{
     {_USER_ERROR}
     ... on JobActionSuccess {{ job {{ {_JOB} }} }}
+  }}
+}}
+"""
+
+UPDATE: Final = f"""
+mutation Update($input: UpdateJobInput!) {{
+  updateJob(input: $input) {{
+    {_USER_ERROR}
+    ... on ValidationError {{ issues {{ path message }} }}
+    ... on JobActionSuccess {{ job {{ {_JOB} }} }}
+  }}
+}}
+"""
+
+DELETE: Final = f"""
+mutation Delete($id: ID!) {{
+  deleteJob(id: $id) {{
+    {_USER_ERROR}
+    ... on DeleteJobSuccess {{ id }}
   }}
 }}
 """
@@ -64,13 +95,15 @@ query Failures($id: ID!, $first: Int!, $after: String) {
 JOB: Final = f"query Job($id: ID!) {{ job(id: $id) {{ {_JOB} }} }}"
 
 JOBS: Final = f"""
-query Jobs($first: Int!, $after: String) {{
-  jobs(first: $first, after: $after) {{
+query Jobs($first: Int!, $after: String, $filter: JobFilter) {{
+  jobs(first: $first, after: $after, filter: $filter) {{
     edges {{ node {{ {_JOB} }} }}
     pageInfo {{ hasNextPage endCursor }}
   }}
 }}
 """
+
+PROGRAMS: Final = "query Programs { programs { name description paramsSchema } }"
 
 ROWS: Final = """
 query Rows($id: ID!, $first: Int!, $after: String) {

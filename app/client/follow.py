@@ -12,22 +12,25 @@ from typing import Any, Final
 from gql import Client, GraphQLRequest
 from gql.transport.exceptions import TransportError, TransportQueryError
 from gql.transport.websockets import WebsocketsTransport
-from websockets.exceptions import InvalidStatus
+from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from app.client import documents
+from app.client.address import Address
 from app.client.errors import ServiceError, has_ended
-from app.client.service import Address, refusal
+from app.client.refusals import HOW_TO_SIGN_IN, refusal
 
 MIN_INTERVAL_MS: Final = 100
 _FIRST_PAUSE_S: Final = 0.1
 _LONGEST_PAUSE_S: Final = 2.0
 _LARGEST_MESSAGE_BYTES: Final = 64 * 1024 * 1024
 
+_UNAUTHENTICATED: Final = (4401, 4403)
+
 Connection = Callable[[str | None], None]
 
 
 async def follow(
-    url: str,
+    at: str | Address,
     job_id: str,
     *,
     after_version: int | None = None,
@@ -44,7 +47,7 @@ async def follow(
     message shows that the service is well, and all followers of a job are served as one.
 
     Args:
-        url: Base address of the service.
+        at: Address of the service.
         job_id: The job.
         after_version: Yield only what is newer, and the terminal state.
         min_interval_ms: Shortest time between two states.
@@ -54,9 +57,10 @@ async def follow(
             time, and None when it is there again.
 
     Raises:
-        ServiceError: There is no such job, or the service was away for too long.
+        ServiceError: There is no such job, the token is not valid (any more), or the service was
+            away for too long.
     """
-    address = Address.parse(url)
+    address = Address.of(at)
     line = _Line(on_connection)
     version = -1 if after_version is None else after_version
     while True:
@@ -125,6 +129,7 @@ def _transport(address: Address) -> WebsocketsTransport:
     return WebsocketsTransport(
         url=address.websocket,
         subprotocols=[WebsocketsTransport.GRAPHQLWS_SUBPROTOCOL],
+        init_payload=address.headers,
         connect_timeout=5,
         ack_timeout=5,
         close_timeout=1,
@@ -149,6 +154,10 @@ def _reason_to_go_on(exc: Exception, address: Address) -> str:
         if error.code != "UNAVAILABLE":
             raise error from exc
         return error.lines[0]
+    if _close_code(exc) in _UNAUTHENTICATED:
+        raise ServiceError(
+            "the token is not valid", HOW_TO_SIGN_IN, code="UNAUTHENTICATED"
+        ) from exc
     refused = exc.__cause__
     if isinstance(refused, InvalidStatus) and 400 <= refused.response.status_code < 500:
         raise ServiceError(
@@ -157,3 +166,10 @@ def _reason_to_go_on(exc: Exception, address: Address) -> str:
             code="NOT_A_SERVICE",
         ) from exc
     return f"no connection to {address.url}"
+
+
+def _close_code(exc: BaseException | None) -> int | None:
+    """Return the code that the service closed the connection with, if that is what happened."""
+    while exc is not None and not isinstance(exc, ConnectionClosed):
+        exc = exc.__cause__ or exc.__context__
+    return None if exc is None or exc.rcvd is None else exc.rcvd.code

@@ -46,10 +46,24 @@ def failure_policy(
     if attempts is not None:
         policy["maxAttempts"] = attempts
     if tolerate is not None:
-        policy |= _tolerance(tolerate)
+        policy |= tolerance(tolerate)
     if skips_bad_items:
         policy["badItems"] = "SKIP"
     return policy
+
+
+def tolerance(word: str) -> dict[str, Any]:
+    """Return the part of an input that says how many items may fail.
+
+    Raises:
+        ValueError: *word* is neither a number nor a share such as ``0.5%``.
+    """
+    found = _TOLERANCE.fullmatch(word)
+    if found is None:
+        raise ValueError(f"{word!r} is neither a number of items nor a share such as 5%")
+    if found["percentage"]:
+        return {"toleratedFailurePercentage": float(found["percentage"])}
+    return {"toleratedFailureCount": int(found["count"])}
 
 
 def program_and_uris(words: Sequence[str], *, sql: str | None) -> tuple[str | None, Sequence[str]]:
@@ -71,17 +85,22 @@ def build_input(
     *,
     source: dict[str, Any],
     params: dict[str, Any],
-    name: str | None,
-    tags: Sequence[str],
+    name: str | None = None,
+    tags: Sequence[str] = (),
     program: str | None = None,
     sql: str | None = None,
+    batch_items: int | None = None,
     reducers: int | None = None,
     output_format: str | None = None,
+    output_uri: str | None = None,
     max_concurrency: int | None = None,
+    timeout_s: float | None = None,
+    webhook: str | None = None,
+    idempotency_key: str | None = None,
     failure_policy: dict[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the input of ``submitJob``, without what was left out."""
-    output = {"format": output_format} if output_format else None
+    output = {"format": output_format, "uri": output_uri}
     job = {
         "program": program,
         "sql": sql,
@@ -89,12 +108,16 @@ def build_input(
         "params": params,
         "name": name,
         "tags": list(tags),
+        "batching": {"maxItems": batch_items} if batch_items else None,
         "reducers": reducers,
-        "output": output,
+        "output": {key: value for key, value in output.items() if value},
         "maxConcurrency": max_concurrency,
+        "timeoutSeconds": timeout_s,
+        "webhook": webhook,
+        "idempotencyKey": idempotency_key,
         "failurePolicy": failure_policy,
     }
-    return {key: value for key, value in job.items() if value or key == "source"}
+    return {key: value for key, value in job.items() if value not in (None, "", [], {})}
 
 
 def source_of(
@@ -109,7 +132,7 @@ def source_of(
 
     Raises:
         ValueError: ``-`` stands beside other URIs or with a format that has no lines, or a line is
-            not JSON.
+            not JSON, or no text.
     """
     if STDIN not in uris:
         files: dict[str, Any] = {"uris": list(uris)}
@@ -118,32 +141,27 @@ def source_of(
         raise ValueError(f"{STDIN!r} reads standard input and must be the only source")
     if data_format in ("CSV", "JSON", "PARQUET"):
         raise ValueError("standard input is read as lines, or with --format jsonl as JSON values")
-    lines = [line.removesuffix("\n").removesuffix("\r") for line in stdin]
+    try:
+        lines = [line.removesuffix("\n").removesuffix("\r") for line in stdin]
+        "".join(lines).encode()  # bytes that are no text may come as lone surrogates
+    except UnicodeError as exc:
+        raise ValueError("standard input is not UTF-8") from exc
     if data_format != "JSONL":
         return {"inline": lines}
     return {"inline": [_json(line, number) for number, line in enumerate(lines, 1) if line.strip()]}
 
 
-def _tolerance(word: str) -> dict[str, Any]:
-    found = _TOLERANCE.fullmatch(word)
-    if found is None:
-        raise ValueError(f"{word!r} is neither a number of items nor a share such as 5%")
-    if found["percentage"]:
-        return {"toleratedFailurePercentage": float(found["percentage"])}
-    return {"toleratedFailureCount": int(found["count"])}
-
-
 def _json_or_text(value: str) -> Any:
     try:
         return json.loads(value, parse_constant=_refuse_constant)
-    except ValueError:
+    except (ValueError, RecursionError):
         return value
 
 
 def _json(line: str, number: int) -> Any:
     try:
         return json.loads(line, parse_constant=_refuse_constant)
-    except ValueError as exc:
+    except (ValueError, RecursionError) as exc:
         raise ValueError(f"line {number} of standard input is not JSON: {exc}") from exc
 
 

@@ -6,6 +6,7 @@ What goes to a file is there whole or not at all.
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import shutil
 import tempfile
@@ -17,8 +18,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import httpx
 
+from app.client.address import Address
 from app.client.errors import ServiceError
-from app.client.service import PAGE_ROWS, Address, ResultPage, Service
+from app.client.service import PAGE_ROWS, ResultPage, Service
 from app.client.tables import csv_lines, json_line
 
 if TYPE_CHECKING:
@@ -28,12 +30,12 @@ _TIMEOUT: Final = httpx.Timeout(60.0, connect=5.0)
 
 
 async def save_rows(
-    url: str, job_id: str, *, row_format: str, limit: int | None, out: BinaryIO
+    at: str | Address, job_id: str, *, row_format: str, limit: int | None, out: BinaryIO
 ) -> None:
     """Write a job's rows.
 
     Args:
-        url: Base address of the service.
+        at: Address of the service.
         job_id: The job.
         row_format: ``jsonl``, ``csv`` or ``parquet``.
         limit: Rows at most; None means all.
@@ -42,7 +44,7 @@ async def save_rows(
     Raises:
         ServiceError: There is no such job, or it has no result; or a file of it does not come.
     """
-    async with Service(url) as service:
+    async with Service(at) as service:
         files = await service.files(job_id) if limit is None else []
         if _are_the_answer(files, row_format):
             for file in files:
@@ -78,6 +80,8 @@ async def pages(
 @contextmanager
 def replaced(path: Path) -> Iterator[BinaryIO]:
     """Open a new file that takes the place of *path* when the block is left without an error."""
+    if not path.name:  # such as the root
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
     new = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with new.open("xb") as file:

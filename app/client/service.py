@@ -7,10 +7,8 @@ request, an address where nobody answers.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
 import time
-import urllib.parse
 import uuid
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
@@ -30,7 +28,9 @@ from gql.transport.exceptions import (
 from gql.transport.httpx import HTTPXAsyncTransport
 
 from app.client import documents
-from app.client.errors import ServiceError, has_ended
+from app.client.address import Address
+from app.client.errors import ServiceError
+from app.client.refusals import accepted, existing, insecure, no_result, no_such_job, refusal
 
 PAGE_ROWS: Final = 1_000
 PAGE_JOBS: Final = 200
@@ -44,60 +44,6 @@ logging.getLogger("gql").addHandler(logging.NullHandler())
 logging.getLogger("gql").propagate = False
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a service is.
-
-    Attributes:
-        url: Its base address, without a slash at the end.
-    """
-
-    url: str
-
-    @classmethod
-    def parse(cls, url: str) -> Address:
-        """Read a base address as people give it.
-
-        Raises:
-            ServiceError: It is no http or https address.
-        """
-        parts = urllib.parse.urlsplit(url)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise ServiceError(
-                f"{url!r} is no address of a service: give one such as http://127.0.0.1:8000 "
-                "with --url or FANFOLD_URL",
-                code="VALIDATION_FAILED",
-            )
-        return cls(url.rstrip("/"))
-
-    @property
-    def http(self) -> str:
-        """Where queries and mutations go."""
-        return f"{self.url}/graphql"
-
-    @property
-    def websocket(self) -> str:
-        """Where subscriptions go."""
-        return f"ws{self.http.removeprefix('http')}"
-
-    @property
-    def is_loopback(self) -> bool:
-        """Whether it is on this machine, where no proxy belongs in between."""
-        host = urllib.parse.urlsplit(self.url).hostname or ""
-        try:
-            return ipaddress.ip_address(host).is_loopback
-        except ValueError:
-            return host == "localhost"
-
-    def unreachable(self) -> ServiceError:
-        """Return the error for an address where nobody answers."""
-        return ServiceError(
-            f"no service answers at {self.url}: start one with 'fanfold up', or give another "
-            "address with --url or FANFOLD_URL",
-            code="UNREACHABLE",
-        )
-
-
 class Service:
     """Requests to one service, as an async context manager.
 
@@ -107,14 +53,14 @@ class Service:
     All methods raise ServiceError, and nothing else of the network.
     """
 
-    def __init__(self, url: str, *, retry_within_s: float = RETRY_WITHIN_S) -> None:
+    def __init__(self, at: str | Address, *, retry_within_s: float = RETRY_WITHIN_S) -> None:
         """Prepare; nothing is sent yet.
 
         Args:
-            url: Base address.
+            at: Its address.
             retry_within_s: Longest to wait for a service that was there before.
         """
-        self._address = Address.parse(url)
+        self._address = Address.of(at)
         self._retry_within_s = retry_within_s
         self._has_answered = False
         self._stack = AsyncExitStack()
@@ -122,7 +68,10 @@ class Service:
 
     async def __aenter__(self) -> Self:
         transport = HTTPXAsyncTransport(
-            url=self._address.http, timeout=_TIMEOUT, trust_env=not self._address.is_loopback
+            url=self._address.http,
+            headers=self._address.headers,
+            timeout=_TIMEOUT,
+            trust_env=not self._address.is_loopback,
         )
         client = Client(transport=transport, execute_timeout=None)
         self._session = await self._stack.enter_async_context(client)
@@ -143,16 +92,40 @@ class Service:
         """
         job = {"idempotencyKey": uuid.uuid4().hex} | job
         data = await self._ask(documents.SUBMIT, input=job)
-        submitted: dict[str, Any] = _accepted(data["submitJob"])["job"]
+        submitted: dict[str, Any] = accepted(data["submitJob"])["job"]
         return submitted
+
+    async def plan(self, job: dict[str, Any]) -> dict[str, Any]:
+        """Return how a SubmitJobInput would be run, a JobPlan."""
+        return accepted((await self._ask(documents.PLAN, input=job))["planJob"])
 
     async def cancel(self, job_id: str, *, reason: str | None = None) -> dict[str, Any]:
         """Stop a job and return it; one that has ended is returned unchanged."""
         data = await self._ask(documents.CANCEL, id=job_id, reason=reason)
         if data["cancelJob"].get("code") == "NOT_FOUND":
-            raise _no_such_job(job_id)
-        job: dict[str, Any] = _accepted(data["cancelJob"])["job"]
+            raise no_such_job(job_id)
+        job: dict[str, Any] = accepted(data["cancelJob"])["job"]
         return job
+
+    async def update(self, job_id: str, changes: dict[str, Any]) -> dict[str, Any]:
+        """Change a live job and return it.
+
+        Args:
+            job_id: The job.
+            changes: The UpdateJobInput without its id.
+        """
+        data = await self._ask(documents.UPDATE, input={"id": job_id} | changes)
+        if data["updateJob"].get("code") == "NOT_FOUND":
+            raise no_such_job(job_id)
+        job: dict[str, Any] = accepted(data["updateJob"])["job"]
+        return job
+
+    async def delete(self, job_id: str) -> None:
+        """Erase a job that has ended, with its result."""
+        data = await self._ask(documents.DELETE, id=job_id)
+        if data["deleteJob"].get("code") == "NOT_FOUND":
+            raise no_such_job(job_id)
+        accepted(data["deleteJob"])
 
     async def redrive(self, job_id: str, *, params: dict[str, Any] | None) -> dict[str, Any]:
         """Run again what did not succeed and return the job.
@@ -164,8 +137,8 @@ class Service:
             wish["params"] = params
         data = await self._ask(documents.REDRIVE, input=wish)
         if data["redriveJob"].get("code") == "NOT_FOUND":
-            raise _no_such_job(job_id)
-        job: dict[str, Any] = _accepted(data["redriveJob"])["job"]
+            raise no_such_job(job_id)
+        job: dict[str, Any] = accepted(data["redriveJob"])["job"]
         return job
 
     async def failures(self, job_id: str, *, limit: int | None) -> Failures:
@@ -179,7 +152,7 @@ class Service:
         while True:
             first = PAGE_FAILURES if limit is None else min(limit - len(found), PAGE_FAILURES)
             data = await self._ask(documents.FAILURES, id=job_id, first=first, after=after)
-            page = _existing(data, job_id)["failures"]
+            page = existing(data, job_id)["failures"]
             found += [edge["node"] for edge in page["edges"]]
             after = page["pageInfo"]["endCursor"]
             if not page["pageInfo"]["hasNextPage"] or len(found) == limit:
@@ -187,15 +160,28 @@ class Service:
 
     async def job(self, job_id: str) -> dict[str, Any]:
         """Return a job."""
-        return _existing(await self._ask(documents.JOB, id=job_id), job_id)
+        return existing(await self._ask(documents.JOB, id=job_id), job_id)
 
-    async def jobs(self, *, limit: int) -> list[dict[str, Any]]:
-        """Return the newest jobs, newest first."""
+    async def programs(self) -> list[dict[str, Any]]:
+        """Return the programs that the caller may run, by name."""
+        found: list[dict[str, Any]] = (await self._ask(documents.PROGRAMS))["programs"]
+        return found
+
+    async def jobs(
+        self, *, limit: int, wanted: dict[str, Any] | None = None
+    ) -> list[dict[str, Any]]:
+        """Return the newest jobs, newest first.
+
+        Args:
+            limit: How many at most.
+            wanted: A JobFilter that they pass.
+        """
         found: list[dict[str, Any]] = []
         after = None
         while len(found) < limit:
             first = min(limit - len(found), PAGE_JOBS)
-            page = (await self._ask(documents.JOBS, first=first, after=after))["jobs"]
+            data = await self._ask(documents.JOBS, first=first, after=after, filter=wanted)
+            page = data["jobs"]
             found += [edge["node"] for edge in page["edges"]]
             after = page["pageInfo"]["endCursor"]
             if not page["pageInfo"]["hasNextPage"]:
@@ -211,10 +197,10 @@ class Service:
         after = None
         while True:
             data = await self._ask(documents.ROWS, id=job_id, first=page_rows, after=after)
-            job = _existing(data, job_id)
+            job = existing(data, job_id)
             result = job["result"]
             if result is None:
-                raise _no_result(job_id, job["status"]["state"])
+                raise no_result(job_id, job["status"]["state"])
             page = result["rows"]
             yield ResultPage(
                 columns=[column["name"] for column in result["columns"]],
@@ -231,9 +217,9 @@ class Service:
         Raises:
             ServiceError: There is no such job, or it has no result.
         """
-        job = _existing(await self._ask(documents.FILES, id=job_id), job_id)
+        job = existing(await self._ask(documents.FILES, id=job_id), job_id)
         if job["result"] is None:
-            raise _no_result(job_id, job["status"]["state"])
+            raise no_result(job_id, job["status"]["state"])
         files: list[dict[str, Any]] = job["result"]["files"]
         return files
 
@@ -260,6 +246,10 @@ class Service:
         except TransportQueryError as exc:
             raise refusal(exc) from exc
         except TransportConnectionFailed as exc:
+            if (refused := insecure(exc, self._address)) is not None:
+                raise refused from exc
+            if isinstance(exc.__cause__, UnicodeError):  # gql wraps whatever goes wrong
+                raise ServiceError("the request is not UTF-8", code="BAD_REQUEST") from exc
             # Whoever hangs up on a request was there: worth waiting for.
             self._has_answered |= not isinstance(exc.__cause__, httpx.ConnectError)
             raise self._address.unreachable() from exc
@@ -289,44 +279,3 @@ class ResultPage:
     columns: list[str]
     rows: list[Any]
     row_count: int
-
-
-def refusal(exc: TransportQueryError) -> ServiceError:
-    """Translate the errors of a whole request; the first one's code counts."""
-    errors = exc.errors or [{"message": str(exc)}]
-    code = (errors[0].get("extensions") or {}).get("code", "BAD_REQUEST")
-    return ServiceError(*(str(error["message"]) for error in errors), code=code)
-
-
-def _accepted(outcome: dict[str, Any]) -> dict[str, Any]:
-    """Return the success of a result union, or raise what stands there instead."""
-    if "code" not in outcome:
-        return outcome
-    issues = [
-        f"{'.'.join(path)}: {issue['message']}"
-        if (path := issue["path"][issue["path"][:1] == ["input"] :])
-        else issue["message"]
-        for issue in outcome.get("issues", [])
-    ]
-    raise ServiceError(*(issues or [outcome["message"]]), code=outcome["code"])
-
-
-def _existing(data: dict[str, Any], job_id: str) -> dict[str, Any]:
-    job: dict[str, Any] | None = data["job"]
-    if job is None:
-        raise _no_such_job(job_id)
-    return job
-
-
-def _no_such_job(job_id: str) -> ServiceError:
-    return ServiceError(f"no job {job_id!r}: 'fanfold jobs' lists them", code="NOT_FOUND")
-
-
-def _no_result(job_id: str, state: str) -> ServiceError:
-    next_step = (
-        f"'fanfold watch {job_id}' tells why"
-        if has_ended(state)
-        else f"'fanfold watch {job_id}' follows it"
-    )
-    message = f"job {job_id} is {state} and has no result: {next_step}"
-    return ServiceError(message, code="INVALID_STATE")

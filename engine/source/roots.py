@@ -35,12 +35,19 @@ class SourceRoots:
 
     Attributes:
         folders: Absolute; links in them are resolved here, once.
+        private: Folders of the service's own, which are not there for jobs, although a root may
+            hold them. A root within one of them may be read.
     """
 
     folders: tuple[Path, ...]
+    private: tuple[Path, ...] = ()
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "folders", tuple(folder.resolve() for folder in self.folders))
+        folders = tuple(folder.resolve() for folder in self.folders)
+        private = (folder.resolve() for folder in self.private)
+        held = (own for own in private if any(_is_below(str(own), root) for root in folders))
+        object.__setattr__(self, "folders", folders)
+        object.__setattr__(self, "private", tuple(held))
 
     def list_files(
         self, uri: str, *, is_sorted: bool = True, choice: FileChoice | None = None
@@ -118,7 +125,12 @@ class SourceRoots:
         return path if root is None else os.path.relpath(path, root)
 
     def _root_of(self, path: str) -> Path | None:
-        return next((root for root in self.folders if _is_below(path, root)), None)
+        for root in self.folders:
+            if _is_below(path, root) and not any(
+                _is_below(path, own) and not _is_below(str(root), own) for own in self.private
+            ):
+                return root
+        return None
 
     def _find(self, uri: str, choice: FileChoice | None) -> Iterator[FoundFile]:
         """Find the files of one URI: at least one but for *choice*, in no particular order."""
@@ -170,11 +182,17 @@ class SourceRoots:
             pattern=wanted.pattern or (EVERYTHING,),
             resolve=lambda link: self._resolved(link, uri=wanted.uri),
             uri=wanted.uri,
-            choose=None if choice is None else lambda paths: self._chosen(paths, choice),
+            choose=None
+            if choice is None and not self.private
+            else lambda paths: self._chosen(paths, choice),
         )
 
-    def _chosen(self, paths: Sequence[str], choice: FileChoice) -> list[str]:
-        """Return those of some folders that *choice* does."""
+    def _chosen(self, paths: Sequence[str], choice: FileChoice | None) -> list[str]:
+        """Return those of some folders that *choice* does, and jobs may enter."""
+        if self.private:
+            paths = [path for path in paths if self._root_of(os.path.realpath(path)) is not None]
+        if choice is None:
+            return list(paths)
         by_name = {f"{self.name_of(path)}/": path for path in paths}
         return [by_name[name] for name in choice.folders(list(by_name))]
 

@@ -18,10 +18,10 @@ from adapters.redis_ledger import RedisLedger
 from engine.job import JobId, JobState
 from engine.jobs import JobFilter, NewJob
 from engine.ledger import Verdict
-from resolvers.caller import Caller
-from resolvers.feed import LIVE
-from resolvers.hub import StatusHub
-from resolvers.lookout import Timing
+from resolvers.access.caller import Caller
+from resolvers.live.feed import LIVE
+from resolvers.live.hub import StatusHub
+from resolvers.live.lookout import Timing
 from tests.support.jobs import TENANT, claim_of, inline_job, outcome_of
 
 pytestmark = pytest.mark.anyio

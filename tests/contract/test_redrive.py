@@ -143,6 +143,8 @@ async def test_a_cancelled_job_runs_anew_once_it_is_tidied_up(house: House, redi
     await house.jobs.accept(new)
     await house.do(claim_of(new.id, "map-0"))
     await house.jobs.cancel(TENANT, new.id, reason=None)
+    [ended] = await house.ledger.unreported_runs()
+    await house.ledger.reported(ended, "a manifest")
     with pytest.raises(UnavailableError):
         await redrive(house, new.id)
     await house.ledger.cleaned(new.id)
@@ -154,6 +156,18 @@ async def test_a_cancelled_job_runs_anew_once_it_is_tidied_up(house: House, redi
     job = await house.job(new.id)
     assert job.status.state is JobState.SUCCEEDED
     assert (job.status.items.succeeded, job.status.items.total) == (2, 2)
+
+
+async def test_a_report_of_a_run_that_goes_on_in_the_next_is_dropped(house: House) -> None:
+    new = inline_job(batches=2)
+    await house.jobs.accept(new)
+    await house.jobs.cancel(TENANT, new.id, reason=None)
+    [ended] = await house.ledger.unreported_runs()
+    await redrive(house, new.id)
+    await house.ledger.reported(ended, "a manifest")
+    assert (await house.jobs.details(new.id)).report is None
+    assert await house.ledger.unreported_runs() == []
+    assert await house.ledger.ended_jobs() == []
 
 
 async def test_what_runs_succeeded_or_is_anothers_is_not_redriven(house: House) -> None:

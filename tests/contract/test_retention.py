@@ -25,8 +25,8 @@ from engine.job import Job, JobError, JobId, JobState
 from engine.jobs import JobFilter, NewJob
 from engine.ledger import Verdict
 from engine.result import Manifest
-from resolvers.caller import Caller
-from resolvers.hub import StatusHub
+from resolvers.access.caller import Caller
+from resolvers.live.hub import StatusHub
 from tests.support.house import House, house_over, mapped
 from tests.support.jobs import TENANT, claim_of, inline_job, outcome_of
 from tests.support.waiting import eventually_async

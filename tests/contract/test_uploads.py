@@ -25,7 +25,7 @@ from engine.output.destination import Destinations
 from engine.signing import Grant, Signer
 from engine.source.blob_files import BlobFiles
 from engine.source.sources import Sources
-from resolvers.caller import Caller
+from resolvers.access.caller import Caller
 from resolvers.services import Limits, Services
 from resolvers.uploads import create_upload, resolve_upload
 from tests.support.ministack import ENVIRON

@@ -22,6 +22,7 @@ def inline_job(
     map_only: bool = False,
     tenant: str = TENANT,
     supports_partial: bool = False,
+    traceparent: str | None = None,
     **spec: Any,
 ) -> NewJob:
     """A job of *batches* map tasks with one item each."""
@@ -42,6 +43,7 @@ def inline_job(
         is_async=False,
         is_map_only=map_only,
         supports_partial=supports_partial,
+        traceparent=traceparent,
     )
 
 

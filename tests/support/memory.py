@@ -7,14 +7,14 @@ be out of order.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from engine.bell import OnRing, job_topic, tenant_topic
+from engine.bell import ANY_JOB, OnRing, job_topic, tenant_topic
 from engine.catalog import load_catalog
 from engine.errors import (
     FanfoldError,
@@ -56,9 +56,9 @@ from engine.source.roots import SourceRoots
 from engine.source.sources import BLOB, LOCAL, Sources
 from engine.spec import MAX_TAGS, parse_spec
 from engine.sql.checker import CheckedSql, SqlCheck
-from resolvers.caller import Caller
-from resolvers.hub import StatusHub
-from resolvers.lookout import Timing
+from resolvers.access.caller import Caller
+from resolvers.live.hub import StatusHub
+from resolvers.live.lookout import Timing
 from resolvers.services import Limits, Services
 
 ADA = Caller(subject="ada", tenant="acme")
@@ -95,6 +95,30 @@ class MemoryBell:
             self.listeners[topic].remove(on_ring)
             if not self.listeners[topic]:
                 del self.listeners[topic]
+
+    def attach(self, topic: str, on_ring: OnRing) -> Callable[[], None]:
+        pending: asyncio.Handle | None = None
+
+        def detach() -> None:
+            if pending is not None:
+                pending.cancel()
+            if on_ring in self.listeners.get(topic, ()):
+                self.listeners[topic].remove(on_ring)
+                if not self.listeners[topic]:
+                    del self.listeners[topic]
+
+        def enter() -> None:
+            nonlocal pending
+            if self.failures:
+                self.failures -= 1
+                pending = asyncio.get_running_loop().call_soon(enter)
+                return
+            self.log.append(f"listen {topic}")
+            self.listeners.setdefault(topic, []).append(on_ring)
+            on_ring(ANY_JOB)
+
+        pending = asyncio.get_running_loop().call_soon(enter)
+        return detach
 
     def ring(self, topic: str, job: str) -> None:
         for on_ring in self.listeners.get(topic, ()):
@@ -155,6 +179,10 @@ class MemoryJobs:
         await self.open.wait()
         return found
 
+    async def statuses(self, tenant: str, ids: Sequence[JobId]) -> list[JobStatus | None]:
+        found = await self.get(tenant, ids)
+        return [None if job is None else job.status for job in found]
+
     async def page(
         self, tenant: str, *, first: int, after: JobId | None, wanted: JobFilter
     ) -> JobPage:
@@ -172,6 +200,9 @@ class MemoryJobs:
     async def details(self, job: JobId) -> JobDetails:
         self._check()
         return JobDetails(counters={"words": 3.0}, manifest=self.manifests.get(job))
+
+    async def is_erased(self, tenant: str, job: JobId) -> bool:
+        return False
 
     async def restore(self, found: FoundResult) -> bool:
         return False

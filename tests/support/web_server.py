@@ -30,6 +30,10 @@ class Exchange(BaseHTTPRequestHandler):
         else:
             page(self)
 
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.do_GET()
+
     def send(self, status: int, body: bytes = b"", **headers: str) -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(len(body)))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
+import typer
 
 from app.cli import run
 from app.client.errors import ServiceError, exit_status_of, has_ended
@@ -56,6 +59,10 @@ def test_an_error_tells_whether_to_ask_otherwise_or_later(code: str, status: int
         (["submit", "wordcount", "x", "--tolerate", "few"], "'few' is neither a number of items"),
         (["redrive", "j-1", "--param", "top"], "'top' is not of the form key=value"),
         (["redrive"], "Missing argument 'ID'"),
+        (["update", "j-1", "--tolerate", "few"], "'few' is neither a number of items"),
+        (["update", "j-1"], "nothing to change"),
+        (["plan", "wordcount"], "Missing argument 'URI'"),
+        (["jobs", "--state", "lost"], "'lost' is not one of"),
         (["jobs", "--limit", "many"], "'--limit'"),
         (["watch", "j-1", "--url", "localhost:8000"], "'localhost:8000' is no address"),
     ],
@@ -84,7 +91,24 @@ def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["--help"]) == 0
 
     help_text = capsys.readouterr().out
-    for (
-        name
-    ) in "demo up api worker submit watch result jobs cancel redrive failures schema".split():
+    names = "demo up api worker key submit plan watch result jobs cancel update redrive delete"
+    for name in f"{names} failures programs schema".split():
         assert f"\n  {name} " in help_text
+
+
+def test_a_fault_of_the_command_is_one_line_and_its_traceback_in_a_file(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    broken = typer.Typer()
+
+    @broken.command()
+    def break_down() -> None:
+        raise LookupError("nobody thought of this")
+
+    assert run([], broken) == 70
+
+    told, where = capsys.readouterr().err.splitlines()
+    assert told == "fanfold: a fault of this command, LookupError: nobody thought of this"
+    path = Path(where.rpartition(" ")[2])
+    assert "break_down" in path.read_text()
+    path.unlink()

@@ -20,6 +20,7 @@ from app.client.bars import (
     Lines,
     begun_at,
     failed_text,
+    items_text,
     progress_line,
     read_text,
     summary,
@@ -142,6 +143,19 @@ def test_a_job_is_listed_with_its_program_or_its_name() -> None:
     assert "5 min" in text
 
 
+def test_a_list_of_jobs_keeps_every_column_on_a_narrow_terminal() -> None:
+    job = job_of(id="j-1a1fe07e1865339a951072ac4b9e8d8", name="a rather long name of a job")
+    job["status"] |= {"state": "PARTIALLY_SUCCEEDED", "ratio": 1.0, "resultRows": 1_000_000.0}
+    out = io.StringIO()
+
+    table = jobs_table([job], now=datetime(2025, 1, 1, 12, 5, tzinfo=UTC))
+    Console(file=out, width=80).print(table)
+
+    _, _, row = out.getvalue().splitlines()
+    assert row.startswith(f"{job['id']}  a rather")
+    assert row.split()[-5:] == ["partial", "100%", "1,000,000", "5", "min"]
+
+
 def test_a_summary_says_how_long_it_took_and_what_came_out() -> None:
     end = status_of("SUCCEEDED", map=counts(10, 10), reduce=counts(2, 2), resultRows=20.0)
 
@@ -252,6 +266,29 @@ def test_the_rate_is_the_mean_since_reading_began() -> None:
     assert read_text(base, status_of(bytesRead=5_000.0)) == "5.0 kB of 10.0 MB   2.0 kB/s"
     assert read_text(base, status_of(bytesRead=10_000_000.0)) == "10.0 MB"
     assert read_text(base, status_of(bytesTotal=None)) == ""
+
+
+def test_what_has_no_bytes_is_told_in_items() -> None:
+    base = status_of(items=counts(30), updatedAt=CREATED)
+
+    assert items_text(base, base) == "0 of 30 items"
+    assert items_text(base, status_of(items=counts(30, 15))) == "15 of 30 items   7.5/s"
+    assert items_text(base, status_of(items=counts(30, 30))) == "30 items"
+    assert items_text(base, status_of(items=counts(None))) == ""
+
+
+def test_a_connection_that_is_lost_is_shown_until_it_is_there_again() -> None:
+    out = io.StringIO()
+    with Bars(job_of(), Console(file=out, force_terminal=True, width=80)) as bars:
+        bars.show(status_of())
+        bars.connection("no connection")
+        assert "no connection; trying again" in out.getvalue()
+        out.truncate(0)
+
+        bars.connection(None)
+        bars.show(status_of("SUCCEEDED"))
+
+    assert "trying again" not in out.getvalue()
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from engine.bell import ANY_JOB, job_topic, tenant_topic
 from engine.errors import FanfoldError, InputError, NotFoundError, UnavailableError
 from engine.job import JobState, JobStatus
-from resolvers.inbox import Inbox
+from resolvers.live.inbox import Inbox
 from tests.support.memory import ADA, EVE, QUICK, World, job_of, make_world, status_of
 from tests.support.waiting import eventually_async, turns
 

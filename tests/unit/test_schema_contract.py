@@ -19,7 +19,17 @@ from graphql import (
 from schema.sdl import served_sdl
 
 CONTRACT = Path(__file__).parents[1] / "support" / "contract.graphql"
-ADDITIONS = frozenset({"JobResult.listings", "Task.log"})
+ADDITIONS = frozenset(
+    {
+        "Job.report",
+        "JobResult.listings",
+        "RunReport",
+        "RunReport.listings",
+        "RunReport.manifest",
+        "Task.log",
+        "Viewer.webhookSecret",
+    }
+)
 """What is served beyond the contract."""
 
 
@@ -114,9 +124,12 @@ def test_what_this_version_is_for_is_served(served: GraphQLSchema) -> None:
         "Query.program",
         "Query.planJob",
         "Query.service",
+        "Query.viewer",
+        "Viewer.scopes",
         "Mutation.submitJob",
         "Mutation.cancelJob",
         "Mutation.createUpload",
+        "Mutation.createViewerToken",
         "Mutation.deleteJob",
         "Mutation.redriveJob",
         "Mutation.updateJob",

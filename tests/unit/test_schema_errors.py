@@ -8,17 +8,19 @@ from typing import Any
 
 import pytest
 
-from schema.build import Schema, build_schema
+from schema.build import build_schema
 from schema.context import Context
+from tests.support.asking import answer_of, answers_of
 from tests.support.memory import ADA, World, job_of, make_world
+from transport.operations import Operations
 
 pytestmark = pytest.mark.anyio
 SECRET = "password hunter2"
 
 
 @pytest.fixture(scope="module")
-def schema() -> Schema:
-    return build_schema()
+def operations() -> Operations:
+    return Operations(build_schema())
 
 
 @pytest.fixture
@@ -32,21 +34,22 @@ def context_of(world: World) -> Context:
     return Context(services=world.services, hub=world.hub, caller=ADA)
 
 
-async def error_of(schema: Schema, world: World, query: str, **variables: Any) -> dict[str, Any]:
-    result = await schema.execute(query, variable_values=variables, context_value=context_of(world))
-    assert result.errors
-    assert len(result.errors) == 1
-    assert result.errors[0].original_error is None
-    return dict(result.errors[0].formatted)
+async def error_of(
+    operations: Operations, world: World, query: str, **variables: Any
+) -> dict[str, Any]:
+    answer = await answer_of(operations, context_of(world), query, **variables)
+    (error,) = answer["errors"]
+    assert isinstance(error, dict)
+    return error
 
 
 async def test_an_unforeseen_fault_is_masked_and_logged_under_its_reference(
-    schema: Schema, world: World, caplog: pytest.LogCaptureFixture
+    operations: Operations, world: World, caplog: pytest.LogCaptureFixture
 ) -> None:
     world.jobs.fault = ZeroDivisionError(SECRET)
 
     with caplog.at_level(logging.ERROR):
-        error = await error_of(schema, world, '{ job(id: "j-1") { id } }')
+        error = await error_of(operations, world, '{ job(id: "j-1") { id } }')
 
     assert SECRET not in str(error)
     assert error["extensions"] == {"code": "INTERNAL"}
@@ -56,10 +59,12 @@ async def test_an_unforeseen_fault_is_masked_and_logged_under_its_reference(
     assert SECRET in caplog.text
 
 
-async def test_a_store_that_does_not_answer_is_said_to(schema: Schema, world: World) -> None:
+async def test_a_store_that_does_not_answer_is_said_to(
+    operations: Operations, world: World
+) -> None:
     world.jobs.is_down = True
 
-    error = await error_of(schema, world, '{ job(id: "j-1") { id } }')
+    error = await error_of(operations, world, '{ job(id: "j-1") { id } }')
 
     assert error["message"] == "the store is out of order"
     assert error["extensions"] == {"code": "UNAVAILABLE"}
@@ -100,62 +105,55 @@ async def test_a_store_that_does_not_answer_is_said_to(schema: Schema, world: Wo
     ],
 )
 async def test_what_the_caller_got_wrong_keeps_its_message_and_has_a_code(
-    schema: Schema,
+    operations: Operations,
     world: World,
     query: str,
     variables: dict[str, Any],
     code: str,
     message: str,
 ) -> None:
-    error = await error_of(schema, world, query, **variables)
+    error = await error_of(operations, world, query, **variables)
 
     assert error["extensions"] == {"code": code}
     assert message in error["message"]
 
 
-async def test_a_result_that_is_out_of_range_is_our_fault(schema: Schema, world: World) -> None:
+async def test_a_result_that_is_out_of_range_is_our_fault(
+    operations: Operations, world: World
+) -> None:
     world.jobs.put(job_of("j-1", version=2**40))
 
-    error = await error_of(schema, world, '{ job(id: "j-1") { status { version } } }')
+    error = await error_of(operations, world, '{ job(id: "j-1") { status { version } } }')
 
     assert error["extensions"] == {"code": "INTERNAL"}
 
 
-async def test_an_unknown_operation_is_the_callers_fault(schema: Schema, world: World) -> None:
-    stream = await schema.subscribe(
-        "subscription A { jobFeed { version } }",
-        operation_name="B",
-        context_value=context_of(world),
-    )
-    (result,) = [result async for result in stream]
+async def test_an_unknown_operation_is_the_callers_fault(
+    operations: Operations, world: World
+) -> None:
+    query = "subscription A { jobFeed { version } }"
+    (answer,) = await answers_of(operations, context_of(world), query, name="B")
 
-    assert result.errors
-    assert result.errors[0].extensions == {"code": "BAD_REQUEST"}
+    assert answer["errors"][0]["extensions"] == {"code": "BAD_REQUEST"}
 
 
 @pytest.mark.parametrize("id", ["j-2", "no such id"])
 async def test_following_a_job_that_does_not_exist_is_a_top_level_error(
-    schema: Schema, world: World, id: str
+    operations: Operations, world: World, id: str
 ) -> None:
-    stream = await schema.subscribe(
-        "subscription($id: ID!) { jobStatus(id: $id) { version } }",
-        variable_values={"id": id},
-        context_value=context_of(world),
-    )
-    (result,) = [result async for result in stream]
+    query = "subscription($id: ID!) { jobStatus(id: $id) { version } }"
+    (answer,) = await answers_of(operations, context_of(world), query, id=id)
 
-    assert result.data is None
-    assert result.errors
-    assert result.errors[0].extensions == {"code": "NOT_FOUND"}
+    assert "data" not in answer
+    assert answer["errors"][0]["extensions"] == {"code": "NOT_FOUND"}
 
 
-async def test_a_fault_within_a_subscription_is_masked(schema: Schema, world: World) -> None:
+async def test_a_fault_within_a_subscription_is_masked(
+    operations: Operations, world: World
+) -> None:
     world.jobs.fault = ZeroDivisionError(SECRET)
-    stream = await schema.subscribe(
-        'subscription { jobStatus(id: "j-1") { version } }', context_value=context_of(world)
-    )
-    (result,) = [result async for result in stream]
+    query = 'subscription { jobStatus(id: "j-1") { version } }'
+    (answer,) = await answers_of(operations, context_of(world), query)
 
-    assert result.errors
-    assert result.errors[0].extensions == {"code": "INTERNAL"}
-    assert SECRET not in str(result.errors[0].formatted)
+    assert answer["errors"][0]["extensions"] == {"code": "INTERNAL"}
+    assert SECRET not in str(answer)

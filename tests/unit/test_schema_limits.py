@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from graphql import get_introspection_query
 
-from schema.build import Schema, build_schema
+from schema.build import build_schema
 from schema.context import Context
+from tests.support.asking import answer_of
 from tests.support.memory import ADA, World, job_of, make_world
+from transport.operations import Operations
 
 pytestmark = pytest.mark.anyio
 
@@ -45,8 +47,8 @@ fragment StatusFields on JobStatus {
 
 
 @pytest.fixture(scope="module")
-def schema() -> Schema:
-    return build_schema()
+def operations() -> Operations:
+    return Operations(build_schema())
 
 
 @pytest.fixture
@@ -57,10 +59,13 @@ async def world() -> AsyncIterator[World]:
         yield world
 
 
-async def errors_of(schema: Schema, world: World, query: str) -> list[dict[str, Any]]:
+async def errors_of(
+    operations: Operations, world: World, query: str, **variables: Any
+) -> list[dict[str, Any]]:
     context = Context(services=world.services, hub=world.hub, caller=ADA)
-    result = await schema.execute(query, context_value=context)
-    return [dict(error.formatted) for error in result.errors or ()]
+    answer = await answer_of(operations, context, query, **variables)
+    errors: list[dict[str, Any]] = answer.get("errors", [])
+    return errors
 
 
 @pytest.mark.parametrize(
@@ -77,8 +82,10 @@ async def errors_of(schema: Schema, world: World, query: str) -> list[dict[str, 
     ],
     ids=["everything", "introspection", "15 aliases"],
 )
-async def test_what_people_write_is_served(schema: Schema, world: World, query: str) -> None:
-    assert await errors_of(schema, world, query) == []
+async def test_what_people_write_is_served(
+    operations: Operations, world: World, query: str
+) -> None:
+    assert await errors_of(operations, world, query) == []
 
 
 @pytest.mark.parametrize(
@@ -108,9 +115,9 @@ async def test_what_people_write_is_served(schema: Schema, world: World, query: 
     ids=["tokens", "nesting", "aliases", "aliases in fragments", "depth", "introspection depth"],
 )
 async def test_what_is_too_large_is_refused(
-    schema: Schema, world: World, query: str, code: str, message: str
+    operations: Operations, world: World, query: str, code: str, message: str
 ) -> None:
-    errors = await errors_of(schema, world, query)
+    errors = await errors_of(operations, world, query)
 
     assert {error["extensions"]["code"] for error in errors} == {code}
     assert any(message in error["message"] for error in errors)
@@ -118,7 +125,7 @@ async def test_what_is_too_large_is_refused(
 
 @pytest.mark.parametrize("spread", ["...F{n} ...F{n}", "...F{n} job(id: 1) {{ ...G ...G }}"])
 async def test_fragments_that_double_are_handled_at_once(
-    schema: Schema, world: World, spread: str
+    operations: Operations, world: World, spread: str
 ) -> None:
     count = 55
     chain = "".join(f" fragment F{i} on Query {{ {spread.format(n=i + 1)} }}" for i in range(count))
@@ -126,19 +133,23 @@ async def test_fragments_that_double_are_handled_at_once(
     extra = " fragment G on Job { id }" if "...G" in spread else ""
     start = time.monotonic()
 
-    await errors_of(schema, world, f"{{ ...F0 }}{chain}{tail}{extra}")
+    await errors_of(operations, world, f"{{ ...F0 }}{chain}{tail}{extra}")
 
     assert time.monotonic() - start < 2
 
 
-async def test_fragments_within_themselves_are_refused(schema: Schema, world: World) -> None:
+async def test_fragments_within_themselves_are_refused(
+    operations: Operations, world: World
+) -> None:
     query = "{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }"
 
-    (error,) = await errors_of(schema, world, query)
+    (error,) = await errors_of(operations, world, query)
     assert error["extensions"]["code"] == "GRAPHQL_VALIDATION_FAILED"
 
 
-async def test_a_known_document_is_refused_the_same_way_again(schema: Schema, world: World) -> None:
+async def test_a_known_document_is_refused_the_same_way_again(
+    operations: Operations, world: World
+) -> None:
     query = "{ nothing }"
 
-    assert await errors_of(schema, world, query) == await errors_of(schema, world, query)
+    assert await errors_of(operations, world, query) == await errors_of(operations, world, query)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -52,3 +54,21 @@ def test_a_token_is_for_one_method_and_one_key() -> None:
 def test_a_short_key_is_refused() -> None:
     with pytest.raises(ValueError, match="16 bytes"):
         Signer(b"short")
+
+
+def test_what_is_signed_for_one_purpose_means_nothing_for_another() -> None:
+    here, there = SIGNER.derived("here"), SIGNER.derived("there")
+    sealed = here.seal(b"said")
+
+    assert SIGNER.derived("here").unseal(sealed) == b"said"
+    assert there.unseal(sealed) is None
+    assert SIGNER.unseal(sealed) is None
+    assert here.unseal(SIGNER.sign(GRANT)) is None
+
+
+def test_whoever_knows_a_secret_of_ours_can_make_no_token_of_it() -> None:
+    secret = SIGNER.secret("somebody")
+    mac = base64.urlsafe_b64decode(secret + "=" * (-len(secret) % 4))
+    token = base64.urlsafe_b64encode(mac + b"secret: somebody").decode().rstrip("=")
+
+    assert SIGNER.verify(token, method="GET", now_s=1) is None

@@ -442,3 +442,46 @@ def test_a_link_out_of_the_roots_that_nobody_named_is_passed_over(
 
     for uri in ("**/*.log", ".", "**"):
         assert [Path(file.path).name for file in roots.list_files(uri)] == ["app.log"]
+
+
+class TestPrivateFolders:
+    """A root may hold the service's own folder; its files are not there for jobs."""
+
+    @pytest.fixture
+    def holding(self, tmp_path: Path) -> SourceRoots:
+        (tmp_path / "data" / "files").mkdir(parents=True)
+        (tmp_path / "a.txt").write_text("a")
+        (tmp_path / "data" / "signing.key").write_text("secret")
+        (tmp_path / "data" / "files" / "b.txt").write_text("b")
+        return SourceRoots((tmp_path,), private=(tmp_path / "data",))
+
+    def test_it_is_passed_over_where_a_pattern_leads_through(self, holding: SourceRoots) -> None:
+        assert [Path(file.path).name for file in holding.list_files("**")] == ["a.txt"]
+
+    @pytest.mark.parametrize(
+        "uri", ["data/signing.key", "data/", "data/*", "data/files/b.txt", "./data/signing.key"]
+    )
+    def test_it_cannot_be_named(self, holding: SourceRoots, uri: str) -> None:
+        with pytest.raises(SourceError):
+            list(holding.list_files(uri))
+
+    def test_it_cannot_be_opened(self, holding: SourceRoots, tmp_path: Path) -> None:
+        path = str(tmp_path / "data" / "signing.key")
+        for ask in (holding.open_file, holding.stat_file, holding.local_path):
+            with pytest.raises(SourceError):
+                ask(path)
+
+    def test_a_link_does_not_lead_into_it(self, holding: SourceRoots, tmp_path: Path) -> None:
+        (tmp_path / "link").symlink_to(tmp_path / "data")
+
+        with pytest.raises(SourceError):
+            list(holding.list_files("link/signing.key"))
+
+    def test_a_root_within_it_may_be_read(self, holding: SourceRoots, tmp_path: Path) -> None:
+        own = tmp_path / "data"
+        for folders in ((own / "files",), (tmp_path, own / "files")):
+            roots = SourceRoots(folders, private=(own,))
+            listed = [file.path for file in roots.list_files("b.txt")]
+            assert listed == [str(own / "files" / "b.txt")]
+            with roots.open_file(listed[0]) as file:
+                assert file.read() == b"b"

@@ -35,6 +35,7 @@ DEFAULTS: dict[str, Any] = {
     "tags": [],
     "idempotencyKey": None,
     "timeoutSeconds": None,
+    "webhook": None,
 }
 
 

@@ -19,7 +19,7 @@ from engine.errors import (
 from engine.job import ItemFailure, Job, JobError, JobId, JobState
 from engine.jobs import JobUpdate
 from engine.spec import MAX_TAGS, parse_spec
-from resolvers.caller import Caller
+from resolvers.access.caller import Caller
 from resolvers.read import list_failures
 from resolvers.redrive import redrive_job
 from resolvers.update import update_job

@@ -14,7 +14,7 @@ from engine.batch import Batch
 from engine.cancellation import cancel_all
 from engine.errors import UnavailableError
 from engine.job import JobError, JobId, TaskId
-from engine.ledger import Claim, EndedJob, Verdict
+from engine.ledger import Claim, EndedJob, EndedRun, Verdict
 from workers.caretaker import take_care
 from workers.task_process import AttemptLost, TakeBatches, TaskProcess
 from workers.worker import Worker
@@ -171,6 +171,12 @@ class FaultyOnce:
 
     async def ended_jobs(self) -> Sequence[EndedJob]:
         return ()
+
+    async def unreported_runs(self) -> Sequence[EndedRun]:
+        return ()
+
+    async def reported(self, run: EndedRun, manifest: str) -> None:
+        pass
 
     async def cleaned(self, job: JobId) -> None:
         pass

@@ -1,0 +1,59 @@
+"""The queue of webhook deliveries in Redis: an order by time, fed by the script that ends a run."""
+
+from __future__ import annotations
+
+import logging
+from typing import Final
+
+from redis.asyncio import Redis
+
+from adapters.redis_client import LedgerScripts
+from engine.job import JobId
+from engine.webhooks import Delivery
+
+LEASE_MS: Final = 15_000
+"""More than a request may take: see ``httpx_webhooks.DEADLINE_S``."""
+
+log = logging.getLogger(__name__)
+
+
+class RedisWebhooks:
+    """Implements ``engine.webhooks.WebhookQueue``.
+
+    Args:
+        redis: Where it is.
+        key: Names the key that this process signs with; what was accepted under another is left to
+            those who have that.
+        lease_ms: After this time a delivery that was taken comes up again.
+    """
+
+    def __init__(self, redis: Redis, *, key: str = "", lease_ms: int = LEASE_MS) -> None:
+        self._scripts = LedgerScripts(redis)
+        self._key = key
+        self._lease_ms = lease_ms
+
+    async def claim(self, limit: int) -> list[Delivery]:
+        """Take deliveries that are due; see ``WebhookQueue``."""
+        others, *found = await self._scripts.call(
+            "webhooks", "claim", limit, self._lease_ms, self._key
+        )
+        if others:
+            log.warning(
+                "webhooks: %d left to workers with the API's signing.key: this one has another",
+                others,
+            )
+        return [
+            Delivery(JobId(job.decode()), run, tenant.decode(), url.decode(), tries, ended_ms)
+            for job, run, tenant, url, tries, ended_ms in found
+        ]
+
+    async def end(self, delivery: Delivery) -> None:
+        """Forget a delivery; see ``WebhookQueue``."""
+        await self._scripts.call("webhooks", "end", delivery.job, delivery.run)
+
+    async def put_back(self, delivery: Delivery, *, pause_s: float, is_tried: bool = True) -> None:
+        """Let a delivery come up again; see ``WebhookQueue``."""
+        pause_ms = int(1000 * pause_s)
+        await self._scripts.call(
+            "webhooks", "back", delivery.job, delivery.run, pause_ms, int(is_tried)
+        )

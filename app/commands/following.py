@@ -1,0 +1,35 @@
+"""Showing a job until it ends, and what may be done with it then."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from app.commands.ending import INTERRUPTED, tell
+from app.commands.options import DEFAULT_URL
+
+if TYPE_CHECKING:
+    from app.client.address import Address
+
+
+def follow_to_end(address: Address, job: dict[str, Any], *, as_json: bool, only_end: bool) -> int:
+    """Show a job until it ends and return the exit status; Ctrl-C leaves the job running."""
+    import asyncio
+
+    from app.client.bars import failed_text
+    from app.client.errors import exit_status_of
+    from app.client.show import drawing_of, show_until_end
+
+    drawing = drawing_of(job, as_json=as_json, only_end=only_end)
+    usual = os.environ.get("FANFOLD_URL", DEFAULT_URL).rstrip("/")
+    at = "" if address.url == usual else f" --url {address.url}"
+    try:
+        end = asyncio.run(show_until_end(address, job["id"], drawing))
+    except KeyboardInterrupt:
+        tell([f"job {job['id']} goes on; 'fanfold watch {job['id']}{at}' follows it again"])
+        return INTERRUPTED
+    if (failed := failed_text(end)) and not as_json:
+        tell([f"{failed}: 'fanfold failures {job['id']}{at}' lists them"])
+    if end["resultRows"] and not as_json:
+        tell([f"'fanfold result {job['id']}{at}' prints the rows"])
+    return exit_status_of(end["state"])

@@ -1,0 +1,108 @@
+"""API keys as an operator handles them: made, listed, revoked, straight in Redis.
+
+Needs no running API, and no key: whoever can write to this Redis can do all that any key can.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+from adapters.redis_client import connect
+from adapters.redis_keys import RedisKeys
+from app.embedded_redis import address_of
+from app.settings import Settings, load_settings
+from engine.api_keys import ApiKey, ApiKeyId, Secret, digest_of
+from engine.errors import ConfigError, UnavailableError
+from resolvers.access.caller import Scope
+from resolvers.access.credentials import MAX_SUBJECT_LENGTH, TENANT
+
+DEFAULT_SCOPES: Final = (Scope.READ, Scope.SUBMIT, Scope.MANAGE)
+
+
+async def create_key(
+    *, tenant: str, scopes: Sequence[str], name: str | None, expires_days: float | None
+) -> Secret:
+    """Make a key and return it; it cannot be shown again.
+
+    Args:
+        tenant: Whose jobs its bearer will see.
+        scopes: What they may do.
+        name: For people; also shown as who submitted. By default the tenant's.
+        expires_days: After how many days it ends; None for never.
+
+    Raises:
+        ConfigError: There is no Redis.
+        ValueError: The tenant, a scope or the name is none.
+    """
+    shown = tenant if name is None else name
+    if not TENANT.fullmatch(tenant):
+        raise ValueError(
+            f"{tenant!r} is no name of a tenant: it has 1 to 64 letters, digits, '.', '_', '-' "
+            "and '@', the first a letter or a digit"
+        )
+    if not (0 < len(shown) <= MAX_SUBJECT_LENGTH and shown.isprintable()):
+        raise ValueError(f"a name has 1 to {MAX_SUBJECT_LENGTH} characters that can be printed")
+    if not scopes:
+        raise ValueError(f"a key needs a scope, of {', '.join(Scope)}")
+    if unknown := sorted(set(scopes) - set(Scope)):
+        raise ValueError(f"{unknown[0]!r} is no scope: there are {', '.join(Scope)}")
+    secret, now = Secret.make(), datetime.now(UTC)
+    key = ApiKey(
+        id=secret.id,
+        digest=digest_of(secret.secret),
+        tenant=tenant,
+        scopes=tuple(scope for scope in Scope if scope in scopes),
+        name=shown,
+        created_at=now,
+        expires_at=None if expires_days is None else now + timedelta(days=expires_days),
+    )
+    async with _keys() as keys:
+        await keys.add(key)
+    return secret
+
+
+async def list_keys(tenant: str | None) -> list[ApiKey]:
+    """Return the keys of a tenant, or all.
+
+    Raises:
+        ConfigError: There is no Redis.
+    """
+    async with _keys() as keys:
+        return await keys.of(tenant)
+
+
+async def revoke_key(id: str) -> bool:
+    """Revoke a key, by its id or by its whole text; return whether there was one.
+
+    Raises:
+        ConfigError: There is no Redis.
+    """
+    whole = Secret.parse(id)
+    async with _keys() as keys:
+        return await keys.revoke(ApiKeyId(id) if whole is None else whole.id)
+
+
+@asynccontextmanager
+async def _keys() -> AsyncIterator[RedisKeys]:
+    settings = load_settings(os.environ)
+    redis = connect(_redis_url(settings))
+    try:
+        yield RedisKeys(redis)
+    except UnavailableError as exc:
+        raise ConfigError(f"{exc.message}; is the service running?") from exc
+    finally:
+        await redis.aclose()
+
+
+def _redis_url(settings: Settings) -> str:
+    url = settings.redis_url or address_of(settings.data_dir)
+    if url is None:
+        raise ConfigError(
+            f"no service runs on {settings.data_dir}: start one with 'fanfold up', or set "
+            "FANFOLD_DATA_DIR or FANFOLD_REDIS_URL to the one that is meant"
+        )
+    return url

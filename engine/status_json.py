@@ -1,0 +1,74 @@
+"""A job's status as JSON, field for field what GraphQL gives for a full selection.
+
+Owns the form in which REST and webhooks send it.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from engine.job import ItemCounts, JobError, JobStatus, TaskCounts
+
+
+def status_to_json(status: JobStatus) -> dict[str, Any]:
+    """Return *status* with the contract's names."""
+    return {
+        "id": status.id,
+        "version": status.version,
+        "run": status.run,
+        "state": status.state,
+        "phase": status.phase,
+        "ratio": status.ratio,
+        "etaSeconds": status.eta_seconds,
+        "items": _items(status.items),
+        "map": _tasks(status.map),
+        "reduce": _tasks(status.reduce),
+        "bytesRead": status.bytes_read,
+        "bytesTotal": status.bytes_total,
+        "partial": status.partial,
+        "coverage": status.coverage,
+        "result": status.result,
+        "resultRows": status.result_rows,
+        "resultBytes": status.result_bytes,
+        "error": None if status.error is None else _error(status.error),
+        "message": status.message,
+        "updatedAt": write_instant(status.updated_at),
+    }
+
+
+def write_instant(value: datetime) -> str:
+    """Return an instant in UTC with milliseconds, such as ``2026-01-31T12:00:00.000Z``."""
+    in_utc = value if value.tzinfo is UTC else value.astimezone(UTC)
+    return in_utc.isoformat(timespec="milliseconds")[:-6] + "Z"
+
+
+def _items(counts: ItemCounts) -> dict[str, Any]:
+    return {
+        "total": counts.total,
+        "pending": counts.pending,
+        "running": counts.running,
+        "succeeded": counts.succeeded,
+        "failed": counts.failed,
+        "skipped": counts.skipped,
+    }
+
+
+def _tasks(counts: TaskCounts) -> dict[str, Any]:
+    return {
+        "total": counts.total,
+        "pending": counts.pending,
+        "running": counts.running,
+        "succeeded": counts.succeeded,
+        "failed": counts.failed,
+        "retried": counts.retried,
+    }
+
+
+def _error(error: JobError) -> dict[str, Any]:
+    return {
+        "code": error.code,
+        "message": error.message,
+        "retryable": error.retryable,
+        "taskId": error.task_id,
+    }

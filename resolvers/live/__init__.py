@@ -1,0 +1,1 @@
+"""Following: one reader of states for all who wait for them."""

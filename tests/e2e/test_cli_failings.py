@@ -1,0 +1,198 @@
+"""Whatever goes wrong around the command is told in a line or two, never as a traceback."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.support.running import (
+    RunningService,
+    command,
+    environment,
+    fanfold,
+    free_port,
+    running_service,
+)
+from tests.support.web_server import web_server
+
+
+@pytest.mark.parametrize(
+    "url", ["http://[::1", "http://127.0.0.1:99999", "http://a b/", "ftp://x", "http://", "x", ""]
+)
+def test_what_is_no_address_is_refused(url: str) -> None:
+    done = fanfold("jobs", "--url", url, environ={})
+
+    assert done.returncode == 3
+    assert done.stderr.startswith(f"fanfold: {url!r} is no address of a service: ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_name_that_nobody_has_is_no_service() -> None:
+    done = fanfold("jobs", "--url", "http://nobody.invalid", environ={})
+
+    assert done.returncode == 4
+    assert done.stderr.startswith("fanfold: no service answers at http://nobody.invalid: ")
+
+
+def test_https_where_http_is_spoken_is_told(service: RunningService) -> None:
+    url = service.url.replace("http:", "https:")
+
+    for words in (["jobs"], ["watch", "j-1"]):
+        done = fanfold(*words, "--url", url, environ={})
+
+        assert done.returncode == 3
+        assert done.stderr == (
+            f"fanfold: no connection to {url}: what answers there does not speak TLS; "
+            "is it http instead of https?\n"
+        )
+
+
+def test_a_certificate_that_nobody_vouches_for_is_told(tmp_path: Path) -> None:
+    with web_server(tmp_path) as site:
+        done = fanfold("jobs", "--url", f"https://127.0.0.1:{site.port}", environ={})
+
+    assert done.returncode == 3
+    assert "its certificate is refused: " in done.stderr
+    assert "SSL_CERT_FILE" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("words", [["jobs"], ["watch", "j-1"], ["submit", "wordcount", "x"]])
+def test_without_a_token_it_is_told_how_to_get_one(
+    guarded: RunningService, words: list[str]
+) -> None:
+    for token in ([], ["--token", "wrong"]):
+        done = guarded.fanfold(*words, *token)
+
+        assert done.returncode == 3
+        assert "FANFOLD_TOKEN" in done.stderr.splitlines()[-1]
+        assert "Traceback" not in done.stderr
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    folder = tmp_path_factory.mktemp("guarded")
+    settings = {"FANFOLD_AUTH": "keys", "FANFOLD_SQL": "off"}
+    port = free_port()
+    with running_service(folder / "data", folder, port=port, workers=1, settings=settings) as it:
+        yield it
+
+
+@pytest.mark.parametrize("token", ["two\nlines", "schlüssel"])
+def test_what_cannot_be_a_token_is_not_sent(token: str) -> None:
+    done = fanfold("jobs", "--token", token, environ={})
+
+    assert done.returncode == 3
+    assert done.stderr == "fanfold: the token has characters that no token has\n"
+
+
+@contextmanager
+def silence() -> Iterator[tuple[str, threading.Event]]:
+    """A server that takes connections and never answers; the event tells of the first one."""
+    came = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def take() -> None:
+            taken, _ = server.accept()
+            came.set()
+            taken.recv(1)
+            left.wait()
+            taken.close()
+
+        left = threading.Event()
+        thread = threading.Thread(target=take)
+        thread.start()
+        yield f"http://127.0.0.1:{server.getsockname()[1]}", came
+        left.set()
+        thread.join()
+
+
+@pytest.mark.parametrize("words", [["jobs"], ["submit", "wordcount", "x"], ["result", "j-1"]])
+def test_ctrl_c_ends_what_waits_for_an_answer_without_a_word(words: list[str]) -> None:
+    with silence() as (url, came):
+        with subprocess.Popen(
+            command(*words),
+            env=environment({"FANFOLD_URL": url}),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        ) as waiting:
+            assert came.wait(20)
+            waiting.send_signal(signal.SIGINT)
+            out, _ = waiting.communicate(timeout=20)
+
+    assert (waiting.returncode, out) == (130, "")
+
+
+@pytest.mark.parametrize(
+    "words", [["jobs"], ["programs"], ["schema"], ["watch"], ["result"], ["watch", "--json"]]
+)
+def test_a_full_disk_is_told(service: RunningService, words: list[str]) -> None:
+    submitted = service.fanfold("submit", "wordcount", "fox.txt", "--wait")
+    job = [submitted.stdout.split()[0]] if words[0] in ("watch", "result") else []
+
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            command(*words[:1], *job, *words[1:]),
+            env=environment({"FANFOLD_URL": service.url}),
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=50,
+            check=False,
+        )
+
+    assert done.returncode == 1
+    assert done.stderr == "fanfold: No space left on device\n"
+
+
+@pytest.mark.parametrize("words", [["jobs"], ["schema"], ["programs"], ["--help"]])
+def test_a_reader_that_leaves_early_hears_nothing(
+    service: RunningService, words: list[str]
+) -> None:
+    with service.started(*words) as reading:
+        assert reading.stdout is not None
+        assert reading.stderr is not None
+        reading.stdout.close()
+
+        assert reading.stderr.read() == ""
+
+
+def test_what_is_no_text_is_refused(service: RunningService) -> None:
+    for words, stdin in ((["-"], b"\xd0\xff\n"), ([b"\xff"], b"")):
+        done = subprocess.run(
+            [*command("submit", "wordcount"), *words],
+            env=environment({"FANFOLD_URL": service.url}),
+            input=stdin,
+            capture_output=True,
+            timeout=50,
+            check=False,
+        )
+
+        assert done.returncode == 3
+        assert done.stderr.endswith(b" is not UTF-8\n")
+
+
+def test_a_folder_is_no_file_to_save_to(service: RunningService, tmp_path: Path) -> None:
+    job = service.fanfold("submit", "wordcount", "fox.txt", "--wait").stdout.split()[0]
+
+    for path in ("/", str(tmp_path)):
+        done = service.fanfold("result", job, "-o", path)
+
+        assert done.returncode == 3
+        assert done.stderr == f"fanfold: {path} cannot be written: Is a directory\n"
+
+
+def test_the_version_is_told() -> None:
+    done = fanfold("--version", environ={})
+
+    assert done.returncode == 0
+    assert done.stdout.startswith("fanfold ")

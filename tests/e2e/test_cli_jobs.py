@@ -1,0 +1,201 @@
+"""What the command does with jobs beyond submitting and following them, against a real service."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support.running import RunningService
+
+COUNT = "SELECT line, count(*) AS n FROM input GROUP BY line ORDER BY n"
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Path:
+    return tmp_path / "gate"
+
+
+def said(service: RunningService, *words: str, stdin: str | None = None) -> str:
+    done = service.fanfold(*words, stdin=stdin)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def listed(service: RunningService, *words: str) -> list[str]:
+    return [json.loads(line)["id"] for line in said(service, "jobs", "--json", *words).splitlines()]
+
+
+# ------------------------------------------------------------------ submitting
+
+
+def test_a_key_that_was_used_before_gives_the_same_job(service: RunningService) -> None:
+    words = ["submit", "wordcount", "fox.txt", "--idempotency-key", "once"]
+
+    first, second = said(service, *words), said(service, *words)
+    other = service.fanfold(*words, "--param", "top=1")
+
+    assert first == second
+    assert other.returncode == 3
+    assert "idempotency" in other.stderr.lower()
+
+
+def test_a_job_that_takes_too_long_is_ended(service: RunningService, gate: Path) -> None:
+    os.mkfifo(gate)
+    words = ["submit", "gate", "-", "--timeout", "0.5", "--wait"]
+
+    done = service.fanfold(*words, stdin=f"{gate}\n")
+
+    assert done.returncode == 1
+    assert "timed out after " in done.stdout
+
+
+def test_batches_are_as_small_as_they_are_told_to_be(service: RunningService) -> None:
+    words = ["submit", "wordcount", "-", "--batch-items", "2", "--json", "--wait"]
+
+    (state,) = said(service, *words, stdin="a\nb\nc\n").splitlines()
+
+    assert json.loads(state)["map"]["total"] == 2
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--webhook", "nowhere"], "webhook"),
+        (["--output-uri", "/not/allowed"], "output.uri"),
+        (["--timeout", "0"], "timeoutSeconds"),
+    ],
+)
+def test_what_the_service_refuses_of_a_job_is_told_with_its_place(
+    service: RunningService, words: list[str], told: str
+) -> None:
+    done = service.fanfold("submit", "wordcount", "fox.txt", *words)
+
+    assert done.returncode == 3
+    assert done.stderr.startswith(f"fanfold: {told}")
+
+
+# ------------------------------------------------------------------ planning
+
+
+def test_a_plan_shows_the_steps_and_submits_nothing(service: RunningService) -> None:
+    before = listed(service, "--limit", "1")
+
+    shown = said(service, "plan", "--sql", COUNT, "fox.txt")
+
+    assert [line.split()[0] for line in shown.splitlines()] == ["source", "map", "reduce", "finish"]
+    assert "count_star" in shown
+    assert listed(service, "--limit", "1") == before
+
+
+def test_a_plan_as_json_is_the_whole_plan(service: RunningService) -> None:
+    plan: dict[str, Any] = json.loads(said(service, "plan", "wordcount", "fox.txt", "--json"))
+
+    assert plan["mapTasks"] == 1
+    assert plan["warnings"] == []
+
+
+def test_a_plan_of_what_cannot_run_is_refused_like_the_job(service: RunningService) -> None:
+    planned = service.fanfold("plan", "wordcuont", "fox.txt")
+    submitted = service.fanfold("submit", "wordcuont", "fox.txt")
+
+    assert planned.returncode == submitted.returncode == 3
+    assert planned.stderr == submitted.stderr
+
+
+# ------------------------------------------------------------------ programs
+
+
+def test_programs_are_listed_with_their_parameters(service: RunningService) -> None:
+    lines = said(service, "programs").splitlines()
+
+    (grep,) = (line for line in lines if line.startswith("grep "))
+    assert "pattern, ignoreCase" in grep
+
+
+def test_a_program_is_described_by_its_parameters(service: RunningService) -> None:
+    rows = [line.split() for line in said(service, "programs", "grep").splitlines()[2:]]
+
+    assert rows[0][:3] == ["pattern", "string", "required"]
+    assert rows[1][:3] == ["ignoreCase", "boolean", "false"]
+
+
+def test_a_program_that_is_not_there_is_refused(service: RunningService) -> None:
+    done = service.fanfold("programs", "perg")
+
+    assert done.returncode == 3
+    assert done.stderr == "fanfold: no program 'perg': 'fanfold programs' lists them\n"
+
+
+# ------------------------------------------------------------------ jobs that are there
+
+
+def test_jobs_are_filtered_by_tag_state_and_program(service: RunningService) -> None:
+    words = ["wordcount", "fox.txt", "--wait", "--tag"]
+    job = said(service, "submit", *words, "filtered").split()[0]
+    both = said(service, "submit", *words, "filtered", "--tag", "more").split()[0]
+    bad = service.fanfold("submit", "wordcount", "bad.jsonl", "--tag", "filtered", "--wait")
+    failed = bad.stdout.split()[0]
+    tagged = ["--tag", "filtered"]
+
+    assert listed(service, *tagged) == [failed, both, job]
+    assert listed(service, *tagged, "--tag", "more") == [both]
+    assert listed(service, *tagged, "--state", "failed") == [failed]
+    assert listed(service, *tagged, "--state", "failed", "--state", "succeeded") == [
+        failed,
+        both,
+        job,
+    ]
+    assert listed(service, *tagged, "--program", "grep") == []
+    assert service.fanfold("jobs", "--tag", "nobody's").stderr == "no such jobs\n"
+
+
+def test_a_live_job_is_updated(service: RunningService, gate: Path) -> None:
+    job = service.submit_gate(gate)
+
+    told = said(service, "update", job, "--add-tag", "late", "--tolerate", "5%")
+
+    assert told.startswith(f"{job} ")
+    assert listed(service, "--tag", "late") == [job]
+    gate.write_text("open")
+    assert service.fanfold("watch", job).returncode == 0
+    ended = service.fanfold("update", job, "--tolerate", "7")
+    assert ended.returncode == 3
+    assert ended.stderr.startswith("fanfold: ")
+
+
+def test_a_redrive_takes_other_params(service: RunningService) -> None:
+    picky = ["submit", "picky", "-", "--param", "refuses=b", "--attempts", "1", "--wait"]
+    job = service.fanfold(*picky, stdin="a\nb\n").stdout.split()[0]
+
+    done = service.fanfold("redrive", job, "--param", "refuses=nothing", "--json", "--wait")
+
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert json.loads(done.stdout)["run"] == 2
+
+
+def test_a_job_that_has_ended_is_erased_and_a_live_one_is_not(
+    service: RunningService, gate: Path
+) -> None:
+    job = said(service, "submit", "wordcount", "fox.txt", "--wait").split()[0]
+    live = service.submit_gate(gate)
+
+    assert said(service, "delete", job) == f"{job} erased\n"
+
+    assert service.fanfold("result", job).returncode == 3
+    refused = service.fanfold("delete", live)
+    assert refused.returncode == 3
+    assert said(service, "cancel", live).startswith(live)
+
+
+def test_a_result_is_waited_for(service: RunningService, gate: Path) -> None:
+    job = service.submit_gate(gate)
+    with service.started("result", job, "--wait") as waiting:
+        gate.write_text("open")
+        out, err = waiting.communicate(timeout=30)
+
+    assert (waiting.returncode, err) == (0, "")
+    assert json.loads(out) == {"said": "open"}
