@@ -113,9 +113,7 @@ class CoalescedScripts(LedgerScripts):
         return answers
 
     async def _exchange(self, calls: Sequence[_Call]) -> list[Any]:
-        commands = [
-            pack_command(("EVALSHA", self._digest(call.name), 0, *call.args)) for call in calls
-        ]
+        commands = [_packed("EVALSHA", self._digest(call.name), 0, *call.args) for call in calls]
         pool: Any = self._client.connection_pool
         connection: AbstractConnection = await pool.get_connection()
         try:
@@ -137,6 +135,11 @@ class _Call(NamedTuple):
     name: str
     args: tuple[Any, ...]
     answer: asyncio.Future[Any]
+
+
+def _packed(*command: Any) -> bytes:
+    words: Any = command  # of which hiredis says that there is one
+    return pack_command(words)
 
 
 async def _exchanged(connection: AbstractConnection, commands: Sequence[bytes]) -> list[Any]:

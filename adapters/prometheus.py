@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime
+from functools import cache
 from itertools import chain
 from typing import Any, Final, Protocol, TypeAlias
 
@@ -124,6 +125,9 @@ class WorkerFigures:
             buckets=_MS,
             registry=registry,
         )
+        # What a metric has for its labels takes longer to be found than to be written.
+        self._attempts_of = cache(self._attempts.labels)
+        self._steps_of = cache(self._steps.labels)
         self._retries = Counter(
             "fanfold_task_retries", "Later attempts that were begun.", ["kind"], registry=registry
         )
@@ -135,13 +139,13 @@ class WorkerFigures:
 
     def ended(self, *, kind: str, outcome: str, seconds: float) -> None:
         """See ``TaskMeter``."""
-        self._attempts.labels(kind, outcome).observe(seconds)
+        self._attempts_of(kind, outcome).observe(seconds)
         if outcome == "fenced":
             self._fenced.inc()
 
     def asked(self, step: str, *, seconds: float, is_answered: bool = True) -> None:
         """See ``TaskMeter``."""
-        self._steps.labels(step, "ok" if is_answered else "unavailable").observe(seconds)
+        self._steps_of(step, "ok" if is_answered else "unavailable").observe(seconds)
 
     def retried(self, *, kind: str) -> None:
         """See ``TaskMeter``."""

@@ -28,6 +28,14 @@ app = typer.Typer(
 )
 
 
+def _show_version(is_wanted: bool) -> None:
+    if is_wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"fanfold {version('fanfold')}")
+        raise typer.Exit
+
+
 @app.callback()
 def fanfold(
     version: Annotated[
@@ -87,14 +95,6 @@ def run(args: list[str], commands: typer.Typer = app) -> int:
     except Exception as exc:  # noqa: BLE001 - nobody is to see a traceback
         return _admit(exc)
     return status or 0
-
-
-def _show_version(is_wanted: bool) -> None:
-    if is_wanted:
-        from importlib.metadata import version
-
-        typer.echo(f"fanfold {version('fanfold')}")
-        raise typer.Exit
 
 
 def _refuse_words(exc: typer.TyperException) -> int:

@@ -64,7 +64,7 @@ async def run_demo(*, keep: bool) -> int:
                     await asyncio.Event().wait()
     if not keep:
         console.print(
-            Text("fanfold demo --keep leaves it running, with GraphiQL to ask it more", "dim")
+            Text("fanfold demo --keep leaves it running, with the console and GraphiQL", "dim")
         )
     return exit_status_of(end["state"])
 
@@ -97,7 +97,8 @@ async def _count_words(url: str, files: StdlibFiles, console: Console) -> dict[s
 
 
 def _print_addresses(url: str, console: Console) -> None:
-    console.print(f"\nGraphiQL  [link={url}/graphql]{url}/graphql[/]")
+    console.print(f"\nconsole   [link={url}]{url}[/]")
+    console.print(f"GraphiQL  [link={url}/graphql]{url}/graphql[/]")
     console.print(f"more      fanfold jobs --url {url}")
     console.print(Text("Ctrl-C ends it", "dim"))
 

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Sequence
 
 from engine.attempt import Attempt, Outcome
 from engine.batch import Batch
@@ -32,7 +31,7 @@ class MeteredLedger:
 
     async def claim(self, claim: Claim, *, worker: str) -> Attempt | None:
         """See ``Ledger``."""
-        async with self._timed("claim"):
+        with self._timed("claim"):
             attempt = await self._ledger.claim(claim, worker=worker)
         if attempt is not None and claim not in self._since:
             self._since[claim] = time.monotonic()
@@ -42,7 +41,7 @@ class MeteredLedger:
 
     async def commit(self, claim: Claim, outcome: Outcome) -> Verdict:
         """See ``Ledger``."""
-        async with self._timed("commit"):
+        with self._timed("commit"):
             verdict = await self._ledger.commit(claim, outcome)
         self._end(claim, "fenced" if verdict is Verdict.FENCED else "succeeded")
         return verdict
@@ -51,7 +50,7 @@ class MeteredLedger:
         self, claim: Claim, error: JobError, *, log: Sequence[str] = (), location: str = ""
     ) -> Verdict:
         """See ``Ledger``."""
-        async with self._timed("fail"):
+        with self._timed("fail"):
             verdict = await self._ledger.fail(claim, error, log=log, location=location)
         self._end(claim, "fenced" if verdict is Verdict.FENCED else "failed", error.code)
         return verdict
@@ -59,19 +58,19 @@ class MeteredLedger:
     async def release(self, claim: Claim) -> None:
         """See ``Ledger``."""
         try:
-            async with self._timed("release"):
+            with self._timed("release"):
                 await self._ledger.release(claim)
         finally:
             self._end(claim, "released")
 
     async def renew(self, claims: Sequence[Claim], *, worker: str) -> Iterable[Claim]:
         """See ``Ledger``."""
-        async with self._timed("renew"):
+        with self._timed("renew"):
             return await self._ledger.renew(claims, worker=worker)
 
     async def extend(self, claim: Claim, first: int, batches: Sequence[Batch]) -> Verdict:
         """See ``PlanLedger``."""
-        async with self._timed("extend"):
+        with self._timed("extend"):
             return await self._ledger.extend(claim, first, batches)
 
     async def enter(self, worker: str) -> None:
@@ -82,15 +81,8 @@ class MeteredLedger:
         """See ``Roster``."""
         await self._ledger.leave(worker)
 
-    @asynccontextmanager
-    async def _timed(self, step: str) -> AsyncIterator[None]:
-        since = time.monotonic()
-        try:
-            yield
-        except UnavailableError:
-            self._meter.asked(step, seconds=time.monotonic() - since, is_answered=False)
-            raise
-        self._meter.asked(step, seconds=time.monotonic() - since)
+    def _timed(self, step: str) -> _Timed:
+        return _Timed(self._meter, step)
 
     def _end(self, claim: Claim, outcome: str, reason: str = "") -> None:
         since = self._since.pop(claim, None)
@@ -98,6 +90,24 @@ class MeteredLedger:
             return
         self._tracer.end(outcome, error=reason)
         self._meter.ended(kind=_kind(claim), outcome=outcome, seconds=time.monotonic() - since)
+
+
+class _Timed:
+    """The time of a step; a class, because a generator would cost more than all the rest."""
+
+    __slots__ = ("_meter", "_since", "_step")
+
+    def __init__(self, meter: TaskMeter, step: str) -> None:
+        self._meter = meter
+        self._step = step
+
+    def __enter__(self) -> None:
+        self._since = time.monotonic()
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        if kind is None or issubclass(kind, UnavailableError):
+            seconds = time.monotonic() - self._since
+            self._meter.asked(self._step, seconds=seconds, is_answered=kind is None)
 
 
 def _kind(claim: Claim) -> str:

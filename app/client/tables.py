@@ -13,7 +13,6 @@ from datetime import datetime
 from typing import Any, Final
 
 from rich import box
-from rich.console import JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
@@ -23,7 +22,6 @@ from app.client.bars import state_style, state_text, title_of
 _BAR_WIDTH: Final = 40
 _PREVIEW_LENGTH: Final = 80
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
-_JOB_COLUMNS: Final = ("id", "job", "state", "done", "rows", "age")
 _SHORTEST_NAME: Final = 8
 _SHORT: Final = {"PARTIALLY_SUCCEEDED": "partial"}
 
@@ -67,17 +65,15 @@ def rows_table(columns: Sequence[str], rows: Iterable[Any]) -> Table:
 
 def jobs_table(jobs: Iterable[dict[str, Any]], *, now: datetime) -> Table:
     """Return jobs as a table, in their order."""
-    rows = [_job_cells(job, now) for job in jobs]
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
-    for index, name in enumerate(_JOB_COLUMNS):
-        if name == "job":  # only a name may be cut, of which something is left on 80 columns
-            table.add_column(name, min_width=_SHORTEST_NAME)
-            continue
-        width = max((row[index].cell_len for row in rows), default=0)
-        justify: JustifyMethod = "left" if name in ("id", "state") else "right"
-        table.add_column(name, no_wrap=True, min_width=max(width, len(name)), justify=justify)
-    for row in rows:
-        table.add_row(*row)
+    table.add_column("id", no_wrap=True)
+    # Only this one gives way on a narrow terminal; something of it is left on 80 columns.
+    table.add_column("job", min_width=_SHORTEST_NAME)
+    table.add_column("state", no_wrap=True)
+    for name in ("done", "rows", "age"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for job in jobs:
+        table.add_row(*_job_cells(job, now))
     return table
 
 

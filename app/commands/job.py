@@ -42,7 +42,7 @@ def watch(
 
 def cancel(
     job_id: JobIdArgument,
-    reason: Annotated[str | None, typer.Option(help="Kept with the job.")] = None,
+    reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Kept with the job.")] = None,
     url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
@@ -60,8 +60,10 @@ def update(
     job_id: JobIdArgument,
     max_concurrency: MaxConcurrency = None,
     tolerate: Tolerate = None,
-    add_tag: Annotated[list[str] | None, typer.Option(help="A tag more; may come again.")] = None,
-    remove_tag: Annotated[list[str] | None, typer.Option(help="A tag less.")] = None,
+    add_tag: Annotated[
+        list[str] | None, typer.Option(metavar="TAG", help="A tag more; may come again.")
+    ] = None,
+    remove_tag: Annotated[list[str] | None, typer.Option(metavar="TAG", help="A tag less.")] = None,
     url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
@@ -140,7 +142,9 @@ def failures(
     job_id: JobIdArgument,
     limit: Annotated[
         int | None,
-        typer.Option(min=1, help=f"Items at most; {TABLE_ROWS} for a table, else all."),
+        typer.Option(
+            min=1, metavar="N", help=f"Items at most; {TABLE_ROWS} for a table, else all."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each item.")] = False,
     url: Url = DEFAULT_URL,

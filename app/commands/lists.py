@@ -11,15 +11,20 @@ from app.commands.options import DEFAULT_URL, State, Token, Url
 
 
 def jobs(
-    limit: Annotated[int, typer.Option(min=1, help="Jobs at most.")] = 25,
+    limit: Annotated[int, typer.Option(min=1, metavar="N", help="Jobs at most.")] = 25,
     state: Annotated[
-        list[State] | None, typer.Option("--state", help="Only jobs in it; may come again.")
+        list[State] | None,
+        typer.Option(
+            "--state", metavar="STATE", help="Only jobs in it, such as running; may come again."
+        ),
     ] = None,
     tag: Annotated[
-        list[str] | None, typer.Option("--tag", help="Only jobs with it; may come again.")
+        list[str] | None,
+        typer.Option("--tag", metavar="TAG", help="Only jobs with it; may come again."),
     ] = None,
     program: Annotated[
-        str | None, typer.Option(help="Only jobs of it.", autocompletion=complete_program)
+        str | None,
+        typer.Option(metavar="NAME", help="Only jobs of it.", autocompletion=complete_program),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each job.")] = False,
     url: Url = DEFAULT_URL,

@@ -89,16 +89,19 @@ Format = Annotated[
     SourceFormat | None, typer.Option("--format", help="How files are cut into records.")
 ]
 Reducers = Annotated[
-    int | None, typer.Option(min=1, help="Reduce tasks; by default as the service chooses.")
+    int | None,
+    typer.Option(min=1, metavar="N", help="Reduce tasks; by default as the service chooses."),
 ]
 Tolerate = Annotated[
     str | None, typer.Option(metavar="N|N%", help="Items, or a share of them, that may fail.")
 ]
 BatchItems = Annotated[
-    int | None, typer.Option(min=1, help="Items of a map task at most; by default large batches.")
+    int | None,
+    typer.Option(min=1, metavar="N", help="Items of a map task at most; by default large batches."),
 ]
 MaxConcurrency = Annotated[
-    int | None, typer.Option(min=1, help="Map tasks at once; by default as there are workers.")
+    int | None,
+    typer.Option(min=1, metavar="N", help="Map tasks at once; by default as there are workers."),
 ]
 JsonLines = Annotated[
     bool, typer.Option("--json", help="Print every JobStatus as a line of JSON, until the end.")

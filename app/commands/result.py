@@ -24,7 +24,7 @@ def result(
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option(min=0, help=f"Rows at most; {TABLE_ROWS} for a table, else all."),
+        typer.Option(min=0, metavar="N", help=f"Rows at most; {TABLE_ROWS} for a table, else all."),
     ] = None,
     output: Annotated[
         Path | None,

@@ -50,7 +50,8 @@ def submit(
         bool, typer.Option("--skip-bad-items", help="Set failing items aside, keep their batch.")
     ] = False,
     attempts: Annotated[
-        int | None, typer.Option(min=1, help="Times that a task is tried; by default 3.")
+        int | None,
+        typer.Option(min=1, metavar="N", help="Times that a task is tried; by default 3."),
     ] = None,
     max_concurrency: MaxConcurrency = None,
     timeout: Annotated[
@@ -64,8 +65,10 @@ def submit(
         str | None,
         typer.Option(metavar="KEY", help="Submitting again with it gives the same job."),
     ] = None,
-    name: Annotated[str | None, typer.Option(help="A name for people.")] = None,
-    tag: Annotated[list[str] | None, typer.Option("--tag", help="A tag; may come again.")] = None,
+    name: Annotated[str | None, typer.Option(metavar="NAME", help="A name for people.")] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option("--tag", metavar="TAG", help="A tag; may come again.")
+    ] = None,
     watch: Watch = False,
     wait: Wait = False,
     as_json: JsonLines = False,

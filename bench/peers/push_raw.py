@@ -19,8 +19,8 @@ TASKS: set[asyncio.Task[None]] = set()
 class Protocol(WebSocketsSansIOProtocol):
     def handle_connect(self, event: Any) -> None:
         super().handle_connect(event)
-        extensions: Any = self.scope["extensions"]
-        extensions["raw"] = self
+        scope: Any = self.scope
+        scope["extensions"]["raw"] = self
 
 
 async def broadcast() -> None:

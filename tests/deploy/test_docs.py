@@ -1,0 +1,134 @@
+"""Every page leads where it says, and names what there is."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import Counter
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import pytest
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from app.settings import PREFIX, Settings
+from tests.deploy.manifests import DEPLOY, ROOT
+
+PAGES: Final = [
+    page for folder in (".", "docs", "examples") for page in sorted((ROOT / folder).glob("*.md"))
+]
+SETTINGS: Final = {PREFIX + name.upper() for name in Settings.model_fields}
+OF_CLIENTS: Final = {"FANFOLD_URL", "FANFOLD_TOKEN"}
+A_SETTING: Final = re.compile(r"\bFANFOLD_[A-Z0-9_]*[A-Z0-9]\b")
+A_PATH: Final = re.compile(
+    r"(?:adapters|app|bench|console|deploy|docs|engine|examples|resolvers|schema|tests|transport"
+    r"|workers)/(?:[\w.-]+/)*[\w-]*(?:\.(?:py|md|json|ya?ml|service|svg|mjs|sh|lua|graphql))?"
+)
+
+
+@cache
+def tokens(page: Path) -> list[Token]:
+    return MarkdownIt("commonmark").enable("table").parse(page.read_text())
+
+
+def inline(page: Path) -> list[Token]:
+    return [child for token in tokens(page) for child in token.children or ()]
+
+
+@cache
+def anchors(page: Path) -> set[str]:
+    """Return the anchors that GitHub gives to the headings of a page."""
+    seen: Counter[str] = Counter()
+    found = set()
+    for heading, text in zip(tokens(page), tokens(page)[1:], strict=False):
+        if heading.type != "heading_open":
+            continue
+        words = "".join(
+            child.content for child in text.children or () if child.type in ("text", "code_inline")
+        )
+        slug = "".join(
+            letter
+            for letter in unicodedata.normalize("NFC", words).lower().replace(" ", "-")
+            if letter.isalnum() or letter in "-_"
+        )
+        found.add(f"{slug}-{seen[slug]}" if seen[slug] else slug)
+        seen[slug] += 1
+    return found
+
+
+def named(page: Path) -> list[str]:
+    links = [str(token.attrs["href"]) for token in inline(page) if token.type == "link_open"]
+    images = [str(token.attrs["src"]) for token in inline(page) if token.type == "image"]
+    return links + images
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page: Path) -> None:
+    broken = []
+    for link in named(page):
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        is_there = target.exists() and target.is_relative_to(ROOT)
+        if not is_there or (anchor and anchor not in anchors(target)):
+            broken.append(link)
+
+    assert broken == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_files_that_are_named_are_there(page: Path) -> None:
+    if page.name == "CHANGELOG.md":
+        return  # tells of what was
+    paths = {
+        token.content
+        for token in inline(page)
+        if token.type == "code_inline" and A_PATH.fullmatch(token.content)
+    }
+
+    assert [path for path in sorted(paths) if not (ROOT / path).exists()] == []
+
+
+def test_settings_that_are_named_exist() -> None:
+    texts = [*PAGES, *(path for path in DEPLOY.rglob("*") if path.is_file())]
+    unknown = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in texts
+        for name in A_SETTING.findall(path.read_text())
+        if name not in SETTINGS | OF_CLIENTS
+    }
+
+    assert unknown == set()
+
+
+def test_every_setting_has_one_row_with_its_default() -> None:
+    rows = re.findall(
+        r"^\| `(FANFOLD_\w+)` \| (.*?) \|", (ROOT / "docs" / "SETTINGS.md").read_text(), re.M
+    )
+    plain = {
+        PREFIX + name.upper(): str(field.default)
+        for name, field in Settings.model_fields.items()
+        if isinstance(field.default, int | str | Path) and not isinstance(field.default, bool)
+    }
+
+    assert sorted(name for name, _ in rows) == sorted(SETTINGS | OF_CLIENTS)
+    assert {name: default for name, default in rows if name in plain} == plain
+
+
+def test_every_page_can_be_found_from_the_map() -> None:
+    reached, waiting = {ROOT / "README.md", ROOT / "CHANGELOG.md"}, [ROOT / "docs" / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        if page in reached or page not in PAGES:
+            continue
+        reached.add(page)
+        waiting += [
+            (page.parent / link.partition("#")[0]).resolve()
+            for link in named(page)
+            if not re.match(r"[a-z]+:|#", link)
+        ]
+
+    assert [page.name for page in PAGES if page not in reached] == []
