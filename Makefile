@@ -16,22 +16,26 @@ SELF = $(PIP) --no-compile --no-deps --no-build-isolation --no-index -e .
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install dev demo test check lint chaos bench lock clean
+.PHONY: help install dev demo console test check lint chaos bench lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: .venv/.installed ## Install what the service needs into .venv; gives .venv/bin/fanfold
+	@$(MAKE) --no-print-directory console || \
+		echo "without the console: the service works, and / tells how to build it" >&2
 
 dev: .venv/.installed-dev ## Install what developing needs too
 
 demo: install ## Run the demonstration job, with nothing configured
 	@$(BIN)/fanfold demo
 
-test: dev ## Run the tests; PYTEST_FLAGS="-m 'not long' -x" picks some
+console: app/static/index.html ## Build the console and GraphiQL, with Node from PATH or from PyPI
+
+test: dev console ## Run the tests; PYTEST_FLAGS="-m 'not long' -x" picks some
 	@$(BIN)/pytest $(PYTEST_FLAGS)
 
-check: lint ## Lint, types, imports and tests: what CI runs
+check: lint console ## Lint, types, imports and tests: what CI runs
 	@$(BIN)/pytest $(PYTEST_FLAGS)
 
 lint: dev ## Everything of "make check" but the tests
@@ -60,9 +64,16 @@ lock: ## Resolve the locks again; LOCK_FLAGS=--upgrade takes newer versions
 	$$compile --group dev -c requirements.lock -o requirements-dev.lock
 
 clean: ## Remove the environment and every cache; keeps .fanfold, where jobs and results live
-	@rm -rf .venv .coverage .coverage.* htmlcov dist .hypothesis .import_linter_cache \
+	@rm -rf .venv app/static console/node_modules .coverage .coverage.* htmlcov dist .hypothesis .import_linter_cache \
 		.mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Everything in the folder but what is installed or generated there.
+CONSOLE := $(shell find console -name node_modules -prune -o -type f ! -name generated.ts -print)
+
+app/static/index.html: $(CONSOLE) schema/schema.graphql | $(BIN)/python
+	@echo "building the console"
+	@INSTALL="$(SYNC)" console/build.sh
 
 $(BIN)/python:
 	@test -n "$(PYTHON)" || { echo "needs Python 3.11 or newer with pip" \

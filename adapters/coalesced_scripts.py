@@ -139,7 +139,8 @@ class _Call(NamedTuple):
 
 def _packed(*command: Any) -> bytes:
     words: Any = command  # of which hiredis says that there is one
-    return pack_command(words)
+    packed: bytes = pack_command(words)
+    return packed
 
 
 async def _exchanged(connection: AbstractConnection, commands: Sequence[bytes]) -> list[Any]:
