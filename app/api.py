@@ -22,7 +22,7 @@ from app.api_processes import api_processes
 from app.assets import BUILT, Assets, origin_of_uploads
 from app.authentication import credentials_of
 from app.files import download_route
-from app.health import health_routes
+from app.health import HEALTH_PATHS, health_routes
 from app.metrics import ApiMetrics
 from app.processes import sql_process
 from app.runtime import blobs_of, destinations_of, signer_of, sources_of
@@ -200,7 +200,7 @@ async def _application(
         named = TrustedHostMiddleware(
             _first(http, websocket, others), allowed_hosts=list(settings.hosts)
         )
-        yield Observed(named, meter=metrics.meter, tracer=tracer)
+        yield Observed(_asked_by_machines(others, named), meter=metrics.meter, tracer=tracer)
     await redis.aclose()
     await subscriber.aclose()
 
@@ -212,6 +212,19 @@ def _first(http: ASGIApp, websocket: ASGIApp, others: ASGIApp) -> ASGIApp:
     async def serve(scope: Scope, receive: Receive, send: Send) -> None:
         is_graphql = scope["path"] == "/graphql"
         await (graphql.get(scope["type"], others) if is_graphql else others)(scope, receive, send)
+
+    return serve
+
+
+def _asked_by_machines(health: ASGIApp, others: ASGIApp) -> ASGIApp:
+    """Return an application that tells its health by whatever name it is asked.
+
+    Balancers ask by address; no page of another site can read the answer.
+    """
+
+    async def serve(scope: Scope, receive: Receive, send: Send) -> None:
+        is_health = scope["type"] == "http" and scope["path"] in HEALTH_PATHS
+        await (health if is_health else others)(scope, receive, send)
 
     return serve
 

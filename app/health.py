@@ -15,16 +15,19 @@ from adapters.redis_client import translated
 from engine.errors import UnavailableError
 
 READY_WITHIN_S: Final = 2.0
+LIVE: Final = "/livez"
+READY: Final = "/readyz"
+HEALTH_PATHS: Final = frozenset({LIVE, READY})
 
 
 def health_routes(redis: Redis, *, is_closing: Callable[[], bool]) -> list[Route]:
-    """Return ``/livez`` and ``/readyz``.
+    """Return the routes of ``HEALTH_PATHS``.
 
     Args:
         redis: Must answer for this process to be ready.
         is_closing: Whether the process is about to end.
     """
-    return [Route("/livez", _alive), Route("/readyz", _readiness(redis, is_closing))]
+    return [Route(LIVE, _alive), Route(READY, _readiness(redis, is_closing))]
 
 
 async def _alive(_: Request) -> Response:
