@@ -171,7 +171,6 @@ def test_probes_ask_what_is_served_by_a_name_that_is_answered() -> None:
         "readinessProbe": "/readyz",
     }
     assert {get["path"] for get in asked.values()} <= served
-    for get in asked.values():
 
 
 def test_a_worker_is_not_restarted_because_redis_is_away() -> None:
