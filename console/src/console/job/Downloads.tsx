@@ -1,0 +1,41 @@
+import { FilesDocument, type FileFragment } from "../../graphql/generated";
+import { useLiveQuery } from "../live/useLiveQuery";
+import { formatBytes } from "../parts/format";
+
+/** The addresses of files end after 15 minutes. */
+const ASKED_EVERY_MS = 10 * 60_000;
+
+export function Downloads({ id }: { id: string }) {
+  const [{ data }] = useLiveQuery(
+    { query: FilesDocument, variables: { id } },
+    { everyMs: ASKED_EVERY_MS },
+  );
+  const job = data?.job;
+  const kept = job?.result ?? job?.report;
+  if (!kept) return null;
+  const files = job?.result?.files ?? [];
+  return (
+    <>
+      {files.length > 0 && <Files title="Result files" files={files} />}
+      <Files title="What became of the input" files={[kept.manifest, ...kept.listings]} />
+    </>
+  );
+}
+
+function Files({ title, files }: { title: string; files: FileFragment[] }) {
+  return (
+    <>
+      <h3>{title}</h3>
+      <ul className="files">
+        {files.map(({ name, byteSize, url }) => (
+          <li key={name}>
+            <a href={url} download={name}>
+              {name}
+            </a>{" "}
+            <span className="muted">{formatBytes(byteSize)}</span>
+          </li>
+        ))}
+      </ul>
+    </>
+  );
+}

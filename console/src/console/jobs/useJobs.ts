@@ -1,0 +1,106 @@
+import { useCallback, useEffect, useRef, useState } from "react";
+import { useClient } from "urql";
+import {
+  FeedDocument,
+  JobsDocument,
+  type JobFilter,
+  type StatusFragment,
+} from "../../graphql/generated";
+import { useConnection } from "../live/connection";
+import { withPushed, withRead, type Jobs } from "./jobList";
+
+const PAGE = 50;
+const LARGEST_PAGE = 200;
+/** Pushed states are shown together this often, so a thousand live jobs cost as much as one. */
+const SHOWN_EVERY_MS = 200;
+
+interface Pages {
+  jobs: Jobs;
+  end: string | null;
+  hasMore: boolean;
+  isLoading: boolean;
+  problem: string | null;
+}
+
+const NONE: Pages = { jobs: new Map(), end: null, hasMore: false, isLoading: true, problem: null };
+
+/** Jobs that match `filter`, kept up to date by the feed; `readMore` reads the next page. */
+export function useJobs(filter: JobFilter): Pages & { readMore: () => void } {
+  const client = useClient();
+  const { generation } = useConnection();
+  const [pages, setPages] = useState(NONE);
+  const present = useRef(pages);
+  present.current = pages;
+  const key = JSON.stringify(filter);
+
+  const read = useCallback(
+    async (first: number, after: string | null, isFirst: boolean) => {
+      const variables = { first, after, filter: JSON.parse(key) as JobFilter };
+      const { data, error } = await client.query(JobsDocument, variables).toPromise();
+      setPages((pages) => {
+        if (!data) {
+          const problem = error?.graphQLErrors[0]?.message ?? "The service does not answer.";
+          return { ...pages, isLoading: false, problem };
+        }
+        const { edges, pageInfo } = data.jobs;
+        const read = edges.map(({ node }) => node);
+        // With none that is known, there are jobs between these and those that were read before.
+        const isWhole =
+          isFirst &&
+          (!pageInfo.hasNextPage ||
+            read.length >= pages.jobs.size ||
+            !read.some(({ id }) => pages.jobs.has(id)));
+        return {
+          jobs: withRead(isWhole ? new Map() : pages.jobs, read),
+          end: isFirst && !isWhole ? pages.end : (pageInfo.endCursor ?? null),
+          hasMore: isFirst && !isWhole ? pages.hasMore : pageInfo.hasNextPage,
+          isLoading: false,
+          problem: null,
+        };
+      });
+    },
+    [client, key],
+  );
+
+  useEffect(() => setPages(NONE), [key]);
+
+  useEffect(() => {
+    const known = present.current.jobs.size;
+    void read(Math.min(LARGEST_PAGE, Math.max(PAGE, known)), null, true);
+  }, [read, generation]);
+
+  useEffect(() => {
+    let waiting: StatusFragment[] = [];
+    // Jobs that are not listed, by the state in which they were looked for: a filter may hide them.
+    const lookedFor = new Map<string, string>();
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const show = () => {
+      const pushed = waiting;
+      [waiting, timer] = [[], undefined];
+      const unknown = pushed.filter(
+        ({ id, state }) => !present.current.jobs.has(id) && lookedFor.get(id) !== state,
+      );
+      unknown.forEach(({ id, state }) => lookedFor.set(id, state));
+      if (unknown.length > 0) void read(PAGE, null, true);
+      setPages((pages) => ({ ...pages, jobs: withPushed(pages.jobs, pushed) }));
+    };
+    const { unsubscribe } = client.subscription(FeedDocument, {}).subscribe(({ data }) => {
+      if (!data) return;
+      waiting.push(data.jobFeed);
+      timer ??= setTimeout(show, SHOWN_EVERY_MS);
+    });
+    return () => {
+      clearTimeout(timer);
+      unsubscribe();
+    };
+  }, [client, read]);
+
+  const readMore = useCallback(() => {
+    const { end, hasMore, isLoading } = present.current;
+    if (!hasMore || isLoading) return;
+    setPages((pages) => ({ ...pages, isLoading: true }));
+    void read(LARGEST_PAGE, end, false);
+  }, [read]);
+
+  return { ...pages, readMore };
+}

@@ -1,0 +1,75 @@
+/** How GraphiQL reaches the service: fetch, and graphql-ws for subscriptions. */
+
+import type { Fetcher, FetcherParams } from "@graphiql/toolkit";
+import { Kind, OperationTypeNode, parse, type DefinitionNode } from "graphql";
+import { createClient } from "graphql-ws";
+import { HTTP_URL, SOCKET_URL } from "../shared/addresses";
+import { authorization, readToken } from "../shared/token";
+import { FAIL, FAIL_TAG, FAILED, NEWEST, SUBMIT } from "./examples";
+
+type Headers = Record<string, string>;
+type Find = (query: string) => Promise<{ data?: any }>;
+
+const JOBS: Record<string, { query: string; otherwise: string }> = {
+  [NEWEST]: { query: "{ jobs(first: 1) { edges { node { id } } } }", otherwise: SUBMIT },
+  [FAILED]: {
+    query: `{
+      jobs(first: 1, filter: { states: [FAILED], tags: ["${FAIL_TAG}"] }) { edges { node { id } } }
+    }`,
+    otherwise: FAIL,
+  },
+};
+
+export const fetcher: Fetcher = async (asked, options) => {
+  const headers = { ...authorization(readToken()), ...(options?.headers as Headers | undefined) };
+  const send = (params: FetcherParams) => post(params, headers);
+  const params = await withJob(asked, (query) => send({ query }));
+  const operation = operationOf(params);
+  // A tab that was just changed may still go by the operation of the one before.
+  params.operationName = operation?.name?.value ?? null;
+  if (operation?.operation !== OperationTypeNode.SUBSCRIPTION) return send(params);
+  const token = bearer(headers);
+  const client = createClient({ url: SOCKET_URL, connectionParams: token ? { token } : {} });
+  return client.iterate(params as never) as never;
+};
+
+async function post(params: FetcherParams, headers: Headers) {
+  const response = await fetch(HTTP_URL, {
+    method: "POST",
+    headers: {
+      "Content-Type": "application/json",
+      Accept: "application/graphql-response+json, application/json",
+      ...headers,
+    },
+    body: JSON.stringify(params),
+  });
+  return response.json();
+}
+
+/** Puts the id of a job where an example names one; submits that job first if there is none. */
+async function withJob(params: FetcherParams, ask: Find): Promise<FetcherParams> {
+  const wanted = JOBS[params.variables?.id];
+  if (!wanted) return { ...params };
+  const found = (await ask(wanted.query)).data?.jobs.edges[0]?.node.id;
+  const id = found ?? (await ask(wanted.otherwise)).data?.submitJob.job?.id;
+  return { ...params, variables: { ...params.variables, id } };
+}
+
+function operationOf({ query, operationName }: FetcherParams) {
+  const operations = definitionsOf(query).filter((node) => node.kind === Kind.OPERATION_DEFINITION);
+  return operations.find(({ name }) => name?.value === operationName) ?? operations[0];
+}
+
+/** None for what is no GraphQL: the service tells what is wrong with it. */
+function definitionsOf(query: string): readonly DefinitionNode[] {
+  try {
+    return parse(query).definitions;
+  } catch {
+    return [];
+  }
+}
+
+function bearer(headers: Headers): string | undefined {
+  const name = Object.keys(headers).find((key) => key.toLowerCase() === "authorization");
+  return name && headers[name]?.replace(/^Bearer\s+/i, "");
+}
