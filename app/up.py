@@ -81,7 +81,7 @@ async def up(settings: Settings) -> None:
 
     async with running_service(settings, stop=stop, on_redis_lost=lose) as address:
         spare_the_collector()
-        log.info("API at %s, GraphiQL at %s/graphql", address, address)
+        log.info("console at %s, GraphiQL at %s/graphql", address, address)
         await stop.told.wait()
     if lost:
         raise lost[0]

@@ -33,6 +33,13 @@ test("what was read late does not undo what was pushed", () => {
   expect(after.get("a")!.name).toBe("read");
 });
 
+test("jobs that are read alone replace the others, but not newer states", () => {
+  const after = withRead(jobs(job("a", 5), job("b", 1)), [job("a", 3)], { alone: true });
+
+  expect([...after.keys()]).toEqual(["a"]);
+  expect(after.get("a")!.status.version).toBe(5);
+});
+
 test("jobs are listed newest first, those that hold every word", () => {
   const all = jobs(job("a", 1), job("b", 2), job("c", 3, { name: "Nightly", tags: ["eu"] }));
 

@@ -5,9 +5,9 @@ import type { RowFragment, StatusFragment } from "../../graphql/generated";
 export type JobRow = RowFragment;
 export type Jobs = ReadonlyMap<string, JobRow>;
 
-/** Adds jobs that were read; a newer state that had been pushed before stays. */
-export function withRead(jobs: Jobs, read: readonly JobRow[]): Jobs {
-  const next = new Map(jobs);
+/** Adds jobs that were read, or has them alone; a newer state that had been pushed before stays. */
+export function withRead(jobs: Jobs, read: readonly JobRow[], { alone = false } = {}): Jobs {
+  const next = new Map(alone ? [] : jobs);
   for (const job of read) {
     const known = jobs.get(job.id);
     const isOlder = known && known.status.version > job.status.version;

@@ -7,6 +7,8 @@ import {
   type StatusFragment,
 } from "../../graphql/generated";
 import { useConnection } from "../live/connection";
+import { isPassing } from "../live/isPassing";
+import { ASKED_AGAIN_MS } from "../live/useLiveQuery";
 import { withPushed, withRead, type Jobs } from "./jobList";
 
 const PAGE = 50;
@@ -20,9 +22,17 @@ interface Pages {
   hasMore: boolean;
   isLoading: boolean;
   problem: string | null;
+  isPassing: boolean;
 }
 
-const NONE: Pages = { jobs: new Map(), end: null, hasMore: false, isLoading: true, problem: null };
+const NONE: Pages = {
+  jobs: new Map(),
+  end: null,
+  hasMore: false,
+  isLoading: true,
+  problem: null,
+  isPassing: false,
+};
 
 /** Jobs that match `filter`, kept up to date by the feed; `readMore` reads the next page. */
 export function useJobs(filter: JobFilter): Pages & { readMore: () => void } {
@@ -32,15 +42,22 @@ export function useJobs(filter: JobFilter): Pages & { readMore: () => void } {
   const present = useRef(pages);
   present.current = pages;
   const key = JSON.stringify(filter);
+  const wanted = useRef(key);
+  wanted.current = key;
+  // Answers may overtake each other.
+  const turns = useRef({ asked: 0, shown: 0 });
 
   const read = useCallback(
     async (first: number, after: string | null, isFirst: boolean) => {
+      const turn = ++turns.current.asked;
       const variables = { first, after, filter: JSON.parse(key) as JobFilter };
       const { data, error } = await client.query(JobsDocument, variables).toPromise();
+      if (wanted.current !== key || (isFirst && turn < turns.current.shown)) return;
+      turns.current.shown = Math.max(turn, turns.current.shown);
       setPages((pages) => {
         if (!data) {
           const problem = error?.graphQLErrors[0]?.message ?? "The service does not answer.";
-          return { ...pages, isLoading: false, problem };
+          return { ...pages, isLoading: false, problem, isPassing: isPassing(error) };
         }
         const { edges, pageInfo } = data.jobs;
         const read = edges.map(({ node }) => node);
@@ -51,11 +68,12 @@ export function useJobs(filter: JobFilter): Pages & { readMore: () => void } {
             read.length >= pages.jobs.size ||
             !read.some(({ id }) => pages.jobs.has(id)));
         return {
-          jobs: withRead(isWhole ? new Map() : pages.jobs, read),
+          jobs: withRead(pages.jobs, read, { alone: isWhole }),
           end: isFirst && !isWhole ? pages.end : (pageInfo.endCursor ?? null),
           hasMore: isFirst && !isWhole ? pages.hasMore : pageInfo.hasNextPage,
           isLoading: false,
           problem: null,
+          isPassing: false,
         };
       });
     },
@@ -68,6 +86,12 @@ export function useJobs(filter: JobFilter): Pages & { readMore: () => void } {
     const known = present.current.jobs.size;
     void read(Math.min(LARGEST_PAGE, Math.max(PAGE, known)), null, true);
   }, [read, generation]);
+
+  useEffect(() => {
+    if (!pages.isPassing) return;
+    const timer = setTimeout(() => void read(PAGE, null, true), ASKED_AGAIN_MS);
+    return () => clearTimeout(timer);
+  }, [pages, read]);
 
   useEffect(() => {
     let waiting: StatusFragment[] = [];
