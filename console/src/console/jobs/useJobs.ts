@@ -44,16 +44,17 @@ export function useJobs(filter: JobFilter): Pages & { readMore: () => void } {
   const key = JSON.stringify(filter);
   const wanted = useRef(key);
   wanted.current = key;
-  // Answers may overtake each other.
+  // Reads of the first page, whose answers may overtake each other.
   const turns = useRef({ asked: 0, shown: 0 });
 
   const read = useCallback(
     async (first: number, after: string | null, isFirst: boolean) => {
-      const turn = ++turns.current.asked;
+      if (isFirst) turns.current.asked += 1;
+      const turn = turns.current.asked;
       const variables = { first, after, filter: JSON.parse(key) as JobFilter };
       const { data, error } = await client.query(JobsDocument, variables).toPromise();
       if (wanted.current !== key || (isFirst && turn < turns.current.shown)) return;
-      turns.current.shown = Math.max(turn, turns.current.shown);
+      if (isFirst) turns.current.shown = turn;
       setPages((pages) => {
         if (!data) {
           const problem = error?.graphQLErrors[0]?.message ?? "The service does not answer.";
