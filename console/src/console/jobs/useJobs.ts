@@ -15,6 +15,9 @@ const PAGE = 50;
 const LARGEST_PAGE = 200;
 /** Pushed states are shown together this often, so a thousand live jobs cost as much as one. */
 const SHOWN_EVERY_MS = 200;
+/** By then a subscription that has been sent is in force. */
+const SETTLED_MS = 1_000;
+const READ_EVERY_MS = 15_000;
 
 interface Pages {
   jobs: Jobs;
@@ -37,7 +40,7 @@ const NONE: Pages = {
 /** Jobs that match `filter`, kept up to date by the feed; `readMore` reads the next page. */
 export function useJobs(filter: JobFilter): Pages & { readMore: () => void } {
   const client = useClient();
-  const { generation } = useConnection();
+  const { generation, state } = useConnection();
   const [pages, setPages] = useState(NONE);
   const present = useRef(pages);
   present.current = pages;
@@ -84,9 +87,23 @@ export function useJobs(filter: JobFilter): Pages & { readMore: () => void } {
   useEffect(() => setPages(NONE), [key]);
 
   useEffect(() => {
-    const known = present.current.jobs.size;
-    void read(Math.min(LARGEST_PAGE, Math.max(PAGE, known)), null, true);
-  }, [read, generation]);
+    void read(PAGE, null, true);
+  }, [read]);
+
+  // The feed begins with live jobs, so one that ended before it began must be read, soon after.
+  useEffect(() => {
+    if (state !== "live") return;
+    const readAgain = () => {
+      const known = present.current.jobs.size;
+      void read(Math.min(LARGEST_PAGE, Math.max(PAGE, known)), null, true);
+    };
+    const soon = setTimeout(readAgain, SETTLED_MS);
+    const timer = setInterval(readAgain, READ_EVERY_MS);
+    return () => {
+      clearTimeout(soon);
+      clearInterval(timer);
+    };
+  }, [read, state, generation]);
 
   useEffect(() => {
     if (!pages.isPassing) return;
