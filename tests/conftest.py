@@ -5,6 +5,7 @@ Tests of a whole service name it ``service``; clients of it are here.
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Iterator
@@ -28,6 +29,9 @@ settings.register_profile(
     "fanfold", deadline=None, suppress_health_check=[HealthCheck.too_slow], print_blob=True
 )
 settings.load_profile("fanfold")
+
+# A shell's job in the background ignores Ctrl-C, and so would every process that is started here.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 REDIS = """
 import sys
