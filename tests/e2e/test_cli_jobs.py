@@ -33,7 +33,7 @@ def listed(service: RunningService, *words: str) -> list[str]:
 
 
 def test_a_key_that_was_used_before_gives_the_same_job(service: RunningService) -> None:
-    words = ["submit", "wordcount", "fox.txt", "--idempotency-key", "once"]
+    words = ["submit", "wordcount", "fox.txt", "--idempotency-key", "submitted-by-command"]
 
     first, second = said(service, *words), said(service, *words)
     other = service.fanfold(*words, "--param", "top=1")
