@@ -6,12 +6,13 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from app.assets import BUILT
+from tests.support.needs import do_without
 from tests.support.opened_page import OpenedPage, opened
 from tests.support.running import RunningService, free_port, running_service
 
@@ -28,9 +29,9 @@ def browser() -> Iterator[Browser]:
     """Chromium, as Debian has it."""
     executable = shutil.which("chromium")
     if executable is None:
-        _do_without("needs chromium on PATH")
+        do_without("needs chromium on PATH")
     if not (BUILT / "index.html").exists():
-        _do_without("needs the console: make console")
+        do_without("needs the console: make console")
     # Its sandbox refuses to work for root.
     args = ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as playwright:
@@ -71,9 +72,3 @@ def open_page(browser: Browser, service: RunningService, screenshots: Path) -> I
     for page in pages:
         page.close()
         assert page.misdeeds == []
-
-
-def _do_without(reason: str) -> NoReturn:
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)

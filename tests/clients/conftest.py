@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
 import pytest
 
+from tests.support.needs import do_without
 from tests.support.node import Node, NoNodeError
 from tests.support.running import RunningService, free_port, running_service
 from tests.support.told import Command
@@ -26,7 +26,7 @@ def node() -> Node:
         found = Node.find()
         found.install(HERE)
     except NoNodeError as exc:
-        _do_without(str(exc))
+        do_without(str(exc))
     return found
 
 
@@ -37,7 +37,7 @@ def command(request: pytest.FixtureRequest, client: str) -> Command:
         start = [sys.executable, "-m", "tests.clients.drive"]
     elif client == "curl":
         if not shutil.which("curl"):
-            _do_without("needs curl on PATH")
+            do_without("needs curl on PATH")
         start = [str(HERE / "curl.sh")]
     else:
         node: Node = request.getfixturevalue("node")
@@ -62,10 +62,3 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
     port = free_port()
     with running_service(folder / "data", folder, port=port, workers=1, settings=settings) as it:
         yield it
-
-
-def _do_without(reason: str) -> NoReturn:
-    """Skip the test, but not where everything must be there."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)

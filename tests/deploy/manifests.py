@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
-import pytest
+import yaml
 
 from app.cli import app
 from app.settings import Settings, load_settings
@@ -24,7 +24,6 @@ Document = dict[str, Any]
 
 def read_yaml(path: Path) -> list[Document]:
     """Return the documents of a file."""
-    yaml: Any = pytest.importorskip("yaml")
     return list(yaml.safe_load_all(path.read_text()))
 
 

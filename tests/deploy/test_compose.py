@@ -38,7 +38,6 @@ def redis_command() -> list[str]:
 
 
 def test_it_keeps_to_the_compose_specification() -> None:
-    pytest.importorskip("check_jsonschema")
     command = (sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.compose-spec")
 
     ran = subprocess.run(

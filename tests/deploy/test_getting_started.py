@@ -15,6 +15,7 @@ from gql import GraphQLRequest
 
 from tests.deploy.manifests import ROOT
 from tests.support.client import Api
+from tests.support.needs import do_without
 from tests.support.node import Node, NoNodeError, without_proxies
 from tests.support.running import RunningService, environment, free_port, running_service
 
@@ -110,7 +111,7 @@ def test_javascript(service: RunningService) -> None:
         node = Node.find()
         node.install(clients)
     except NoNodeError as exc:
-        pytest.skip(str(exc))
+        do_without(str(exc))
     [program] = blocks("js")
     text = program.replace(ADDRESS, service.url.removeprefix("http://"))
 

@@ -6,9 +6,11 @@ import re
 import shutil
 import subprocess
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
+import kubernetes_validate
 import pytest
+import yaml
 
 from app.health import health_routes
 from app.server import SHUTDOWN_WITHIN_S
@@ -52,13 +54,11 @@ def validate(document: Document, release: str) -> None:
     Raises:
         Exception: It would be refused.
     """
-    kubernetes_validate: Any = pytest.importorskip("kubernetes_validate")
     kubernetes_validate.validate(document, release, strict=True)
 
 
 @pytest.mark.parametrize("release", [OLDEST, NEWEST])
 def test_every_document_is_what_kubernetes_takes(release: str) -> None:
-    pytest.importorskip("kubernetes_validate")
     own = {name: document for name, document in manifests().items() if name != _SCALED}
 
     assert own
@@ -69,8 +69,7 @@ def test_every_document_is_what_kubernetes_takes(release: str) -> None:
 def test_the_example_comes_together(tmp_path: Path) -> None:
     kubectl = shutil.which("kubectl")
     if kubectl is None:
-        pytest.skip("needs kubectl")
-    yaml: Any = pytest.importorskip("yaml")
+        pytest.skip("needs kubectl, which no package registry of CI has")
 
     built = subprocess.run(
         [kubectl, "kustomize", KUBERNETES / "example"],

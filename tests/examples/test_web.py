@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import signal
@@ -12,13 +11,14 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final, NoReturn
+from typing import Final
 
 import httpx
 import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.support.comings_and_goings import cluster_in
+from tests.support.needs import do_without
 from tests.support.node import Node, NoNodeError, without_proxies
 from tests.support.running import RunningService, fanfold, free_port, running_service, url_of
 from tests.support.waiting import eventually
@@ -34,7 +34,7 @@ def node() -> Node:
         found = Node.find()
         found.install(WEB)
     except NoNodeError as exc:
-        _do_without(str(exc))
+        do_without(str(exc))
     return found
 
 
@@ -42,7 +42,7 @@ def node() -> Node:
 def browser() -> Iterator[Browser]:
     chromium = shutil.which("chromium")
     if chromium is None:
-        _do_without("needs chromium on PATH")
+        do_without("needs chromium on PATH")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield browser
@@ -213,10 +213,3 @@ def submit_crowd(url: str, folder: Path) -> str:
     answer = httpx.post(f"{url}/jobs", json=job, trust_env=False)
     assert answer.status_code == httpx.codes.ACCEPTED, answer.text
     return str(answer.json()["id"])
-
-
-def _do_without(reason: str) -> NoReturn:
-    """Skip the test, but not where everything must be there."""
-    if os.environ.get("CI") == "true":
-        pytest.fail(reason)
-    pytest.skip(reason)
