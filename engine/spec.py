@@ -26,6 +26,7 @@ from pydantic_core import CoreSchema
 from pydantic_core.core_schema import custom_error_schema
 
 from engine.errors import InputError, Issue
+from engine.runner import Runner
 
 MAX_INLINE_ITEMS: Final = 100_000
 MAX_URIS: Final = 10_000
@@ -214,6 +215,7 @@ class JobSpec(_Part):
     failure_policy: FailurePolicy = FailurePolicy()
     output: OutputSpec = OutputSpec()
     partial_every_ms: _Int = Field(default=0, ge=0, le=86_400_000)
+    runner: Runner | None = None
     retention_seconds: _Int | None = Field(default=None, ge=1, le=10 * 365 * 86_400)
     name: str | None = Field(default=None, max_length=MAX_NAME_LENGTH)
     tags: tuple[str, ...] = Field(default=(), max_length=MAX_TAGS)

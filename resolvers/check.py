@@ -12,6 +12,7 @@ from engine.errors import InputError, Issue, OutputError, SourceError
 from engine.jsonvalue import encode
 from engine.program import Program, Registered
 from engine.spec import MAX_INLINE_ITEMS, JobSpec, parse_spec
+from resolvers.services import Limits
 
 MAX_INLINE_BYTES: Final = 1024 * 1024
 MAX_ISSUES: Final = 100
@@ -33,7 +34,7 @@ class CheckedInput:
 
 
 def check_input(
-    catalog: Catalog, data: Mapping[str, Any], *also: Issue, sql_enabled: bool = True
+    catalog: Catalog, data: Mapping[str, Any], *also: Issue, limits: Limits
 ) -> CheckedInput:
     """Check an input whose names are the contract's; null means left out.
 
@@ -43,7 +44,7 @@ def check_input(
         catalog: The programs that may be named.
         data: The input.
         also: Problems found elsewhere, to be told together.
-        sql_enabled: Whether callers may give SQL.
+        limits: What this deployment does.
 
     Raises:
         InputError: Something is wrong; every problem is listed with its path, 100 at most.
@@ -52,11 +53,15 @@ def check_input(
     spec = _spec(data, issues)
     program = _program(catalog, data, issues)
     _check_size(data, issues)
-    if data.get("sql") is not None and not sql_enabled:
+    if data.get("sql") is not None and not limits.sql_enabled:
         issues.append(Issue(("input", "sql"), "SQL is off in this deployment; name a program"))
+    if spec is not None and spec.runner not in (None, *limits.runners):
+        message = f"this deployment runs jobs on {' and '.join(limits.runners)} alone"
+        issues.append(Issue(("input", "runner"), message))
     if issues or spec is None:
         raise InputError(*dict.fromkeys(issues[:MAX_ISSUES]))
-    return CheckedInput(spec=spec, program=program)
+    runner = spec.runner or limits.runners[0]
+    return CheckedInput(spec=spec.model_copy(update={"runner": runner}), program=program)
 
 
 def unstorable(value: Any, *path: str) -> list[Issue]:

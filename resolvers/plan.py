@@ -56,7 +56,7 @@ async def plan_job(services: Services, *, caller: Caller, data: Mapping[str, Any
         services.catalog,
         data,
         *await webhook_issues(services, data),
-        sql_enabled=services.limits.sql_enabled,
+        limits=services.limits,
     )
     prepared = await prepare(services, caller=caller, checked=checked)
     workers = await services.jobs.workers() if prepared.grain is Grain.LARGEST else 1

@@ -8,6 +8,7 @@ from engine.blobs import BlobStore
 from engine.catalog import Catalog
 from engine.jobs import JobControl, JobStore
 from engine.output.destination import Destinations
+from engine.runner import Runner
 from engine.signing import Signer
 from engine.source.sources import Sources
 from engine.sql.checker import SqlChecker
@@ -25,12 +26,14 @@ class Limits:
         max_wait_ms: Longest time that a submit may wait for its job to end.
         version: Version of the service.
         sql_enabled: Whether jobs may be given as SQL.
+        runners: Where tasks may run; the first where nothing is said.
     """
 
     inline_result_bytes: int
     max_wait_ms: int
     version: str
     sql_enabled: bool = True
+    runners: tuple[Runner, ...] = (Runner.WORKERS,)
 
 
 @dataclass(frozen=True, slots=True)

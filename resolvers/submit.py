@@ -66,7 +66,7 @@ async def submit_job(
         data,
         *_wait_issues(wait_up_to_ms, limits),
         *await webhook_issues(services, data),
-        sql_enabled=limits.sql_enabled,
+        limits=limits,
     )
     with services.tracer.span("submitJob"):
         prepared = await prepare(services, caller=caller, checked=checked)

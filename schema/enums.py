@@ -8,11 +8,13 @@ import strawberry
 from strawberry.types.enum import StrawberryEnumDefinition
 
 from engine.job import JobAction, JobPhase, JobState, TaskState
+from engine.runner import Runner
 from engine.spec import BadItems, DataFormat, FilesMode
+from engine.webhook_delivery import WebhookState
 
 
-def _serve(enum: type[Enum], **descriptions: str) -> None:
-    strawberry.enum(enum)
+def _serve(enum: type[Enum], about: str | None = None, /, **descriptions: str) -> None:
+    strawberry.enum(enum, description=about)
     definition: StrawberryEnumDefinition = vars(enum)["__strawberry_definition__"]
     for value in definition.values:
         value.description = descriptions.get(value.name)
@@ -35,6 +37,20 @@ _serve(TaskState)
 _serve(DataFormat, AUTO="Read from the file name and its first bytes.")
 _serve(FilesMode)
 _serve(BadItems)
+_serve(
+    Runner,
+    "Where map and reduce tasks run.",
+    WORKERS="arq workers over Redis.",
+    STEP_FUNCTIONS="AWS Step Functions Distributed Map with Lambda.",
+    SPARK="Spark: local, or EMR Serverless.",
+)
+_serve(
+    WebhookState,
+    WAITING="The run has not ended.",
+    PENDING="It has, and the webhook is being told, or is told again later.",
+    DELIVERED="The webhook has answered 2xx.",
+    FAILED="It answered 410, or nothing useful for a day; it is not told any more.",
+)
 
 
 @strawberry.enum
@@ -53,6 +69,8 @@ __all__ = [
     "JobAction",
     "JobPhase",
     "JobState",
+    "Runner",
     "TaskKind",
     "TaskState",
+    "WebhookState",
 ]

@@ -11,7 +11,7 @@ import strawberry
 from strawberry.types.base import StrawberryObjectDefinition
 from strawberry.utils.str_converters import to_camel_case
 
-from schema.enums import BadItems, DataFormat, FilesMode
+from schema.enums import BadItems, DataFormat, FilesMode, Runner
 from schema.scalars import JSON, URL
 
 UNSET = strawberry.UNSET
@@ -167,6 +167,7 @@ class SubmitJobInput:
             "Publish the answer so far at most this often while the job runs; 0 turns it off."
         ),
     )
+    runner: Runner | None = UNSET
     name: str | None = UNSET
     tags: list[str] | None = UNSET
     idempotency_key: str | None = strawberry.field(

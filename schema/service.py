@@ -2,19 +2,12 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from typing import Self
 
 import strawberry
 
 from resolvers.services import Limits
-
-
-@strawberry.enum(description="Where map and reduce tasks run.")
-class Runner(Enum):
-    """GraphQL ``Runner``."""
-
-    WORKERS = strawberry.enum_value("WORKERS", description="arq workers over Redis.")
+from schema.enums import Runner
 
 
 @strawberry.type
@@ -35,5 +28,5 @@ class ServiceInfo:
             inline_result_bytes=limits.inline_result_bytes,
             max_wait_ms=limits.max_wait_ms,
             sql_enabled=limits.sql_enabled,
-            runners=[Runner.WORKERS],
+            runners=list(limits.runners),
         )

@@ -53,8 +53,7 @@ class Jobs:
             issues.append(Issue(("input", "waitUpToMs"), "must be a whole number"))
         if issues:
             require(caller, Scope.SUBMIT)
-            is_on = self._services.limits.sql_enabled
-            check_input(self._services.catalog, data, *issues, sql_enabled=is_on)
+            check_input(self._services.catalog, data, *issues, limits=self._services.limits)
         submitting = submit_job(
             self._services, hub=self._hub, caller=caller, data=data, wait_up_to_ms=wait_up_to_ms
         )
@@ -67,7 +66,7 @@ class Jobs:
 
     async def status(self, request: Request, caller: Caller) -> Response:
         """Answer ``GET /jobs/{id}``."""
-        known = known_versions(request.headers.get("if-none-match"))
+        known = known_versions(request.headers.getlist("if-none-match"))
         job = await self._reader.read(request, caller, known=known)
         headers = {"ETag": etag_of(job.status.version)}
         if known is not None and job.status.version in known:

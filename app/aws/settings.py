@@ -1,0 +1,76 @@
+"""What a deployment on AWS may set beside the settings that every deployment has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from app.settings import PREFIX, Settings, load_settings
+from engine.errors import ConfigError
+
+
+class AwsSettings(BaseModel):
+    """Names and addresses of what the template has made; ``deploy/aws/template.yaml`` sets them.
+
+    Attributes:
+        table: Of jobs, in DynamoDB.
+        state_machine: ARN of the one that runs jobs of any size; None where none is to be started.
+        express_state_machine: ARN of the one for small jobs; None sends those to the other.
+        appsync_url: Where statuses are published; None where nobody subscribes there.
+        socket_url: Management endpoint of the WebSocket API; None without one.
+        emr_application: Id of the EMR Serverless application; None without Spark.
+        emr_role: ARN that its jobs run as.
+        emr_entry_point: Of its jobs, in S3.
+        public_tenant: Tenant of callers who show an API key of AppSync alone.
+        public_scopes: What those may do, separated by commas.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    table: str = Field(min_length=3, max_length=255)
+    state_machine: str | None = None
+    express_state_machine: str | None = None
+    appsync_url: str | None = None
+    socket_url: str | None = None
+    emr_application: str | None = None
+    emr_role: str | None = None
+    emr_entry_point: str | None = None
+    public_tenant: str = "public"
+    public_scopes: str = "read,submit"
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """All settings of a process on AWS."""
+
+    common: Settings
+    aws: AwsSettings
+
+
+_NAMES: Final = {PREFIX + "AWS_" + field.upper(): field for field in AwsSettings.model_fields}
+
+
+def load_deployment(environ: Mapping[str, str]) -> Deployment:
+    """Return the settings of *environ*; ``FANFOLD_AWS_TABLE`` and its like are ``AwsSettings``.
+
+    Raises:
+        ConfigError: Anything is wrong; the message has one line for every problem.
+    """
+    values = {field: environ[name] for name, field in _NAMES.items() if environ.get(name)}
+    problems = []
+    try:
+        aws = AwsSettings.model_validate(values)
+    except ValidationError as exc:
+        problems += [
+            f"{PREFIX}AWS_{str(error['loc'][0]).upper()}: {error['msg']}" for error in exc.errors()
+        ]
+    try:
+        common = load_settings({k: v for k, v in environ.items() if k not in _NAMES})
+    except ConfigError as exc:
+        problems.append(exc.message)
+    if problems:
+        raise ConfigError("\n".join(problems))
+    return Deployment(common, aws)
