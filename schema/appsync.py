@@ -4,11 +4,11 @@
    no scalar and no directive definitions.
 2. ``@oneOf`` and ``@specifiedBy`` go; resolvers check what they said.
 3. Defaults go, because AppSync knows none; what had one becomes nullable. The engine fills them in.
-4. ``publishJobStatus`` is added, for workers alone, with inputs that mirror ``JobStatus``.
-5. ``jobStatus`` and ``jobFeed`` are fed by it and nullable, since AppSync gives subscribers null
+4. ``JobStatus`` has ``tenant`` and ``tags``: AppSync filters by fields of what is published.
+5. ``publishJobStatus`` is added, for the publisher alone, with inputs that mirror ``JobStatus``.
+6. ``jobStatus`` and ``jobFeed`` are fed by it and nullable, since AppSync gives subscribers null
    for what it withholds.
-6. Every type that subscribers reach carries the publisher's mode and the reader's; forgetting one
-   gives null fields.
+7. Every type carries every mode in which callers sign in; forgetting one gives null fields.
 
 Everything else, descriptions too, stays as it is.
 """
@@ -46,9 +46,17 @@ from graphql import (
 
 SCALARS: Final = {"DateTime": "AWSDateTime", "JSON": "AWSJSON", "URL": "AWSURL"}
 PUBLISHER_MODE: Final = "aws_iam"
-READER_MODES: Final = ("aws_api_key",)
-"""How readers sign in. AppSync refuses modes that an API has not switched on, so this is what
+SIGN_IN_MODES: Final = (PUBLISHER_MODE, "aws_api_key", "aws_lambda")
+"""How callers sign in. AppSync refuses modes that an API has not switched on, so this is what
 ``deploy/`` switches on, and no more."""
+FILTERED: Final = """
+type JobStatus {
+  "Whose job it is."
+  tenant: String!
+  "The job's."
+  tags: [String!]!
+}
+"""
 STATUS: Final = "JobStatus"
 PUBLISH: Final = "publishJobStatus"
 _DROPPED_DIRECTIVES: Final = frozenset({"oneOf", "specifiedBy"})
@@ -56,12 +64,12 @@ _DROPPED_DIRECTIVES: Final = frozenset({"oneOf", "specifiedBy"})
 D = TypeVar("D", bound=DefinitionNode)
 
 
-def appsync_sdl(served: str, *, reader_modes: Sequence[str] = READER_MODES) -> str:
+def appsync_sdl(served: str, *, modes: Sequence[str] = SIGN_IN_MODES) -> str:
     """Derive the AppSync variant.
 
     Args:
         served: The served SDL.
-        reader_modes: Names of the directives of the modes in which subscribers sign in.
+        modes: Names of the directives of the modes in which callers sign in.
     """
     document: DocumentNode = visit(parse(served, no_location=True), _Translator())
     objects = {
@@ -69,9 +77,10 @@ def appsync_sdl(served: str, *, reader_modes: Sequence[str] = READER_MODES) -> s
         for node in document.definitions
         if isinstance(node, ObjectTypeDefinitionNode)
     }
+    objects[STATUS] = _filterable(objects[STATUS])
     reached = _reached(objects, STATUS)
-    modes = tuple(_directive(mode) for mode in (PUBLISHER_MODE, *reader_modes))
-    definitions = [_adapted(node, reached, modes) for node in document.definitions]
+    directives = tuple(_directive(mode) for mode in modes)
+    definitions = [_adapted(node, directives) for node in document.definitions]
     definitions += [_mirror(objects[name], reached) for name in reached]
     return print_ast(DocumentNode(definitions=tuple(definitions))) + "\n"
 
@@ -124,19 +133,23 @@ def _reached(objects: dict[str, ObjectTypeDefinitionNode], start: str) -> list[s
     return names
 
 
-def _adapted(
-    node: DefinitionNode, reached: list[str], modes: tuple[ConstDirectiveNode, ...]
-) -> DefinitionNode:
+def _filterable(status: ObjectTypeDefinitionNode) -> ObjectTypeDefinitionNode:
+    (more,) = parse(FILTERED, no_location=True).definitions
+    assert isinstance(more, ObjectTypeDefinitionNode)  # noqa: S101 - tells the type checker
+    return replace(status, fields=(*(status.fields or ()), *(more.fields or ())))
+
+
+def _adapted(node: DefinitionNode, modes: tuple[ConstDirectiveNode, ...]) -> DefinitionNode:
     if not isinstance(node, ObjectTypeDefinitionNode):
         return node
     name = node.name.value
-    if name in reached:
-        return replace(node, directives=(*(node.directives or ()), *modes))
-    if name == "Mutation":
-        return replace(node, fields=(*(node.fields or ()), _publish()))
-    if name == "Subscription":
-        return replace(node, fields=tuple(_fed(field) for field in node.fields or ()))
-    return node
+    if name == STATUS:
+        node = _filterable(node)
+    elif name == "Mutation":
+        node = replace(node, fields=(*(node.fields or ()), _publish()))
+    elif name == "Subscription":
+        node = replace(node, fields=tuple(_fed(field) for field in node.fields or ()))
+    return replace(node, directives=(*(node.directives or ()), *modes))
 
 
 def _publish() -> FieldDefinitionNode:
@@ -145,7 +158,7 @@ def _publish() -> FieldDefinitionNode:
         type=NonNullTypeNode(type=_type_of(_input_name(STATUS))),
     )
     return FieldDefinitionNode(
-        description=StringValueNode(value="Internal. Workers only."),
+        description=StringValueNode(value="Internal. The publisher only."),
         name=NameNode(value=PUBLISH),
         arguments=(argument,),
         type=_type_of(STATUS),

@@ -24,6 +24,7 @@ from schema.result import JobResult, RunReport
 from schema.scalars import JSON
 from schema.status import JobStatus
 from schema.task import TaskConnection, TaskFilter
+from schema.webhook import WebhookDelivery
 
 
 @strawberry.type
@@ -100,6 +101,9 @@ class Job:
             "How far the last run came, if it ended without a result; null until that is written."
         ),
     )
+    webhook: WebhookDelivery | None = strawberry.field(
+        description="Null for a job without one, and for viewers."
+    )
     allowed_actions: list[JobAction] = strawberry.field(
         resolver=_allowed_actions, description="What the caller may do to this job now."
     )
@@ -130,6 +134,7 @@ class Job:
             expires_at=job.expires_at,
             run=job.status.run,
             status=JobStatus.of(job.status),
+            webhook=None if job.webhook is None else WebhookDelivery.of(job.webhook),
             stored=job,
         )
 

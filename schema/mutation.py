@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
 import strawberry
 
 from engine import errors as engine_errors
-from resolvers.submit import submit_job
+from resolvers.submit import Submitted, submit_job
 from schema.actions import resolve_cancel_job, resolve_redrive_job, resolve_update_job
-from schema.context import Info
+from schema.context import Context, Info
 from schema.delete import DeleteJobResult, resolve_delete_job
 from schema.errors import (
     ForbiddenError,
@@ -22,16 +25,25 @@ from schema.outcomes import JobActionResult, SubmitJobResult, SubmitJobSuccess
 from schema.upload import CreateUploadResult, resolve_create_upload
 from schema.viewer_token import CreateViewerTokenResult, resolve_create_viewer_token
 
+Outcome: TypeAlias = (
+    Submitted
+    | ValidationError
+    | SourceError
+    | IdempotencyConflictError
+    | QuotaExceededError
+    | ForbiddenError
+)
 
-async def _submit_job(info: Info, input: SubmitJobInput) -> SubmitJobResult:
-    context = info.context
+
+async def outcome_of(context: Context, data: Mapping[str, Any], *, wait_up_to_ms: int) -> Outcome:
+    """Submit a job; return it, or why it was refused; see ``submit_job``."""
     try:
-        submitted = await submit_job(
+        return await submit_job(
             context.services,
             hub=context.hub,
             caller=context.caller,
-            data=input.to_data(),
-            wait_up_to_ms=input.wait_up_to_ms or 0,
+            data=data,
+            wait_up_to_ms=wait_up_to_ms,
         )
     except engine_errors.InputError as exc:
         return ValidationError.of(exc)
@@ -43,8 +55,22 @@ async def _submit_job(info: Info, input: SubmitJobInput) -> SubmitJobResult:
         return QuotaExceededError.of(exc)
     except engine_errors.ForbiddenError as exc:
         return ForbiddenError.of(exc)
-    job = Job.of(context.services, submitted.job)
-    return SubmitJobSuccess(job=job, created=submitted.created)
+
+
+async def _submit_job(
+    info: Info, root: strawberry.Parent[object], input: SubmitJobInput
+) -> SubmitJobResult:
+    """Submit a job, or show what it led to where that is known: as the root value."""
+    context = info.context
+    outcome: Any = root
+    if outcome is None:
+        outcome = await outcome_of(context, input.to_data(), wait_up_to_ms=input.wait_up_to_ms or 0)
+    if isinstance(outcome, Exception):
+        raise outcome
+    if not isinstance(outcome, Submitted):
+        failure: SubmitJobResult = outcome
+        return failure
+    return SubmitJobSuccess(job=Job.of(context.services, outcome.job), created=outcome.created)
 
 
 @strawberry.type

@@ -65,4 +65,4 @@ def read_by(caller: Caller, job: Job) -> Job:
     """Return *job* as the caller may read it: where its webhook is, is no viewer's business."""
     if caller.jobs is None or not job.spec.get("webhook"):
         return job
-    return replace(job, spec={**job.spec, "webhook": None})
+    return replace(job, spec={**job.spec, "webhook": None}, webhook=None)

@@ -8,7 +8,6 @@ while whoever shows what is right waits for nobody.
 from __future__ import annotations
 
 import asyncio
-import re
 import time
 from collections import OrderedDict
 from collections.abc import Callable
@@ -23,6 +22,7 @@ from engine.api_keys import ApiKey, ApiKeyId, ApiKeys, Secret
 from engine.bell import Bell
 from engine.claims import TokenVerifier
 from engine.errors import UnauthenticatedError
+from resolvers.access.bearer import bearer_of
 from resolvers.access.caller import LOCAL_CALLER, Caller, scopes_of
 from resolvers.access.credential_watches import KEY_CREDENTIAL, CredentialWatches
 from resolvers.access.failed_attempts import FailedAttempts
@@ -34,9 +34,6 @@ KNOWN_FOR_S: Final = 2.0
 MAX_KNOWN: Final = 10_000
 MAX_LENGTH: Final = 16_384
 PROVIDED_CREDENTIAL: Final = "jwt:"
-TENANT: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.@-]{0,63}")
-"""Tenants are part of names in stores, so there is no colon, slash or leading dot in them."""
-MAX_SUBJECT_LENGTH: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,17 +186,8 @@ class Credentials:
             claims = await self._verifier.verify(credential)
         except UnauthenticatedError:
             return None
-        subject = claims.subject
-        is_named = 0 < len(subject) <= MAX_SUBJECT_LENGTH and subject.isprintable()
-        if not is_named or not TENANT.fullmatch(claims.tenant):
-            return None
-        return Caller(
-            subject=subject,
-            tenant=claims.tenant,
-            scopes=scopes_of(claims.scopes),
-            credential=PROVIDED_CREDENTIAL + sha256(credential.encode()).hexdigest()[:32],
-            expires_at=claims.expires_at,
-        )
+        digest = sha256(credential.encode()).hexdigest()[:32]
+        return bearer_of(claims, credential=PROVIDED_CREDENTIAL + digest)
 
 
 def _is_over(caller: Caller) -> bool:
