@@ -10,16 +10,23 @@ What does the work is imported when its command runs, so that help appears at on
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any, Final
 
 import typer
 
 from app.client.errors import REFUSED, ServiceError
-from app.commands import job, keys, lists, result, service, submit
+from app.commands import job, keys, lists, result, service, share, submit
 from app.commands.ending import FAULT, INTERRUPTED, tell
+from app.commands.examples import EXAMPLES
+from app.commands.help import SectionedCommand, SectionedGroup
+
+WIDTH: Final = {"max_content_width": 100}
 
 app = typer.Typer(
     name="fanfold",
+    cls=SectionedGroup,
+    context_settings=WIDTH,
     help="Map-reduce jobs over GraphQL, followed live.",
     epilog="Start with 'fanfold demo'.",
     rich_markup_mode=None,
@@ -45,32 +52,39 @@ def fanfold(
     """Map-reduce jobs over GraphQL, followed live."""
 
 
-key = typer.Typer(help="Make, list and revoke API keys.", no_args_is_help=True)
+key = typer.Typer(cls=SectionedGroup, help="Make, list and revoke API keys.", no_args_is_help=True)
 
-for command in (
-    service.demo,
-    service.up,
-    service.api,
-    service.worker,
-    service.schema,
-    submit.submit,
-    submit.plan,
-    job.watch,
-    result.result,
-    lists.jobs,
-    job.failures,
-    job.cancel,
-    job.update,
-    job.redrive,
-    job.delete,
-    lists.programs,
-):
-    app.command()(command)
-app.command("webhook-secret")(keys.webhook_secret)
-key.command("create")(keys.create_key)
-key.command("list")(keys.list_keys)
-key.command("revoke")(keys.revoke_key)
-app.add_typer(key, name="key")
+
+def _add(
+    command: Callable[..., Any], panel: str | None = None, *, to: typer.Typer = app, name: str = ""
+) -> None:
+    name = name or command.__name__
+    examples = EXAMPLES.get(name) if to is app else None
+    as_written = to.command(
+        name,
+        cls=SectionedCommand,
+        context_settings=WIDTH,
+        rich_help_panel=panel,
+        epilog=examples,
+    )
+    as_written(command)
+
+
+_SECTIONS: Final[dict[str, tuple[Callable[..., Any], ...]]] = {
+    "Run it": (service.demo, service.up, service.api, service.worker),
+    "Use it": (submit.submit, submit.plan, job.watch, result.result, share.share),
+    "Look around": (lists.jobs, job.failures, lists.programs),
+    "Change a job": (job.cancel, job.update, job.redrive, job.delete),
+    "Set it up": (service.schema,),
+}
+for _section, _commands in _SECTIONS.items():
+    for _command in _commands:
+        _add(_command, _section)
+_add(keys.webhook_secret, "Set it up", name="webhook-secret")
+_add(keys.create_key, to=key, name="create")
+_add(keys.list_keys, to=key, name="list")
+_add(keys.revoke_key, to=key, name="revoke")
+app.add_typer(key, name="key", rich_help_panel="Set it up")
 
 
 def main() -> None:

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from app.client.tables import json_line
+from app.client.cells import json_line
 from engine.api_keys import ApiKey
 
 

@@ -17,8 +17,8 @@ from app.embedded_redis import address_of
 from app.settings import Settings, load_settings
 from engine.api_keys import ApiKey, ApiKeyId, Secret, digest_of
 from engine.errors import ConfigError, UnavailableError
+from resolvers.access.bearer import MAX_SUBJECT_LENGTH, TENANT
 from resolvers.access.caller import Scope
-from resolvers.access.credentials import MAX_SUBJECT_LENGTH, TENANT
 
 DEFAULT_SCOPES: Final = (Scope.READ, Scope.SUBMIT, Scope.MANAGE)
 

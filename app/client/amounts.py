@@ -38,6 +38,11 @@ def age_text(seconds: float) -> str:
     return f"{amount:.0f} s"
 
 
+def local_time_text(instant: str) -> str:
+    """Return an RFC 3339 instant in this machine's time zone, such as ``2026-01-31 09:05``."""
+    return f"{datetime.fromisoformat(instant).astimezone():%Y-%m-%d %H:%M}"
+
+
 def counted(count: float, noun: str) -> str:
     """Return a count with its noun, such as ``1 row`` or ``2,011 rows``."""
     return f"{count:,.0f} {noun}" if count == 1 else f"{count:,.0f} {noun}s"

@@ -11,24 +11,28 @@ from typing import Any, Final, Protocol, Self
 
 from rich.console import Console, Group
 from rich.live import Live
+from rich.padding import Padding
 from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Column
 from rich.text import Text
 
-from app.client.amounts import counted, duration_text, printable, seconds_between, size_text
+from app.client.amounts import counted, duration_text
 from app.client.errors import has_ended
+from app.client.so_far import so_far_head, so_far_table
+from app.client.states import (
+    items_text,
+    progress_line,
+    read_text,
+    state_style,
+    state_text,
+    summary,
+    title_of,
+)
 
 _LINE_EVERY_S: Final = 1.0
 _BAR_WIDTH: Final = 28
 _SHORTEST_BAR: Final = 8
 _BESIDE_BAR: Final = 52
-_STYLES: Final = {
-    "SUCCEEDED": "bold green",
-    "PARTIALLY_SUCCEEDED": "bold yellow",
-    "FAILED": "bold red",
-    "TIMED_OUT": "bold red",
-    "CANCELLED": "bold yellow",
-    "CANCELLING": "yellow",
-}
 
 
 class Drawing(Protocol):
@@ -50,60 +54,6 @@ class Drawing(Protocol):
     def connection(self, problem: str | None) -> None:
         """Show that the service is away, or with None that it is back."""
         ...
-
-
-def state_style(state: str) -> str:
-    """Return the rich style of a job's state."""
-    return _STYLES.get(state, "cyan")
-
-
-def state_text(state: str) -> str:
-    """Return a state for people, such as ``timed out``."""
-    return state.replace("_", " ").lower()
-
-
-def title_of(job: dict[str, Any]) -> str:
-    """Return a job's name, or that of its program."""
-    return printable(job["name"] or (job["program"] or {}).get("name", "sql"))
-
-
-def begun_at(job: dict[str, Any]) -> str:
-    """Return when a job's present run began; the first one begins with the job."""
-    created: str = job["createdAt"]
-    started: str | None = job["startedAt"]
-    return created if started is None or job["status"]["run"] == 1 else started
-
-
-def summary(status: dict[str, Any], *, created_at: str) -> str:
-    """Return the one line that says how a job ended."""
-    seconds = seconds_between(created_at, status["updatedAt"])
-    verb = "in" if status["state"] in ("SUCCEEDED", "PARTIALLY_SUCCEEDED") else "after"
-    head = f"{state_text(status['state'])} {verb} {duration_text(seconds)}"
-    mapped, reduced = status["map"]["succeeded"], status["reduce"]["succeeded"]
-    tasks = f"{mapped:,} map and {counted(reduced, 'reduce task')}"
-    facts = [tasks if reduced else counted(mapped, "map task")]
-    if status["bytesRead"]:
-        facts.append(size_text(status["bytesRead"]))
-    if status["resultRows"] is not None:
-        facts.append(counted(status["resultRows"], "row"))
-    if status["items"]["failed"]:
-        facts.append(f"{counted(status['items']['failed'], 'item')} failed")
-    line = f"{head}: {', '.join(facts)}"
-    error = status["error"]
-    if error:
-        task = f" ({error['taskId']})" if error.get("taskId") else ""
-        line = f"{head}: {error['code']}{task}: {printable(error['message'])}"
-    elif status["message"] and not status["state"].endswith("SUCCEEDED"):
-        line = f"{head}: {printable(status['message'])}"
-    return line
-
-
-def failed_text(status: dict[str, Any]) -> str | None:
-    """Return how many items of an ended job failed; None when none did."""
-    failed, total = status["items"]["failed"], status["items"]["total"]
-    if not failed:
-        return None
-    return f"{failed:,} of {counted(total, 'item')} failed" if total else f"{failed:,} failed"
 
 
 class Lines:
@@ -157,19 +107,6 @@ class Lines:
         _write(self._err, f"{problem}; trying again" if problem else "connected again")
 
 
-def progress_line(status: dict[str, Any]) -> str:
-    """Return a running job's state and counts in one line."""
-    parts = [f"{state_text(status['state'])}, {status['phase'].lower()}"]
-    for phase in ("map", "reduce"):
-        if status[phase]["total"] is not None:
-            parts.append(f"{phase} {status[phase]['succeeded']}/{status[phase]['total']}")
-    if status["items"]["failed"]:
-        parts.append(f"{counted(status['items']['failed'], 'item')} failed")
-    if status["bytesTotal"]:
-        parts.append(f"{size_text(status['bytesRead'])} of {size_text(status['bytesTotal'])}")
-    return "  ".join(parts)
-
-
 class Bars:
     """Two bars and a line above them, redrawn in place."""
 
@@ -177,14 +114,15 @@ class Bars:
         self._job = job
         self._out = out
         self._progress = Progress(
-            TextColumn("  {task.description}"),
+            TextColumn("  {task.description}", table_column=Column(min_width=8, no_wrap=True)),
             BarColumn(
-                bar_width=min(28, max(out.width - 52, 8)),
+                bar_width=min(_BAR_WIDTH, max(out.width - _BESIDE_BAR, _SHORTEST_BAR)),
                 complete_style="cyan",
                 finished_style="green",
             ),
-            TextColumn("{task.fields[count]:>9}"),
-            TextColumn("{task.fields[detail]}", style="dim"),
+            TextColumn("{task.fields[count]:>9}", table_column=Column(min_width=9, no_wrap=True)),
+            # This one gives way on a narrow terminal.
+            TextColumn("{task.fields[detail]}", style="dim", table_column=Column(no_wrap=True)),
             console=out,
         )
         self._map = self._progress.add_task("map   ", total=None, count="", detail="")
@@ -195,6 +133,7 @@ class Bars:
         self._failed = 0
         self._eta_s: float | None = None
         self._base: dict[str, Any] | None = None
+        self._so_far: Group | None = None
         # Redrawn at our word, and often enough in between for the pulse of an unknown total.
         self._live = Live(
             get_renderable=self._picture, console=out, refresh_per_second=12, transient=False
@@ -219,6 +158,7 @@ class Bars:
         if self._base is None or not (self._base["bytesRead"] or status["items"]["succeeded"]):
             self._base = status
         self._failed = status["items"]["failed"]
+        self._so_far = self._drawn_so_far(status)
         done = read_text(self._base, status) or items_text(self._base, status)
         self._draw(self._map, status["map"], detail=done)
         self._draw(self._reduce, status["reduce"], detail="")
@@ -243,9 +183,17 @@ class Bars:
         if self._failed:
             head.append(f", {counted(self._failed, 'item')} failed", style="yellow")
         head.append(f"  {self._job['id']}", style="dim")
-        if not self._problem:
-            return Group(head, self._progress)
-        return Group(head, Text(f"  {self._problem}; trying again", "yellow"), self._progress)
+        problem = Text(f"  {self._problem}; trying again", "yellow") if self._problem else None
+        parts = (head, problem, self._progress, self._so_far)
+        return Group(*(part for part in parts if part is not None))
+
+    def _drawn_so_far(self, status: dict[str, Any]) -> Group | None:
+        """Return the answer so far; None for a job that has none, or has its result."""
+        rows = status.get("partial")
+        if not rows or has_ended(self._state):
+            return None
+        table = so_far_table(rows, height=self._out.height)
+        return Group(Text(f"\n  {so_far_head(status)}", "dim"), Padding(table, (0, 0, 0, 2)))
 
     def _draw(self, bar: Any, counts: dict[str, Any], *, detail: str) -> None:
         total = counts["total"]
@@ -263,33 +211,6 @@ class Bars:
             count="" if total is None else f"{counts['succeeded']}/{total}",
             detail="   ".join(filter(None, (detail, retried))),
         )
-
-
-def read_text(base: dict[str, Any], now: dict[str, Any]) -> str:
-    """Return what has been read, with the mean rate since *base* until all is read."""
-    size, total = now["bytesRead"], now["bytesTotal"]
-    if not total:
-        return ""
-    if size == total or has_ended(now["state"]):
-        return size_text(size)
-    rate = _rate(base, now, size - base["bytesRead"])
-    return f"{size_text(size)} of {size_text(total)}" + (f"   {size_text(rate)}/s" if rate else "")
-
-
-def items_text(base: dict[str, Any], now: dict[str, Any]) -> str:
-    """Return how many items are done, as ``read_text`` does for bytes."""
-    done, total = now["items"]["succeeded"], now["items"]["total"]
-    if not total:
-        return ""
-    if done == total or has_ended(now["state"]):
-        return counted(done, "item")
-    rate = _rate(base, now, done - base["items"]["succeeded"])
-    return f"{done:,} of {counted(total, 'item')}" + (f"   {rate:,.3g}/s" if rate else "")
-
-
-def _rate(base: dict[str, Any], now: dict[str, Any], amount: float) -> float:
-    seconds = seconds_between(base["updatedAt"], now["updatedAt"])
-    return amount / seconds if seconds > 0 else 0
 
 
 def _write(console: Console, line: str) -> None:

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from app.client.amounts import counted, printable, size_text
-from app.client.tables import json_line
+from app.client.cells import json_line
 
 
 def programs_table(programs: Iterable[dict[str, Any]]) -> Table:

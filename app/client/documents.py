@@ -103,6 +103,26 @@ query Jobs($first: Int!, $after: String, $filter: JobFilter) {{
 }}
 """
 
+CREATE_UPLOAD: Final = f"""
+mutation CreateUpload($input: CreateUploadInput!) {{
+  createUpload(input: $input) {{
+    {_USER_ERROR}
+    ... on ValidationError {{ issues {{ path message }} }}
+    ... on CreateUploadSuccess {{ id url }}
+  }}
+}}
+"""
+
+SHARE: Final = f"""
+mutation Share($input: CreateViewerTokenInput!) {{
+  createViewerToken(input: $input) {{
+    {_USER_ERROR}
+    ... on ValidationError {{ issues {{ path message }} }}
+    ... on CreateViewerTokenSuccess {{ token expiresAt }}
+  }}
+}}
+"""
+
 PROGRAMS: Final = "query Programs { programs { name description paramsSchema } }"
 
 ROWS: Final = """
@@ -133,6 +153,6 @@ query Files($id: ID!) {
 # The same document for everybody who follows a job, so that a server can serve them as one.
 STATUS: Final = f"""
 subscription Status($id: ID!, $minIntervalMs: Int) {{
-  jobStatus(id: $id, minIntervalMs: $minIntervalMs) {{ {_STATUS} result }}
+  jobStatus(id: $id, minIntervalMs: $minIntervalMs) {{ {_STATUS} partial coverage result }}
 }}
 """

@@ -9,6 +9,7 @@ from gql.transport.exceptions import TransportQueryError
 
 from app.client.address import Address
 from app.client.errors import ServiceError, has_ended
+from app.client.flags import flag_of
 
 HOW_TO_SIGN_IN: Final = (
     "give an API key or another token with FANFOLD_TOKEN or --token; 'fanfold key create' makes a "
@@ -29,9 +30,7 @@ def accepted(outcome: dict[str, Any]) -> dict[str, Any]:
     if "code" not in outcome:
         return outcome
     issues = [
-        f"{'.'.join(path)}: {issue['message']}"
-        if (path := issue["path"][issue["path"][:1] == ["input"] :])
-        else issue["message"]
+        f"{flag}: {issue['message']}" if (flag := flag_of(issue["path"])) else issue["message"]
         for issue in outcome.get("issues", [])
     ]
     raise ServiceError(*(issues or [outcome["message"]]), code=outcome["code"])

@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import quote, urlencode
 
 from rich.console import Console
 from rich.table import Table
 
 from app.client.address import Address
-from app.client.amounts import counted, printable
+from app.client.amounts import counted, local_time_text, printable
+from app.client.cells import json_line
 from app.client.descriptions import params_table, plan_table, programs_table
 from app.client.errors import ServiceError
 from app.client.save import pages
 from app.client.service import Service
-from app.client.tables import failures_table, jobs_table, json_line, rows_table
-
-
-async def submit(at: str | Address, job_input: dict[str, Any]) -> dict[str, Any]:
-    """Submit a job and return it."""
-    async with Service(at) as service:
-        return await service.submit(job_input)
+from app.client.tables import failures_table, jobs_table, rows_table
 
 
 async def job(at: str | Address, job_id: str) -> dict[str, Any]:
@@ -55,6 +52,24 @@ async def delete(at: str | Address, job_id: str) -> None:
     """Erase a job that has ended."""
     async with Service(at) as service:
         await service.delete(job_id)
+
+
+async def print_links(
+    at: str | Address, job_ids: Sequence[str], *, ttl_s: int, as_json: bool
+) -> None:
+    """Print links of the console that work without a key; until when, to the side."""
+    address = Address.of(at)
+    async with Service(address) as service:
+        made = await service.share(job_ids, ttl_s=ttl_s)
+    query = urlencode({"token": made["token"]})
+    links = [f"{address.url}/#/jobs/{quote(job_id)}?{query}" for job_id in job_ids]
+    if as_json:
+        sys.stdout.write(f"{json_line(made | {'links': links})}\n")
+    else:
+        sys.stdout.writelines(f"{link}\n" for link in links)
+    sys.stdout.flush()
+    if sys.stdout.isatty():
+        sys.stderr.write(f"until {local_time_text(made['expiresAt'])}\n")
 
 
 async def print_plan(at: str | Address, job_input: dict[str, Any], *, as_json: bool) -> None:
@@ -129,7 +144,7 @@ async def print_jobs(
         sys.stdout.writelines(f"{json_line(each)}\n" for each in found)
         sys.stdout.flush()
     elif found:
-        _print(jobs_table(found, now=datetime.now(UTC)))
+        _print(jobs_table(found, now=datetime.now(UTC), width=_console().width))
     elif wanted:
         sys.stderr.write("no such jobs\n")
     else:
@@ -160,8 +175,10 @@ async def print_table(at: str | Address, job_id: str, *, limit: int) -> None:
 
 
 def _print(table: Table) -> None:
+    _console().print(table)
+
+
+def _console() -> Console:
     console = Console(highlight=False)
-    if not console.is_terminal:
-        # A pipe has no width; cutting columns to a guess of 80 would lose data.
-        console = Console(highlight=False, width=100_000)
-    console.print(table)
+    # A pipe has no width; cutting columns to a guess of 80 would lose data.
+    return console if console.is_terminal else Console(highlight=False, width=100_000)

@@ -19,9 +19,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Final
 import httpx
 
 from app.client.address import Address
+from app.client.cells import json_line
 from app.client.errors import ServiceError
 from app.client.service import PAGE_ROWS, ResultPage, Service
-from app.client.tables import csv_lines, json_line
+from app.client.tables import csv_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

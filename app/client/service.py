@@ -10,7 +10,7 @@ import asyncio
 import logging
 import time
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from types import TracebackType
@@ -140,6 +140,16 @@ class Service:
             raise no_such_job(job_id)
         job: dict[str, Any] = accepted(data["redriveJob"])["job"]
         return job
+
+    async def create_upload(self, file_name: str) -> dict[str, Any]:
+        """Return a place to send a file to: its ``id`` as a source, and the ``url`` to PUT it."""
+        data = await self._ask(documents.CREATE_UPLOAD, input={"fileName": file_name})
+        return accepted(data["createUpload"])
+
+    async def share(self, job_ids: Sequence[str], *, ttl_s: int) -> dict[str, Any]:
+        """Return a token that can only read these jobs, and when it expires."""
+        wish = {"jobIds": list(job_ids), "ttlSeconds": ttl_s}
+        return accepted((await self._ask(documents.SHARE, input=wish))["createViewerToken"])
 
     async def failures(self, job_id: str, *, limit: int | None) -> Failures:
         """Return a job's failed items, in the order in which they became known.

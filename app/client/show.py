@@ -11,9 +11,9 @@ from rich.console import Console
 
 from app.client.address import Address
 from app.client.bars import Bars, Drawing, Lines
+from app.client.cells import json_line
 from app.client.errors import has_ended
 from app.client.follow import follow
-from app.client.tables import json_line
 
 
 class Unseen:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -17,18 +16,16 @@ from rich.table import Table
 from rich.text import Text
 
 from app.client.amounts import age_text, printable
-from app.client.bars import state_style, state_text, title_of
+from app.client.cells import cell_text, is_number, json_line
+from app.client.states import state_style, state_text, title_of
 
 _BAR_WIDTH: Final = 40
 _PREVIEW_LENGTH: Final = 80
 _EIGHTHS: Final = " ▏▎▍▌▋▊▉"
 _SHORTEST_NAME: Final = 8
+_ID_LENGTH: Final = 28
+_WIDE: Final = 72
 _SHORT: Final = {"PARTIALLY_SUCCEEDED": "partial"}
-
-
-def json_line(value: Any) -> str:
-    """Return a value as JSON in one line, without its end."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
 def csv_lines(columns: Sequence[str], rows: Iterable[Any], *, header: bool) -> str:
@@ -54,26 +51,33 @@ def rows_table(columns: Sequence[str], rows: Iterable[Any]) -> Table:
     rows = list(rows)
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for column in columns:
-        is_numeric = all(_is_number(row.get(column)) for row in rows)
+        is_numeric = all(is_number(row.get(column)) for row in rows)
         table.add_column(
             Text(printable(column)), justify="right" if is_numeric else "left", overflow="fold"
         )
     for row in rows:
-        table.add_row(*(Text(_cell(row.get(column))) for column in columns))
+        table.add_row(*(Text(cell_text(row.get(column))) for column in columns))
     return table
 
 
-def jobs_table(jobs: Iterable[dict[str, Any]], *, now: datetime) -> Table:
-    """Return jobs as a table, in their order."""
+def jobs_table(jobs: Iterable[dict[str, Any]], *, now: datetime, width: int) -> Table:
+    """Return jobs as a table, in their order.
+
+    Args:
+        jobs: As the service lists them.
+        now: What ages are counted to.
+        width: Of the terminal; a narrow one gets fewer columns, for an id must be whole.
+    """
     table = Table(box=box.SIMPLE_HEAD, show_edge=False, pad_edge=False, collapse_padding=True)
-    table.add_column("id", no_wrap=True)
-    # Only this one gives way on a narrow terminal; something of it is left on 80 columns.
+    table.add_column("id", no_wrap=True, min_width=_ID_LENGTH)
+    # Only this one gives way; something of it is left on 80 columns.
     table.add_column("job", min_width=_SHORTEST_NAME)
     table.add_column("state", no_wrap=True)
-    for name in ("done", "rows", "age"):
-        table.add_column(name, justify="right", no_wrap=True)
+    if width >= _WIDE:
+        for name in ("done", "rows", "age"):
+            table.add_column(name, justify="right", no_wrap=True)
     for job in jobs:
-        table.add_row(*_job_cells(job, now))
+        table.add_row(*_job_cells(job, now)[: len(table.columns)])
     return table
 
 
@@ -133,13 +137,3 @@ def _csv_field(value: Any) -> str:
     if value is None:
         return ""
     return value if isinstance(value, str) else json_line(value)
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    return printable(value if isinstance(value, str) else json_line(value))
-
-
-def _is_number(value: Any) -> bool:
-    return value is None or (isinstance(value, int | float) and not isinstance(value, bool))

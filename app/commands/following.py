@@ -16,9 +16,9 @@ def follow_to_end(address: Address, job: dict[str, Any], *, as_json: bool, only_
     """Show a job until it ends and return the exit status; Ctrl-C leaves the job running."""
     import asyncio
 
-    from app.client.bars import failed_text
     from app.client.errors import exit_status_of
     from app.client.show import drawing_of, show_until_end
+    from app.client.states import failed_text
 
     drawing = drawing_of(job, as_json=as_json, only_end=only_end)
     usual = os.environ.get("FANFOLD_URL", DEFAULT_URL).rstrip("/")

@@ -11,6 +11,7 @@ from app.commands.options import (
     DEFAULT_URL,
     TABLE_ROWS,
     JobIdArgument,
+    JobJson,
     JsonLines,
     MaxConcurrency,
     Params,
@@ -33,7 +34,7 @@ def watch(
 
     from app.client import requests
     from app.client.address import Address
-    from app.client.bars import begun_at
+    from app.client.states import begun_at
 
     at = Address.parse(url, token)
     job = asyncio.run(requests.job(at, job_id))
@@ -43,6 +44,7 @@ def watch(
 def cancel(
     job_id: JobIdArgument,
     reason: Annotated[str | None, typer.Option(metavar="TEXT", help="Kept with the job.")] = None,
+    as_json: JobJson = False,
     url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
@@ -53,7 +55,7 @@ def cancel(
     from app.client.address import Address
 
     job = asyncio.run(requests.cancel(Address.parse(url, token), job_id, reason=reason))
-    typer.echo(f"{job['id']} {job['status']['state']}")
+    _echo(job, as_json=as_json)
 
 
 def update(
@@ -64,6 +66,7 @@ def update(
         list[str] | None, typer.Option(metavar="TAG", help="A tag more; may come again.")
     ] = None,
     remove_tag: Annotated[list[str] | None, typer.Option(metavar="TAG", help="A tag less.")] = None,
+    as_json: JobJson = False,
     url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> None:
@@ -85,9 +88,10 @@ def update(
     except ValueError as exc:
         raise typer.TyperException(str(exc)) from exc
     if not changes:
-        raise typer.TyperException("nothing to change; 'fanfold update --help' tells what can be")
+        message = "nothing to change: give --max-concurrency, --tolerate, --add-tag or --remove-tag"
+        raise typer.TyperException(message)
     job = asyncio.run(requests.update(Address.parse(url, token), job_id, changes))
-    typer.echo(f"{job['id']} {job['status']['state']}")
+    _echo(job, as_json=as_json)
 
 
 def redrive(
@@ -159,3 +163,10 @@ def failures(
     most = TABLE_ROWS if limit is None and not as_json else limit
     at = Address.parse(url, token)
     asyncio.run(requests.print_failures(at, job_id, limit=most, as_json=as_json))
+
+
+def _echo(job: dict[str, Any], *, as_json: bool) -> None:
+    """Print a job's id and state, or all that is known of it."""
+    from app.client.cells import json_line
+
+    typer.echo(json_line(job) if as_json else f"{job['id']} {job['status']['state']}")

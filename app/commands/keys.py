@@ -14,13 +14,14 @@ from app.commands.ending import tell
 
 
 def create_key(
-    tenant: Annotated[str, typer.Option(help="Whose jobs its bearer will see.")],
+    tenant: Annotated[str, typer.Option(metavar="NAME", help="Whose jobs its bearer will see.")],
     scope: Annotated[
         str,
         typer.Option(metavar="SCOPE,…", help="Of read, submit, manage, admin."),
     ] = "read,submit,manage",
     name: Annotated[
-        str | None, typer.Option(help="For people; shown as who submitted.  [the tenant's]")
+        str | None,
+        typer.Option(metavar="NAME", help="For people; shown as who submitted.  [the tenant's]"),
     ] = None,
     expires: Annotated[
         float | None, typer.Option(min=0.0, metavar="DAYS", help="After which it ends.")
@@ -50,7 +51,7 @@ def create_key(
 
 
 def list_keys(
-    tenant: Annotated[str | None, typer.Option(help="Only its keys.")] = None,
+    tenant: Annotated[str | None, typer.Option(metavar="NAME", help="Only its keys.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="A line of JSON for each key.")] = False,
 ) -> int:
     """List the keys that are valid, without their secrets."""
@@ -81,7 +82,7 @@ def revoke_key(key_id: Annotated[str, typer.Argument(metavar="ID", help="The key
 
 
 def webhook_secret(
-    tenant: Annotated[str, typer.Option(help="Whose webhooks.")] = "local",
+    tenant: Annotated[str, typer.Option(metavar="NAME", help="Whose webhooks.")] = "local",
 ) -> int:
     """Print what webhooks are signed with.
 

@@ -7,21 +7,18 @@ from typing import Annotated, Final
 
 import typer
 
-from app.commands.completion import complete_job, complete_words
+from app.commands.completion import complete_job
+from app.commands.durations import duration_s
 
 DEFAULT_URL: Final = "http://127.0.0.1:8000"
 TABLE_ROWS: Final = 100
 
-
-class SourceFormat(StrEnum):
-    """How files are cut into records."""
-
-    AUTO = "auto"
-    TEXT = "text"
-    CSV = "csv"
-    JSON = "json"
-    JSONL = "jsonl"
-    PARQUET = "parquet"
+RUN: Final = "How it runs"
+FAILURES: Final = "What may fail"
+RESULT: Final = "Result"
+NAMES: Final = "Names"
+AFTERWARDS: Final = "Afterwards"
+SERVICE: Final = "Service"
 
 
 class OutputFormat(StrEnum):
@@ -55,7 +52,14 @@ class State(StrEnum):
 
 
 Url = Annotated[
-    str, typer.Option("--url", envvar="FANFOLD_URL", help="Address of the service.", metavar="URL")
+    str,
+    typer.Option(
+        "--url",
+        envvar="FANFOLD_URL",
+        help="Address of the service.",
+        metavar="URL",
+        rich_help_panel=SERVICE,
+    ),
 ]
 Token = Annotated[
     str | None,
@@ -65,52 +69,115 @@ Token = Annotated[
         help="API key or other token; better given in FANFOLD_TOKEN, which other users cannot see.",
         metavar="TOKEN",
         show_default=False,
+        rich_help_panel=SERVICE,
     ),
 ]
 JobIdArgument = Annotated[
     str, typer.Argument(metavar="ID", help="The job.", autocompletion=complete_job)
 ]
-Words = Annotated[
+Params = Annotated[
     list[str] | None,
-    typer.Argument(
-        metavar="[PROGRAM] URI...",
-        help="A registered program, such as wordcount, unless there is --sql. Then files below "
-        "the service's source roots, or s3://bucket/key; * and ** are wildcards. "
-        "'-' sends the lines of standard input.",
-        show_default=False,
-        autocompletion=complete_words,
+    typer.Option(
+        "--param",
+        metavar="KEY=VALUE",
+        help="A parameter of the program, or $KEY of the query; the value is JSON, else text. "
+        "May come again.",
     ),
-]
-Sql = Annotated[
-    str | None,
-    typer.Option(metavar="QUERY", help="A SELECT over the table 'input', without a program."),
-]
-Format = Annotated[
-    SourceFormat | None, typer.Option("--format", help="How files are cut into records.")
-]
-Reducers = Annotated[
-    int | None,
-    typer.Option(min=1, metavar="N", help="Reduce tasks; by default as the service chooses."),
-]
-Tolerate = Annotated[
-    str | None, typer.Option(metavar="N|N%", help="Items, or a share of them, that may fail.")
 ]
 BatchItems = Annotated[
     int | None,
-    typer.Option(min=1, metavar="N", help="Items of a map task at most; by default large batches."),
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Items of a map task at most; by default large batches.",
+        rich_help_panel=RUN,
+    ),
+]
+BatchBytes = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Bytes of a map task at most.", rich_help_panel=RUN),
+]
+Reducers = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Reduce tasks; by default as the service chooses.",
+        rich_help_panel=RUN,
+    ),
 ]
 MaxConcurrency = Annotated[
     int | None,
-    typer.Option(min=1, metavar="N", help="Map tasks at once; by default as there are workers."),
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Map tasks at once; by default as there are workers.",
+        rich_help_panel=RUN,
+    ),
+]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        parser=duration_s,
+        metavar="DURATION",
+        help="Longest that the job may run, such as 90, 10m or 2h.",
+        rich_help_panel=RUN,
+    ),
+]
+Tolerate = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N|N%",
+        help="Items, or a share of them, that may fail; by default none.",
+        rich_help_panel=FAILURES,
+    ),
+]
+SkipBadItems = Annotated[
+    bool,
+    typer.Option(
+        "--skip-bad-items",
+        help="Set failing items aside, keep the rest of their batch.",
+        rich_help_panel=FAILURES,
+    ),
+]
+Attempts = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Times that a task is tried; by default 3.",
+        rich_help_panel=FAILURES,
+    ),
+]
+TaskTimeout = Annotated[
+    float | None,
+    typer.Option(
+        parser=duration_s,
+        metavar="DURATION",
+        help="Longest that one try of a task may take.",
+        rich_help_panel=FAILURES,
+    ),
+]
+Watch = Annotated[
+    bool,
+    typer.Option("--watch", help="Draw progress until the end.", rich_help_panel=AFTERWARDS),
+]
+Wait = Annotated[
+    bool,
+    typer.Option("--wait", help="Wait for the end, print it alone.", rich_help_panel=AFTERWARDS),
 ]
 JsonLines = Annotated[
-    bool, typer.Option("--json", help="Print every JobStatus as a line of JSON, until the end.")
+    bool,
+    typer.Option(
+        "--json",
+        help="Print every JobStatus as a line of JSON, until the end; with --wait the last alone.",
+        rich_help_panel=AFTERWARDS,
+    ),
 ]
-Watch = Annotated[bool, typer.Option("--watch", help="Draw progress until the end.")]
-Wait = Annotated[bool, typer.Option("--wait", help="Wait for the end, print it alone.")]
-Params = Annotated[
-    list[str] | None,
-    typer.Option("--param", metavar="KEY=VALUE", help="A parameter; the value is JSON."),
+JobJson = Annotated[bool, typer.Option("--json", help="Print the job as a line of JSON.")]
+Host = Annotated[
+    str | None, typer.Option(metavar="HOST", help="Address to listen on.  [FANFOLD_HOST]")
 ]
-Host = Annotated[str | None, typer.Option(help="Address to listen on.  [FANFOLD_HOST]")]
-Port = Annotated[str | None, typer.Option(help="Port to listen on.  [FANFOLD_PORT]")]
+Port = Annotated[
+    str | None, typer.Option(metavar="PORT", help="Port to listen on.  [FANFOLD_PORT]")
+]

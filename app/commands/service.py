@@ -25,7 +25,7 @@ def up(
     host: Host = None,
     port: Port = None,
     workers: Annotated[
-        str | None, typer.Option(help="Worker processes.  [FANFOLD_WORKERS]")
+        str | None, typer.Option(metavar="N", help="Worker processes.  [FANFOLD_WORKERS]")
     ] = None,
 ) -> int:
     """Run the whole service on this machine.
@@ -41,7 +41,8 @@ def api(
     host: Host = None,
     port: Port = None,
     processes: Annotated[
-        str | None, typer.Option(help="Processes that share the port.  [FANFOLD_API_PROCESSES]")
+        str | None,
+        typer.Option(metavar="N", help="Processes that share the port.  [FANFOLD_API_PROCESSES]"),
     ] = None,
     shared: Annotated[
         bool, typer.Option("--shared", hidden=True, help="Share the port with other processes.")

@@ -1,7 +1,7 @@
 import { ApolloClient, ApolloLink, HttpLink, InMemoryCache, Observable, gql } from "@apollo/client";
 import { OperationTypeNode, print } from "graphql";
 import { createClient } from "graphql-sse";
-import { FOLLOW, READ, SUBMIT, headersOf, jobOf, pause, rowsOf } from "./documents.mjs";
+import { FOLLOW, READ, SUBMIT, asking, headersOf, jobOf, pause, rowsOf } from "./documents.mjs";
 
 class SseLink extends ApolloLink {
   constructor(client) {
@@ -16,14 +16,13 @@ class SseLink extends ApolloLink {
 }
 
 export function connect(url, token) {
-  const headers = headersOf(token);
-  const events = createClient({ url, headers, retryAttempts: Infinity, retry: pause });
+  const events = createClient({ url, ...asking(token), retryAttempts: Infinity, retry: pause });
   const client = new ApolloClient({
     cache: new InMemoryCache(),
     link: ApolloLink.split(
       ({ operationType }) => operationType === OperationTypeNode.SUBSCRIPTION,
       new SseLink(events),
-      new HttpLink({ uri: url, headers }),
+      new HttpLink({ uri: url, headers: headersOf(token) }),
     ),
   });
 

@@ -3,7 +3,16 @@ import { GraphQLWsLink } from "@apollo/client/link/subscriptions";
 import { OperationTypeNode } from "graphql";
 import { createClient } from "graphql-ws";
 import WebSocket from "ws";
-import { FOLLOW, READ, SUBMIT, headersOf, jobOf, pause, rowsOf } from "./documents.mjs";
+import {
+  FOLLOW,
+  READ,
+  SUBMIT,
+  headersOf,
+  jobOf,
+  pause,
+  rowsOf,
+  shouldRetry,
+} from "./documents.mjs";
 
 export function connect(url, token) {
   const socket = createClient({
@@ -12,7 +21,7 @@ export function connect(url, token) {
     connectionParams: { token },
     retryAttempts: Infinity,
     retryWait: pause,
-    shouldRetry: () => true, // by default it gives up while nobody listens
+    shouldRetry, // by default it gives up while nobody listens
   });
   const client = new ApolloClient({
     cache: new InMemoryCache(),

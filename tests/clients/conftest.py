@@ -46,15 +46,6 @@ def command(request: pytest.FixtureRequest, client: str) -> Command:
 
 
 @pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    folder = tmp_path_factory.mktemp("clients")
-    sources = folder / "sources"
-    sources.mkdir()
-    with running_service(folder / "data", sources, port=free_port()) as running:
-        yield running
-
-
-@pytest.fixture(scope="session")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     """A service that wants to know who calls."""
     folder = tmp_path_factory.mktemp("guarded")

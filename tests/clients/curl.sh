@@ -27,6 +27,8 @@ until request 'subscription Follow($id: ID!) {
     exit 1
 }; do
     sleep 1
+    status=$(request '{ __typename }' '{}' --output /dev/null --write-out '%{http_code}' || :)
+    test "$status" != 401  # the token is refused, and would be again
 done
 
 request 'query Read($id: ID!) { job(id: $id) { result { rows(first: 100) { edges { node } } } } }' \

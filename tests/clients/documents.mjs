@@ -35,6 +35,25 @@ export const hasEnded = ({ state }) => !["QUEUED", "RUNNING", "CANCELLING"].incl
 
 export const headersOf = (token) => (token ? { authorization: `Bearer ${token}` } : {});
 
+// What is refused with one token is refused again: go on with another one, or not at all.
+export const shouldRetry = ({ code }) => code !== 4403;
+
+// The same for event streams: asks with a token until it is refused.
+export function asking(token) {
+  let isRefused = false;
+  return {
+    headers() {
+      if (isRefused) throw new Error("the token is refused");
+      return headersOf(token);
+    },
+    async fetchFn(...request) {
+      const answer = await fetch(...request);
+      isRefused = answer.status === 401;
+      return answer;
+    },
+  };
+}
+
 // Pauses that grow, and differ, so that not all clients of a restarted server come at once.
 export const pause = (attempt) =>
   new Promise((resume) => {

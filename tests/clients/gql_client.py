@@ -10,6 +10,7 @@ from gql import Client, GraphQLRequest
 from gql.transport.exceptions import TransportError, TransportQueryError
 from gql.transport.httpx import HTTPXAsyncTransport
 from gql.transport.websockets import WebsocketsTransport
+from websockets.exceptions import ConnectionClosed
 
 SUBMIT = """
   mutation Submit($input: SubmitJobInput!) {
@@ -56,8 +57,10 @@ class Service:
                             return
             except TransportQueryError:
                 raise  # such as: there is no such job
-            except (TransportError, OSError, TimeoutError):
-                pass  # the service went away; what comes first from the next one is the present
+            except (TransportError, OSError, TimeoutError) as exc:
+                if is_refused(exc):
+                    raise PermissionError("the token is not valid (any more)") from exc
+                # The service went away; what comes first from the next one is the present.
             await asyncio.sleep(random.uniform(0.1, 1))  # noqa: S311 - no secret
 
     async def read(self, job: str) -> list[dict[str, Any]]:
@@ -71,3 +74,10 @@ class Service:
             request = GraphQLRequest(query, variable_values=variables)
             data: dict[str, Any] = await session.execute(request)
         return data
+
+
+def is_refused(exc: BaseException | None) -> bool:
+    """Whether the service has closed the connection because of the token."""
+    while exc is not None and not isinstance(exc, ConnectionClosed):
+        exc = exc.__cause__ or exc.__context__
+    return exc is not None and exc.rcvd is not None and exc.rcvd.code == 4403

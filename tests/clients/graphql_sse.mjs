@@ -1,10 +1,10 @@
 import { createClient } from "graphql-sse";
-import { FOLLOW, READ, SUBMIT, headersOf, jobOf, pause, rowsOf } from "./documents.mjs";
+import { FOLLOW, READ, SUBMIT, asking, jobOf, pause, rowsOf } from "./documents.mjs";
 
 export function connect(url, token) {
   const client = createClient({
     url,
-    headers: headersOf(token),
+    ...asking(token),
     retryAttempts: Infinity,
     retry: pause,
   });

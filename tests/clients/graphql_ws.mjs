@@ -1,6 +1,6 @@
 import { createClient } from "graphql-ws";
 import WebSocket from "ws";
-import { FOLLOW, READ, SUBMIT, jobOf, pause, rowsOf } from "./documents.mjs";
+import { FOLLOW, READ, SUBMIT, jobOf, pause, rowsOf, shouldRetry } from "./documents.mjs";
 
 export function connect(url, token) {
   const client = createClient({
@@ -9,7 +9,7 @@ export function connect(url, token) {
     connectionParams: { token },
     retryAttempts: Infinity,
     retryWait: pause,
-    shouldRetry: () => true, // by default it gives up while nobody listens
+    shouldRetry, // by default it gives up while nobody listens
   });
 
   async function ask(query, variables) {

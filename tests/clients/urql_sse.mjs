@@ -19,7 +19,8 @@ export function connect(url, token) {
   const stream = (id, show) =>
     new Promise((end, fail) => {
       client.subscription(FOLLOW, { id }).subscribe(({ data, error, hasNext }) => {
-        if (error?.networkError) end();
+        if (error?.response?.status === 401) fail(error);
+        else if (error?.networkError) end();
         else if (error) fail(error);
         else if (hasNext) show(data.jobStatus);
         else end(); // the last state comes a second time

@@ -1,7 +1,16 @@
 import { Client, cacheExchange, fetchExchange, subscriptionExchange } from "@urql/core";
 import { createClient } from "graphql-ws";
 import WebSocket from "ws";
-import { FOLLOW, READ, SUBMIT, headersOf, jobOf, pause, rowsOf } from "./documents.mjs";
+import {
+  FOLLOW,
+  READ,
+  SUBMIT,
+  headersOf,
+  jobOf,
+  pause,
+  rowsOf,
+  shouldRetry,
+} from "./documents.mjs";
 
 export function connect(url, token) {
   const socket = createClient({
@@ -10,7 +19,7 @@ export function connect(url, token) {
     connectionParams: { token },
     retryAttempts: Infinity,
     retryWait: pause,
-    shouldRetry: () => true, // by default it gives up while nobody listens
+    shouldRetry, // by default it gives up while nobody listens
   });
   const client = new Client({
     url,

@@ -147,7 +147,7 @@ def test_an_unknown_program_exits_3_with_the_nearest_name(service: RunningServic
     assert done.returncode == 3
     assert done.stdout == ""
     assert done.stderr == (
-        "fanfold: program: no program named 'wordcuont'; did you mean 'wordcount'?\n"
+        "fanfold: PROGRAM: no program named 'wordcuont'; did you mean 'wordcount'?\n"
     )
 
 
@@ -159,8 +159,8 @@ def test_every_problem_of_an_input_has_its_line(service: RunningService) -> None
     assert done.returncode == 3
     lines = done.stderr.splitlines()
     assert len(lines) >= 2
-    assert any(line.startswith("fanfold: params.top: ") for line in lines)
-    assert any(line.startswith("fanfold: params.x: ") for line in lines)
+    assert any(line.startswith("fanfold: --param top: ") for line in lines)
+    assert any(line.startswith("fanfold: --param x: ") for line in lines)
 
 
 def test_a_source_that_is_not_there_exits_3(service: RunningService) -> None:
@@ -225,7 +225,7 @@ def test_a_query_that_is_wrong_is_told(service: RunningService) -> None:
     done = service.fanfold("submit", "--sql", "SELECT lines FROM input", "fox.txt")
 
     assert done.returncode == 3
-    assert done.stderr.startswith("fanfold: sql: ")
+    assert done.stderr.startswith("fanfold: --sql: ")
     assert "lines" in done.stderr
 
 

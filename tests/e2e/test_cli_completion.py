@@ -38,7 +38,9 @@ def test_programs_are_offered_as_the_first_word_of_a_job(service: RunningService
     assert offered(service.url, "fanfold submit --sql x ") == []
 
 
-@pytest.mark.parametrize("name", ["watch", "result", "cancel", "redrive", "update", "failures"])
+@pytest.mark.parametrize(
+    "name", ["watch", "result", "cancel", "redrive", "update", "failures", "share"]
+)
 def test_jobs_are_offered_where_one_is_needed(service: RunningService, name: str) -> None:
     job = service.fanfold("submit", "wordcount", "fox.txt", "--wait").stdout.split()[0]
 

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import pytest
 
@@ -21,6 +22,9 @@ from tests.support.running import (
     running_service,
 )
 from tests.support.web_server import web_server
+
+# An address of this machine that does not look like one.
+ELSEWHERE: Final = "127.1"
 
 
 @pytest.mark.parametrize(
@@ -79,10 +83,33 @@ def test_without_a_token_it_is_told_how_to_get_one(
 @pytest.fixture(scope="module")
 def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     folder = tmp_path_factory.mktemp("guarded")
-    settings = {"FANFOLD_AUTH": "keys", "FANFOLD_SQL": "off"}
+    settings = {
+        "FANFOLD_AUTH": "keys",
+        "FANFOLD_SQL": "off",
+        "FANFOLD_ALLOWED_HOSTS": ELSEWHERE,
+    }
     port = free_port()
     with running_service(folder / "data", folder, port=port, workers=1, settings=settings) as it:
         yield it
+
+
+def test_a_file_that_a_service_elsewhere_does_not_have_is_sent(
+    guarded: RunningService, tmp_path: Path
+) -> None:
+    path = tmp_path / "words.txt"
+    path.write_text("to be or not to be\n")
+    data = {"FANFOLD_DATA_DIR": str(guarded.data_dir)}
+    key = fanfold("key", "create", "--tenant", "acme", environ=data).stdout.strip()
+    elsewhere = {
+        "FANFOLD_URL": guarded.url.replace("127.0.0.1", ELSEWHERE),
+        "FANFOLD_TOKEN": key,
+        "NO_PROXY": ELSEWHERE,
+    }
+
+    done = fanfold("submit", "wordcount", str(path), "--wait", environ=elsewhere)
+
+    assert done.returncode == 0, done.stderr
+    assert f"the service does not have {path}: sending it" in done.stderr.splitlines()
 
 
 @pytest.mark.parametrize("token", ["two\nlines", "schlüssel"])

@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
 from tests.support.running import RunningService
@@ -64,9 +65,9 @@ def test_batches_are_as_small_as_they_are_told_to_be(service: RunningService) ->
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (["--webhook", "nowhere"], "webhook"),
-        (["--output-uri", "/not/allowed"], "output.uri"),
-        (["--timeout", "0"], "timeoutSeconds"),
+        (["--webhook", "nowhere"], "--webhook"),
+        (["--output-uri", "/not/allowed"], "--output-uri"),
+        (["--timeout", "0"], "--timeout"),
     ],
 )
 def test_what_the_service_refuses_of_a_job_is_told_with_its_place(
@@ -76,6 +77,70 @@ def test_what_the_service_refuses_of_a_job_is_told_with_its_place(
 
     assert done.returncode == 3
     assert done.stderr.startswith(f"fanfold: {told}")
+
+
+def test_a_file_of_this_machine_is_sent_with_its_layout(
+    service: RunningService, tmp_path: Path
+) -> None:
+    path = tmp_path / "sold.csv"
+    path.write_text("oslo;1\nrome;2\n")
+    words = ["submit", "--sql", "SELECT sum(n) AS n FROM input", str(path)]
+
+    kept = service.fanfold(*words)
+    sent = said(
+        service,
+        *words,
+        "--upload",
+        "--csv-delimiter",
+        ";",
+        "--csv-no-header",
+        "--csv-columns",
+        "city,n",
+        "--json",
+        "--wait",
+    )
+
+    assert kept.returncode == 3
+    assert kept.stderr.splitlines()[-1] == f"fanfold: this machine has {path}: --upload sends it"
+    assert json.loads(sent)["result"] == [{"n": 3}]
+
+
+def test_a_result_is_the_input_of_the_next_job(service: RunningService) -> None:
+    job = said(service, "submit", "wordcount", "fox.txt", "--wait").split()[0]
+    words = ["--sql", "SELECT max(value) AS most FROM input", "--from-job", job]
+
+    assert json.loads(said(service, "submit", *words, "--json", "--wait"))["result"] == [
+        {"most": 2}
+    ]
+    assert said(service, "plan", *words).startswith("source")
+
+
+def test_the_answer_so_far_is_asked_for(service: RunningService) -> None:
+    words = ["submit", "wordcount", "fox.txt", "--partial-every", "250ms", "--json"]
+
+    states = [json.loads(line) for line in said(service, *words).splitlines()]
+
+    assert all({"partial", "coverage"} <= state.keys() for state in states)
+    query = f'{{ job(id: "{states[-1]["id"]}") {{ spec }} }}'
+    spec = httpx.post(f"{service.url}/graphql", json={"query": query}, trust_env=False).json()
+    assert spec["data"]["job"]["spec"]["partialEveryMs"] == 250
+
+
+# ------------------------------------------------------------------ sharing
+
+
+def test_a_job_is_shared_by_a_link_that_holds_a_token(service: RunningService) -> None:
+    job = said(service, "submit", "wordcount", "fox.txt", "--wait").split()[0]
+
+    link = said(service, "share", job, "--ttl", "5m").strip()
+    made = json.loads(said(service, "share", job, job, "--json"))
+
+    assert link.startswith(f"{service.url}/#/jobs/{job}?token=fanv_")
+    assert len(made["links"]) == 2
+    assert service.fanfold("watch", job, "--token", made["token"]).returncode == 0
+    too_long = service.fanfold("share", job, "--ttl", "2d")
+    assert too_long.returncode == 3
+    assert too_long.stderr.startswith("fanfold: --ttl: ")
 
 
 # ------------------------------------------------------------------ planning

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import signal
@@ -35,6 +36,7 @@ def node() -> Node:
         found.install(WEB)
     except NoNodeError as exc:
         do_without(str(exc))
+    subprocess.run(found.command(WEB / "codegen.mjs"), cwd=WEB, check=True)
     return found
 
 
@@ -133,20 +135,27 @@ def test_what_the_service_refuses_is_shown(
             expect(panel.get_by_role("alert")).to_have_text(re.compile("j-0"))
 
 
-def test_a_viewer_token_behind_the_address_lets_the_page_read_its_job(
-    node: Node, page: Page, tmp_path: Path
-) -> None:
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    """A service that wants to know who calls."""
+    folder = tmp_path_factory.mktemp("guarded")
     settings = {"FANFOLD_AUTH": "keys", "FANFOLD_SQL": "off"}
-    guarded = running_service(
-        tmp_path / "data", tmp_path, port=free_port(), workers=1, settings=settings
-    )
-    with guarded as service, served(node, service.url, tmp_path / "page") as url:
-        environ = {"FANFOLD_DATA_DIR": str(service.data_dir)}
+    port = free_port()
+    with running_service(folder / "data", folder, port=port, workers=1, settings=settings) as it:
+        yield it
+
+
+def test_a_viewer_token_behind_the_address_lets_the_page_read_its_job(
+    node: Node, page: Page, tmp_path: Path, guarded: RunningService
+) -> None:
+    with served(node, guarded.url, tmp_path / "page") as url:
+        environ = {"FANFOLD_DATA_DIR": str(guarded.data_dir)}
         key = fanfold("key", "create", "--tenant", "acme", environ=environ).stdout.strip()
         words = ["submit", "wordcount", "-", "--token", key]
-        job = service.fanfold(*words, stdin="to be or not to be\n").stdout.strip()
+        job = guarded.fanfold(*words, stdin="to be or not to be\n").stdout.strip()
+        shared = guarded.fanfold("share", job, "--json", "--token", key).stdout
 
-        page.goto(f"{url}/?job={job}#token={viewer_token(service.url, key, job)}")
+        page.goto(f"{url}/?job={job}#token={json.loads(shared)['token']}")
         for name in PANELS:
             panel = page.get_by_role("region", name=name)
             expect(panel.locator("output")).to_have_text("SUCCEEDED")
@@ -156,25 +165,36 @@ def test_a_viewer_token_behind_the_address_lets_the_page_read_its_job(
         page.goto(f"{url}/?job={job}#token=wrong")
         for name in PANELS:
             alert = page.get_by_role("region", name=name).get_by_role("alert")
-            expect(alert).to_have_text(re.compile("Forbidden"))
+            expect(alert).to_have_text(re.compile("4403 Forbidden"))
 
 
-def viewer_token(url: str, key: str, job: str) -> str:
-    """Return a token that can only read *job*."""
-    query = """
-      mutation View($ids: [ID!]!) {
-        createViewerToken(input: { jobIds: $ids }) {
-          ... on CreateViewerTokenSuccess { token }
-        }
-      }
-    """
-    answer = httpx.post(
-        f"{url}/graphql",
-        json={"query": query, "variables": {"ids": [job]}},
-        headers={"Authorization": f"Bearer {key}"},
-        trust_env=False,
-    )
-    return str(answer.json()["data"]["createViewerToken"]["token"])
+def test_a_token_that_is_revoked_ends_what_follows_and_another_one_begins_it_anew(
+    node: Node, page: Page, tmp_path: Path, guarded: RunningService
+) -> None:
+    environ = {"FANFOLD_DATA_DIR": str(guarded.data_dir)}
+    make = ("key", "create", "--tenant", "revoked")
+    first, second = (fanfold(*make, environ=environ).stdout.strip() for _ in range(2))
+    job = submit_crowd(guarded.url, tmp_path, token=first)
+    with served(node, guarded.url, tmp_path / "page") as url:
+        page.goto(f"{url}/?job={job}#token={first}")
+        panels = [page.get_by_role("region", name=name) for name in PANELS]
+        for panel in panels:
+            expect(panel.locator("output")).to_have_text(re.compile("QUEUED|RUNNING"))
+
+        fanfold("key", "revoke", key_id_of(first), environ=environ)
+        for panel in panels:
+            expect(panel.get_by_role("alert")).to_have_text(re.compile("4403"))
+        expect(page.get_by_text("The service is away")).to_be_hidden()
+
+        page.goto(f"{url}/?job={job}#token={second}")
+        (tmp_path / "all.go").touch()
+        for panel in panels:
+            expect(panel.locator("output")).to_have_text("SUCCEEDED")
+
+
+def key_id_of(secret: str) -> str:
+    """Return the id that a key holds, as ``fanfold key list`` shows it."""
+    return secret.split("_")[1]
 
 
 @pytest.mark.timeout(150)
@@ -202,7 +222,7 @@ def test_both_go_on_over_restarts_to_the_end(node: Node, page: Page, tmp_path: P
             expect(panel.get_by_role("row")).to_have_count(1 + 2)
 
 
-def submit_crowd(url: str, folder: Path) -> str:
+def submit_crowd(url: str, folder: Path, *, token: str | None = None) -> str:
     """Submit a job of two items that wait for leave, and return its id."""
     job = {
         "program": "crowd",
@@ -210,6 +230,7 @@ def submit_crowd(url: str, folder: Path) -> str:
         "source": {"inline": ["ada", "bob"]},
         "batching": {"maxItems": 1},
     }
-    answer = httpx.post(f"{url}/jobs", json=job, trust_env=False)
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    answer = httpx.post(f"{url}/jobs", json=job, headers=headers, trust_env=False)
     assert answer.status_code == httpx.codes.ACCEPTED, answer.text
     return str(answer.json()["id"])

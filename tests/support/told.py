@@ -71,6 +71,20 @@ class Told:
                 pass
             assert await self._process.wait() == 0, self
 
+    async def failure(self) -> None:
+        """Listen until the client ends by itself, with a fault.
+
+        Raises:
+            AssertionError: It ended as if all was well, or it goes on.
+        """
+        try:
+            async with asyncio.timeout(TELLS_WITHIN_S):
+                while await self._hear():
+                    pass
+                assert await self._process.wait() != 0, self
+        except TimeoutError:
+            raise AssertionError(f"it goes on: {self}") from None
+
     def __repr__(self) -> str:
         return f"job {self.job}, last of {len(self.states)} states {self.states[-1:]}"
 

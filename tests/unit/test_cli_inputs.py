@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import pytest
+import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.client.inputs import build_input, failure_policy, parse_params, source_of
+from app.client.flags import flag_of
+from app.client.inputs import build_input, failure_policy, parse_params, program_and_uris
+from app.client.sources import Layout, file_to_send, local_file, sent_source, source_of
+from app.commands.durations import duration_s
 
 JSON_VALUES = st.recursive(
     st.none()
@@ -92,32 +97,100 @@ def test_a_failure_policy_has_what_was_given() -> None:
 
 
 def test_uris_are_files_of_the_service() -> None:
-    assert source_of(["a.txt", "b/*"], data_format=None, stdin=[]) == {
+    assert source_of(["a.txt", "b/*"], layout=Layout(), stdin=[]) == {
         "files": {"uris": ["a.txt", "b/*"]}
     }
-    assert source_of(["a"], data_format="CSV", stdin=[]) == {
-        "files": {"uris": ["a"], "format": "CSV"}
+    assert source_of(["a"], layout=Layout("CSV", mode="RECORDS"), stdin=[]) == {
+        "files": {"uris": ["a"], "format": "CSV", "mode": "RECORDS"}
     }
+
+
+def test_a_layout_of_csv_has_what_was_given() -> None:
+    tabs = Layout(delimiter="\\t", has_header=False, columns="a, b")
+
+    assert tabs.as_input() == {"csv": {"delimiter": "\t", "columns": ["a", "b"], "header": False}}
+    assert Layout(delimiter=";").as_input() == {"csv": {"delimiter": ";"}}
 
 
 def test_a_dash_sends_the_lines_of_standard_input() -> None:
-    source = source_of(["-"], data_format=None, stdin=["one\r\n", "\n", " two "])
+    source = source_of(["-"], layout=Layout(), stdin=["one\r\n", "\n", " two "])
 
     assert source == {"inline": ["one", "", " two "]}
 
 
 def test_lines_of_json_are_sent_as_values() -> None:
-    source = source_of(["-"], data_format="JSONL", stdin=['{"a": 1}\n', "\n", '{"a": null}\n'])
+    lines = ['{"a": 1}\n', "\n", '{"a": null}\n']
+
+    source = source_of(["-"], layout=Layout("JSONL"), stdin=lines)
 
     assert source == {"inline": [{"a": 1}, {"a": None}]}
 
 
 def test_a_line_that_is_not_json_is_refused_with_its_number() -> None:
     with pytest.raises(ValueError, match="line 2 of standard input is not JSON"):
-        source_of(["-"], data_format="JSONL", stdin=["1\n", "one\n"])
+        source_of(["-"], layout=Layout("JSONL"), stdin=["1\n", "one\n"])
 
 
-@pytest.mark.parametrize(("uris", "data_format"), [(["-", "a"], None), (["-"], "CSV")])
-def test_a_dash_that_cannot_be_meant_is_refused(uris: list[str], data_format: str | None) -> None:
+@pytest.mark.parametrize(
+    ("uris", "layout"),
+    [(["-", "a"], Layout()), (["-"], Layout("CSV")), (["-"], Layout(delimiter=";"))],
+)
+def test_a_dash_that_cannot_be_meant_is_refused(uris: list[str], layout: Layout) -> None:
     with pytest.raises(ValueError, match="standard input"):
-        source_of(uris, data_format=data_format, stdin=[])
+        source_of(uris, layout=layout, stdin=[])
+
+
+def test_another_job_is_the_whole_input() -> None:
+    words = program_and_uris(["wordcount"], sql=None, has_source=True)
+
+    assert words == ("wordcount", [])
+    assert source_of([], layout=Layout(), from_job="j-1", stdin=[]) == {"job": "j-1"}
+    with pytest.raises(ValueError, match="--from-job"):
+        source_of(["a"], layout=Layout(), from_job="j-1", stdin=[])
+
+
+def test_a_file_that_was_sent_keeps_its_layout(tmp_path: Path) -> None:
+    path = tmp_path / "a;b.csv"
+    path.touch()
+    source = source_of([str(path)], layout=Layout(delimiter=";"), stdin=[])
+
+    assert file_to_send(source) == local_file(source) == path
+    assert sent_source(source, "u-1") == {"upload": {"id": "u-1", "csv": {"delimiter": ";"}}}
+
+
+@pytest.mark.parametrize("uris", [["none.csv"], ["s3://a/b"], ["a", "b"], ["x" * 10_000]])
+def test_what_is_no_file_of_this_machine_is_not_sent(uris: list[str]) -> None:
+    source = source_of(uris, layout=Layout(), stdin=[])
+
+    assert local_file(source) is None
+    with pytest.raises(ValueError, match="--upload sends one file"):
+        file_to_send(source)
+
+
+@pytest.mark.parametrize(
+    ("path", "flag"),
+    [
+        (["input", "timeoutSeconds"], "--timeout"),
+        (["input", "params", "top"], "--param top"),
+        (["input", "params"], "--param"),
+        (["input", "tags", "3"], "--tag"),
+        (["input", "source", "upload", "csv", "delimiter"], "--csv-delimiter"),
+        (["input", "source", "inline", "7"], "source.inline.7"),
+        (["input"], ""),
+    ],
+)
+def test_a_problem_is_told_by_the_option_that_it_is_in(path: list[str], flag: str) -> None:
+    assert flag_of(path) == flag
+
+
+@pytest.mark.parametrize(
+    ("word", "seconds"), [("90", 90), ("250ms", 0.25), (".5s", 0.5), ("10m", 600), ("2h", 7_200)]
+)
+def test_a_duration_has_a_unit(word: str, seconds: float) -> None:
+    assert duration_s(word) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize("word", ["", "m", "-1", "1 h", "1w", "1e3", "nan", "²"])
+def test_what_is_no_duration_is_refused(word: str) -> None:
+    with pytest.raises(typer.BadParameter, match="no duration"):
+        duration_s(word)

@@ -15,9 +15,9 @@ from rich.console import Console
 from rich.table import Table
 
 from app.client.amounts import age_text, duration_text, printable, size_text
-from app.client.bars import (
-    Bars,
-    Lines,
+from app.client.bars import Bars, Lines
+from app.client.cells import json_line
+from app.client.states import (
     begun_at,
     failed_text,
     items_text,
@@ -30,7 +30,6 @@ from app.client.tables import (
     csv_lines,
     failures_table,
     jobs_table,
-    json_line,
     ranking_table,
     rows_table,
 )
@@ -134,7 +133,7 @@ def test_a_table_of_no_rows_has_its_columns() -> None:
 def test_a_job_is_listed_with_its_program_or_its_name() -> None:
     now = datetime(2025, 1, 1, 12, 5, tzinfo=UTC)
 
-    text = shown(jobs_table([job_of(), job_of(name="my words")], now=now))
+    text = shown(jobs_table([job_of(), job_of(name="my words")], now=now, width=100))
 
     assert "wordcount" in text
     assert "my words" in text
@@ -143,17 +142,20 @@ def test_a_job_is_listed_with_its_program_or_its_name() -> None:
     assert "5 min" in text
 
 
-def test_a_list_of_jobs_keeps_every_column_on_a_narrow_terminal() -> None:
+def test_a_list_of_jobs_keeps_whole_ids_on_a_narrow_terminal() -> None:
     job = job_of(id="j-1a1fe07e1865339a951072ac4b9e8d8", name="a rather long name of a job")
     job["status"] |= {"state": "PARTIALLY_SUCCEEDED", "ratio": 1.0, "resultRows": 1_000_000.0}
     out = io.StringIO()
+    now = datetime(2025, 1, 1, 12, 5, tzinfo=UTC)
 
-    table = jobs_table([job], now=datetime(2025, 1, 1, 12, 5, tzinfo=UTC))
-    Console(file=out, width=80).print(table)
+    Console(file=out, width=80).print(jobs_table([job], now=now, width=80))
+    Console(file=out, width=60).print(jobs_table([job], now=now, width=60))
 
-    _, _, row = out.getvalue().splitlines()
+    row, narrow = (line for line in out.getvalue().splitlines() if line.startswith("j-"))
     assert row.startswith(f"{job['id']}  a rather")
     assert row.split()[-5:] == ["partial", "100%", "1,000,000", "5", "min"]
+    assert narrow.split()[0] == job["id"]
+    assert narrow.split()[-1] == "partial"
 
 
 def test_a_summary_says_how_long_it_took_and_what_came_out() -> None:
@@ -289,6 +291,21 @@ def test_a_connection_that_is_lost_is_shown_until_it_is_there_again() -> None:
         bars.show(status_of("SUCCEEDED"))
 
     assert "trying again" not in out.getvalue()
+
+
+def test_the_answer_so_far_is_shown_until_there_is_a_result() -> None:
+    rows = [{"word": f"w{number}\x1b[31m", "n": number} for number in range(100)]
+    running = status_of(partial=rows, coverage=0.43)
+    end = status_of("SUCCEEDED", partial=None, coverage=None)
+
+    live = drawn(running, end, is_terminal=True)
+    piped = drawn(running, end, is_terminal=False)
+
+    assert "so far 100 rows, from 43% of the input" in live
+    assert "so far 100 rows, from 43% of the input" in piped
+    assert "w1\\x1b[31m" in live
+    assert "w99" not in live
+    assert "so far" not in live.rpartition("succeeded in")[2]
 
 
 @pytest.mark.parametrize(

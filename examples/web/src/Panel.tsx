@@ -1,7 +1,7 @@
 import { useState } from "react";
 import type { FormEvent } from "react";
 import { JobView } from "./JobView";
-import type { SubmitJobInput } from "./documents";
+import type { SubmitJobInput } from "./generated";
 import type { Job } from "./job";
 
 interface Hooks {

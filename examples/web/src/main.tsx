@@ -10,11 +10,11 @@ import { client as urql } from "./urql/client";
 import * as withUrql from "./urql/useJob";
 
 function App() {
-  const isConnected = useSyncExternalStore(connection.subscribe, connection.get);
+  const state = useSyncExternalStore(connection.subscribe, connection.get);
   return (
     <main>
       <h1>A job in a page</h1>
-      {!isConnected && <p role="status">The service is away; trying again.</p>}
+      {state === "away" && <p role="status">The service is away; trying again.</p>}
       <ApolloProvider client={apollo}>
         <Panel title="Apollo Client" {...withApollo} />
       </ApolloProvider>

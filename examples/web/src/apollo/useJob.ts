@@ -1,13 +1,14 @@
 // A job with Apollo Client: submitted, followed to its end, its rows.
 import { skipToken, useMutation, useQuery, useSubscription } from "@apollo/client/react";
 import { useCallback } from "react";
-import { FOLLOW, ROWS, SUBMIT, hasResult, jobOf, repeatable, rowsOf } from "../documents";
-import type { SubmitJobInput } from "../documents";
+import { hasResult, jobOf, repeatable, rowsOf } from "../documents";
+import { FollowDocument, RowsDocument, SubmitDocument } from "../generated";
+import type { SubmitJobInput } from "../generated";
 import type { Job } from "../job";
 
 /** Returns what submits a job and gives its id; it throws what the service says against it. */
 export function useSubmitJob(): (input: SubmitJobInput) => Promise<string> {
-  const [submit] = useMutation(SUBMIT);
+  const [submit] = useMutation(SubmitDocument);
   return useCallback(
     async (input) => jobOf((await submit({ variables: { input: repeatable(input) } })).data),
     [submit],
@@ -21,9 +22,9 @@ export function useSubmitJob(): (input: SubmitJobInput) => Promise<string> {
  * gets the present one again: so there is nothing to catch up with.
  */
 export function useJob(id: string | undefined): Job {
-  const followed = useSubscription(FOLLOW, id ? { variables: { id } } : skipToken);
+  const followed = useSubscription(FollowDocument, id ? { variables: { id } } : skipToken);
   const status = followed.data?.jobStatus;
   const wanted = id && hasResult(status);
-  const read = useQuery(ROWS, wanted ? { variables: { id } } : skipToken);
+  const read = useQuery(RowsDocument, wanted ? { variables: { id } } : skipToken);
   return { status, rows: rowsOf(read.data), error: followed.error ?? read.error };
 }

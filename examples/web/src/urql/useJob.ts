@@ -1,13 +1,14 @@
 // A job with urql: submitted, followed to its end, its rows.
 import { useCallback } from "react";
 import { useMutation, useQuery, useSubscription } from "urql";
-import { FOLLOW, ROWS, SUBMIT, hasResult, jobOf, repeatable, rowsOf } from "../documents";
-import type { SubmitJobInput } from "../documents";
+import { hasResult, jobOf, repeatable, rowsOf } from "../documents";
+import { FollowDocument, RowsDocument, SubmitDocument } from "../generated";
+import type { SubmitJobInput } from "../generated";
 import type { Job } from "../job";
 
 /** Returns what submits a job and gives its id; it throws what the service says against it. */
 export function useSubmitJob(): (input: SubmitJobInput) => Promise<string> {
-  const [, submit] = useMutation(SUBMIT);
+  const [, submit] = useMutation(SubmitDocument);
   return useCallback(
     async (input) => {
       const { data, error } = await submit({ input: repeatable(input) });
@@ -26,8 +27,8 @@ export function useSubmitJob(): (input: SubmitJobInput) => Promise<string> {
  */
 export function useJob(id: string | undefined): Job {
   const variables = { id: id ?? "" };
-  const [followed] = useSubscription({ query: FOLLOW, variables, pause: !id });
+  const [followed] = useSubscription({ query: FollowDocument, variables, pause: !id });
   const status = followed.data?.jobStatus;
-  const [read] = useQuery({ query: ROWS, variables, pause: !id || !hasResult(status) });
+  const [read] = useQuery({ query: RowsDocument, variables, pause: !id || !hasResult(status) });
   return { status, rows: rowsOf(read.data), error: followed.error ?? read.error };
 }

@@ -1,0 +1,41 @@
+"""Handing out what may be looked at, and nothing else."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from app.commands.completion import complete_job
+from app.commands.durations import duration_s
+from app.commands.options import DEFAULT_URL, Token, Url
+
+
+def share(
+    job_ids: Annotated[
+        list[str],
+        typer.Argument(metavar="ID...", help="The jobs.", autocompletion=complete_job),
+    ],
+    ttl: Annotated[
+        float,
+        typer.Option(
+            parser=duration_s, metavar="DURATION", help="How long the links work, a day at most."
+        ),
+    ] = 3_600.0,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the token with the links, as a line of JSON.")
+    ] = False,
+    url: Url = DEFAULT_URL,
+    token: Token = None,
+) -> None:
+    """Print links to jobs that work without a key.
+
+    Whoever has one can watch its job and read its result in the console, and do nothing else.
+    """
+    import asyncio
+
+    from app.client import requests
+    from app.client.address import Address
+
+    at = Address.parse(url, token)
+    asyncio.run(requests.print_links(at, job_ids, ttl_s=round(ttl), as_json=as_json))
