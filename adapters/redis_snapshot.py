@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from adapters.redis_status import FIELDS, error_of, status_of
 from engine.job import (
@@ -21,6 +22,7 @@ from engine.job import (
 )
 from engine.jsonvalue import decode
 from engine.ledger import EndedRun
+from engine.webhook_delivery import WebhookDelivery, WebhookState
 
 Hash = Mapping[bytes, bytes]
 
@@ -45,6 +47,23 @@ def read_job(job: JobId, fields: Hash, spec: bytes, inline: bytes | None) -> Job
         finished_at=instant(_int(fields, "finished")),
         expires_at=instant(_int(fields, "expires")),
         status=read_status(job, fields, inline),
+        webhook=_read_webhook(fields),
+    )
+
+
+def _read_webhook(fields: Hash) -> WebhookDelivery | None:
+    url = fields.get(b"webhook")
+    if url is None:
+        return None
+    told = fields.get(b"webhook_state")
+    state = WebhookState.PENDING if b"finished" in fields else WebhookState.WAITING
+    return WebhookDelivery(
+        host=urlsplit(url.decode()).netloc,
+        state=state if told is None else WebhookState(told.decode()),
+        attempts=_int(fields, "webhook_tries") or 0,
+        last_status_code=_int(fields, "webhook_status"),
+        last_attempt_at=instant(_int(fields, "webhook_tried")),
+        next_attempt_at=instant(_int(fields, "webhook_next")),
     )
 
 

@@ -17,7 +17,7 @@ from redis.asyncio.connection import Connection
 from redis.exceptions import NoScriptError
 
 from adapters.redis_client import COMMAND_TIMEOUT_S, source_of, translated
-from adapters.redis_status import FIELDS, status_of
+from adapters.redis_status import FIELDS, StoredStatus
 from engine.job import JobId, JobStatus
 
 MAX_KEPT: Final = 2
@@ -49,7 +49,7 @@ class RedisStatuses:
                 found = await self._call(*ids)
         wanted = tenant.encode()
         return [
-            status_of(job, values, values[-1]) if values[0] == wanted else None
+            StoredStatus(job, values, values[-1]) if values[0] == wanted else None
             for job, values in zip(ids, found, strict=True)
         ]
 

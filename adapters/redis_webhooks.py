@@ -9,6 +9,7 @@ from redis.asyncio import Redis
 
 from adapters.redis_client import LedgerScripts
 from engine.job import JobId
+from engine.webhook_delivery import WebhookState
 from engine.webhooks import Delivery
 
 LEASE_MS: Final = 15_000
@@ -47,13 +48,33 @@ class RedisWebhooks:
             for job, run, tenant, url, tries, ended_ms in found
         ]
 
-    async def end(self, delivery: Delivery) -> None:
+    async def end(
+        self,
+        delivery: Delivery,
+        *,
+        state: WebhookState | None = None,
+        status_code: int | None = None,
+    ) -> None:
         """Forget a delivery; see ``WebhookQueue``."""
-        await self._scripts.call("webhooks", "end", delivery.job, delivery.run)
-
-    async def put_back(self, delivery: Delivery, *, pause_s: float, is_tried: bool = True) -> None:
-        """Let a delivery come up again; see ``WebhookQueue``."""
-        pause_ms = int(1000 * pause_s)
         await self._scripts.call(
-            "webhooks", "back", delivery.job, delivery.run, pause_ms, int(is_tried)
+            "webhooks", "end", delivery.job, delivery.run, state or "", status_code or ""
+        )
+
+    async def put_back(
+        self,
+        delivery: Delivery,
+        *,
+        pause_s: float,
+        is_tried: bool = True,
+        status_code: int | None = None,
+    ) -> None:
+        """Let a delivery come up again; see ``WebhookQueue``."""
+        await self._scripts.call(
+            "webhooks",
+            "back",
+            delivery.job,
+            delivery.run,
+            int(1000 * pause_s),
+            int(is_tried),
+            status_code or "",
         )

@@ -7,16 +7,15 @@ import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from importlib import metadata
 
 from starlette.applications import Starlette
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from adapters.httpx_webhooks import HttpxWebhooks
 from adapters.redis_bell import RedisBell
 from adapters.redis_client import connect
 from adapters.redis_jobs import RedisJobs
+from adapters.redis_keys import RedisKeys
 from adapters.redis_layout import require_layout
 from app.api_processes import api_processes
 from app.assets import BUILT, Assets, origin_of_uploads
@@ -24,9 +23,9 @@ from app.authentication import credentials_of
 from app.files import download_route
 from app.health import HEALTH_PATHS, health_routes
 from app.metrics import ApiMetrics
-from app.processes import sql_process
-from app.runtime import blobs_of, destinations_of, signer_of, sources_of
+from app.runtime import blobs_of, signer_of
 from app.server import address_of, listening_socket, serving, spare_the_collector
+from app.services import services_of
 from app.settings import Settings
 from app.sockets import OpenSockets
 from app.stopping import Stop
@@ -38,9 +37,9 @@ from engine.tracer import Tracer
 from engine.webhooks import key_name
 from resolvers.access.quotas import Connections
 from resolvers.live.hub import StatusHub
-from resolvers.services import Limits, Services
 from schema.build import build_schema
 from schema.context import Context
+from transport.admission import Admission
 from transport.fan_out import FanOut
 from transport.graphql_http import GraphQLHTTP
 from transport.observed import Observed
@@ -51,7 +50,6 @@ from transport.rest.routes import rest_routes
 from transport.sse import EventStreams
 from transport.websocket.connection import Served
 from transport.websocket.endpoint import GraphQLWebSocket
-from workers.checker import ProcessChecker
 
 
 async def serve_api(settings: Settings, *, is_shared: bool = False) -> None:
@@ -88,10 +86,11 @@ async def api_at(settings: Settings, listener: socket.socket) -> AsyncIterator[s
     is_shared = bool(listener.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT))
     with tracing(settings, os.environ, role="api") as tracer:
         async with (
-            _application(
-                settings, sockets, streams, polls, tracer=tracer, is_shared=is_shared
-            ) as application,
-            serving(application, listener),
+            _application(settings, sockets, streams, polls, tracer=tracer, is_shared=is_shared) as (
+                application,
+                admission,
+            ),
+            serving(application, listener, admission=admission),
         ):
             try:
                 yield address_of(settings)
@@ -110,7 +109,7 @@ async def _application(
     *,
     tracer: Tracer,
     is_shared: bool,
-) -> AsyncIterator[ASGIApp]:
+) -> AsyncIterator[tuple[ASGIApp, Admission]]:
     if settings.redis_url is None:
         raise ConfigError("FANFOLD_REDIS_URL: the API needs to know which Redis to work with")
     redis, subscriber = connect(settings.redis_url), connect(settings.redis_url)
@@ -128,31 +127,13 @@ async def _application(
     async with (
         RedisBell(subscriber) as bell,
         StatusHub(jobs=jobs, bell=bell, meter=metrics.meter, tracer=tracer) as hub,
-        credentials_of(settings, redis=redis, bell=bell, signer=signer) as authenticator,
-        _sql_checker(settings) as checker,
-        _webhooks(settings) as webhooks,
+        credentials_of(settings, keys=RedisKeys(redis), bell=bell, signer=signer) as authenticator,
+        services_of(settings, jobs=jobs, blobs=blobs, signer=signer, tracer=tracer) as services,
         metrics.running(is_shared=is_shared),
     ):
-        services = Services(
-            catalog=load_catalog(settings.programs),
-            jobs=jobs,
-            control=jobs,
-            blobs=blobs,
-            sources=sources_of(settings, blobs),
-            destinations=destinations_of(settings),
-            signer=signer,
-            sql=checker,
-            webhooks=webhooks,
-            tracer=tracer,
-            limits=Limits(
-                inline_result_bytes=settings.inline_result_bytes,
-                max_wait_ms=settings.max_wait_ms,
-                version=metadata.version("fanfold"),
-                sql_enabled=settings.sql,
-            ),
-        )
         schema, connections = build_schema(), Connections(settings.quotas.connections)
         origins = Origins(settings.allowed_origins)
+        admission = Admission(settings.connects_per_second, meter=metrics.meter)
         operations = Operations(schema, is_introspectable=settings.introspection, tracer=tracer)
         fan_out = FanOut(hub, meter=metrics.meter)
         websocket = GraphQLWebSocket(
@@ -176,6 +157,7 @@ async def _application(
             fan_out=fan_out,
             connections=connections,
             streams=streams,
+            admission=admission,
             page=assets.graphiql.body,
             page_headers=assets.graphiql.headers,
         )
@@ -200,7 +182,8 @@ async def _application(
         named = TrustedHostMiddleware(
             _first(http, websocket, others), allowed_hosts=list(settings.hosts)
         )
-        yield Observed(_asked_by_machines(others, named), meter=metrics.meter, tracer=tracer)
+        observed = Observed(_asked_by_machines(others, named), meter=metrics.meter, tracer=tracer)
+        yield observed, admission
     await redis.aclose()
     await subscriber.aclose()
 
@@ -227,18 +210,3 @@ def _asked_by_machines(health: ASGIApp, others: ASGIApp) -> ASGIApp:
         await (health if is_health else others)(scope, receive, send)
 
     return serve
-
-
-@asynccontextmanager
-async def _sql_checker(settings: Settings) -> AsyncIterator[ProcessChecker]:
-    process = sql_process(settings)
-    try:
-        yield ProcessChecker(process)
-    finally:
-        await process.stop()
-
-
-@asynccontextmanager
-async def _webhooks(settings: Settings) -> AsyncIterator[HttpxWebhooks]:
-    with HttpxWebhooks(settings.webhook_hosts) as webhooks:
-        yield webhooks

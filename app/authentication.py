@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from redis.asyncio import Redis
-
 from adapters.httpx_jwks import HttpxJwks
 from adapters.pyjwt_tokens import ALGORITHMS, Provider, PyJwtTokens
-from adapters.redis_keys import RedisKeys
 from app.settings import AuthMode, Settings
+from engine.api_keys import ApiKeys
 from engine.bell import Bell
 from engine.signing import Signer
 from resolvers.access.credentials import Credentials
@@ -19,7 +17,7 @@ from resolvers.access.viewer_tokens import ViewerTokens
 
 @asynccontextmanager
 async def credentials_of(
-    settings: Settings, *, redis: Redis, bell: Bell, signer: Signer
+    settings: Settings, *, keys: ApiKeys, bell: Bell, signer: Signer
 ) -> AsyncIterator[Credentials]:
     """Tell callers apart as this deployment wants it, while the context is open."""
     async with AsyncExitStack() as stack:
@@ -36,7 +34,7 @@ async def credentials_of(
         credentials = Credentials(
             viewer_tokens=ViewerTokens(signer),
             bell=bell,
-            keys=RedisKeys(redis) if AuthMode.KEYS in settings.auth else None,
+            keys=keys if AuthMode.KEYS in settings.auth else None,
             verifier=verifier,
         )
         yield await stack.enter_async_context(credentials)

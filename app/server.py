@@ -8,13 +8,15 @@ import resource
 import socket
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Final
+from functools import partial
+from typing import Final, cast
 
 import uvicorn
 from starlette.types import ASGIApp
 
 from app.settings import Settings
 from engine.errors import ConfigError
+from transport.admission import Admission
 from transport.http_protocol import PatientHttpProtocol
 from transport.websocket_protocol import WebSocketProtocol
 
@@ -63,8 +65,12 @@ def listening_socket(settings: Settings, *, is_shared: bool = False) -> Iterator
 
 
 @asynccontextmanager
-async def serving(application: ASGIApp, listener: socket.socket) -> AsyncIterator[None]:
+async def serving(
+    application: ASGIApp, listener: socket.socket, *, admission: Admission | None = None
+) -> AsyncIterator[None]:
     """Serve *application* at *listener* while the context is open.
+
+    *admission* gives WebSockets their turns; None lets them in at once.
 
     At the end no more connections are taken, and requests that are under way get
     ``SHUTDOWN_WITHIN_S`` seconds.
@@ -72,7 +78,10 @@ async def serving(application: ASGIApp, listener: socket.socket) -> AsyncIterato
     server = _Server(
         uvicorn.Config(
             application,
-            http=PatientHttpProtocol,
+            http=cast(
+                "type[PatientHttpProtocol]",
+                partial(PatientHttpProtocol, admission=admission or Admission()),
+            ),
             ws=WebSocketProtocol,
             ws_max_size=MAX_MESSAGE_BYTES,
             ws_per_message_deflate=False,

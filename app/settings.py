@@ -166,6 +166,8 @@ class Settings(BaseModel):
         quota_queued_tasks: Tasks of one tenant that nobody has begun.
         quota_connections: Open connections of one tenant to one API process.
         quota_submits_per_minute: Jobs that one tenant may submit a minute.
+        connects_per_second: WebSockets and event streams that one API process lets in a second;
+            what comes faster waits its turn for some seconds. 0 is no limit.
         grace_seconds: For how long a worker that got SIGTERM lets its tasks run on; what is left
             then is handed back and costs no try.
         log: How log lines are written: ``text`` for people, ``json`` for what collects them.
@@ -212,6 +214,7 @@ class Settings(BaseModel):
     quota_queued_tasks: Quota = None
     quota_connections: Quota = None
     quota_submits_per_minute: Quota = None
+    connects_per_second: Annotated[int, BeforeValidator(_limit)] = 2_000
     log: LogForm = "text"
     log_level: Annotated[LogLevel, BeforeValidator(_upper)] = "INFO"
     metrics_port: Annotated[int, _whole(0, 65535)] = 0

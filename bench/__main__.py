@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 
-from bench import data_plane, growth, headline, partials, pickup, push, submit, wordcount
+from bench import blocks, data_plane, growth, headline, partials, pickup, push, submit, wordcount
 
 MEASUREMENTS = {
     "pickup": pickup.main,
     "submit": submit.main,
+    "blocks": blocks.main,
     "push": push.main,
     "wordcount": wordcount.main,
     "data_plane": data_plane.main,

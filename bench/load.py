@@ -1,7 +1,8 @@
 """A load of equal requests over many connections, from a process of its own.
 
-``python -m bench.load PORT CONNECTIONS SECONDS BODY`` prints requests a second and quantiles of the
-time to the answer as JSON. Written on bytes, so that it costs little beside what it measures.
+``python -m bench.load PORT CONNECTIONS SECONDS BODY`` prints requests a second, quantiles of the
+time to the answer and the number of all requests as JSON. Written on bytes, so that it costs little
+beside what it measures.
 """
 
 from __future__ import annotations
@@ -25,11 +26,12 @@ _LENGTH: Final = b"content-length: "
 
 @dataclass(frozen=True)
 class Load:
-    """What came of a load; times in ms."""
+    """What came of a load; times in ms, all requests with those of the warm-up."""
 
     requests_per_s: float
     p50_ms: float
     p99_ms: float
+    requests: int
 
 
 def load(port: int, body: bytes, *, connections: int, seconds: float, folder: Path) -> Load:
@@ -91,11 +93,12 @@ class _Connection(asyncio.Protocol):
 
 
 async def _run(port: int, request: bytes, connections: int, seconds: float) -> Load:
-    await _span(port, request, connections, WARM_UP_S)
+    warm_up = await _span(port, request, connections, WARM_UP_S)
     since = time.perf_counter()
     times = await _span(port, request, connections, seconds)
     took = time.perf_counter() - since
-    return Load(len(times) / took, percentile(times, 0.5) * 1000, percentile(times, 0.99) * 1000)
+    p50_s, p99_s = percentile(times, 0.5), percentile(times, 0.99)
+    return Load(len(times) / took, p50_s * 1000, p99_s * 1000, len(warm_up) + len(times))
 
 
 async def _span(port: int, request: bytes, connections: int, seconds: float) -> list[float]:

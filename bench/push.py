@@ -12,6 +12,7 @@ import time
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import psutil
 import uvloop
@@ -39,10 +40,20 @@ _COLUMNS = [
     "connect s",
     "KiB/socket",
     "deliveries/s",
-    "CPU µs each",
+    "CPU µs each: server",
+    "Redis",
+    "load",
     "p50 ms",
     "p99 ms",
 ]
+
+
+class Cpu(NamedTuple):
+    """Processor time: of the server, of Redis, of this process."""
+
+    server: float
+    redis: float
+    load: float
 
 
 @dataclass
@@ -54,7 +65,7 @@ class Figures:
     connect_s: float
     kib_a_socket: float
     per_s: float
-    cpu_us: float
+    cpu_us: Cpu
     latencies_ms: Sequence[float]
 
     @property
@@ -66,7 +77,7 @@ class Figures:
             f"{self.connect_s:.2f}",
             f"{self.kib_a_socket:.0f}",
             f"{self.per_s:,.0f}",
-            f"{self.cpu_us:.1f}",
+            *(f"{us:.1f}" for us in self.cpu_us),
             f"{percentile(self.latencies_ms, 0.5):.1f}" if has_latencies else "",
             f"{percentile(self.latencies_ms, 0.99):.1f}" if has_latencies else "",
         ]
@@ -117,12 +128,13 @@ async def _measure(kind: type[System], sockets: int, *, is_own_job: bool, is_ope
                 change = partial(system.change, redis, jobs)
                 version = await load.settle(1, change)
                 kib = (process.memory_info().rss - idle_bytes) / 1024 / sockets
-                cpu_s = _cpu_s(process)
+                before = await _cpu_s(process, redis)
                 if is_open:
                     per_s, sent = await _open_loop(load, system, redis, version)
                 else:
                     per_s, sent = await _rounds(load, change, version)
-                cpu_us = (_cpu_s(process) - cpu_s) * 1e6 / sent
+                after = await _cpu_s(process, redis)
+                cpu_us = Cpu(*((a - b) * 1e6 / sent for a, b in zip(after, before, strict=True)))
                 if load.lost:
                     raise AssertionError(f"{load.lost} connections were lost")
                 return Figures(
@@ -169,9 +181,11 @@ async def _open_loop(load: Load, system: System, redis: Redis, version: int) -> 
     return heard / OPEN_LOOP_S, heard
 
 
-def _cpu_s(process: psutil.Process) -> float:
+async def _cpu_s(process: psutil.Process, redis: Redis) -> Cpu:
     used = process.cpu_times()
-    return used.user + used.system
+    of_redis = await redis.info("cpu")
+    redis_s = of_redis["used_cpu_user"] + of_redis["used_cpu_sys"]
+    return Cpu(used.user + used.system, redis_s, time.process_time())
 
 
 def _show_ratios(found: Sequence[Figures]) -> None:

@@ -1,7 +1,8 @@
 """Submits a second: Fanfold's API beside stock Strawberry and graphql-yoga, in one run.
 
-Fanfold stores and dispatches every job in a private Redis, and nothing takes them; the peers answer
-the same document from memory, so what they lack is to their advantage.
+Fanfold stores and dispatches every job in a private Redis, and nothing takes them. graphql-yoga is
+there twice: answering from memory, as Strawberry does, so what they lack is to their advantage; and
+with a hash and an entry in a list for every job, in one transaction on the same kind of Redis.
 """
 
 from __future__ import annotations
@@ -21,11 +22,12 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from app.embedded_redis import EmbeddedRedis
 from app.launcher import tied
 from bench.load import Load, load
+from bench.process_memory import process_memory
 from bench.report import show, spread
 from tests.support.node import Node, NoNodeError
 
@@ -35,6 +37,7 @@ STOPS_WITHIN_S: Final = 15.0
 SECONDS: Final = float(os.environ.get("BENCH_SECONDS", "5"))
 ROUNDS: Final = int(os.environ.get("BENCH_ROUNDS", "3"))
 YOGA: Final = Path(__file__).with_name("peers") / "submit_yoga"
+YOGA_NAME: Final = "yoga"
 SDL: Final = Path(__file__).parents[1] / "schema" / "schema.graphql"
 BODY: Final = json.dumps(
     {
@@ -49,12 +52,20 @@ BODY: Final = json.dumps(
 ).encode()
 
 
+class _Used(NamedTuple):
+    """Time on a core: of the server's processes, and of Redis."""
+
+    server: float
+    redis: float
+
+
 @dataclass
 class _System:
     name: str
     command: Callable[[int], Sequence[str]]
     environment: dict[str, str] = field(default_factory=dict)
     loads: list[Load] = field(default_factory=list)
+    used: list[_Used] = field(default_factory=list)
 
     @property
     def rate(self) -> float:
@@ -73,12 +84,13 @@ def main() -> None:
 async def _main() -> None:
     with tempfile.TemporaryDirectory(prefix="fanfold-bench-") as name:
         folder = Path(name)
-        systems = [*_fanfold(folder), *_peers()]
+        systems = [*fanfold(folder), *_peers()]
         for _ in range(ROUNDS):
             for system in systems:
                 async with EmbeddedRedis(folder / f"redis-{time.monotonic_ns()}") as redis:
                     system.environment["FANFOLD_REDIS_URL"] = redis.url
-                    with _running(system) as port:
+                    with running(system) as port:
+                        before = _used_s()
                         found = await asyncio.to_thread(
                             load,
                             port,
@@ -87,13 +99,17 @@ async def _main() -> None:
                             seconds=SECONDS,
                             folder=folder,
                         )
+                        spent = zip(_used_s(), before, strict=True)
                     system.loads.append(found)
+                    system.used.append(_Used(*(1e6 * (b - a) / found.requests for b, a in spent)))
     _show(systems)
 
 
 def _show(systems: Sequence[_System]) -> None:
-    first, reference = systems[0], systems[-1]
-    columns = ["", "requests/s", "p50 ms", "p99 ms", f"rate / {reference.name}", "/ one process"]
+    first = systems[0]
+    peers = [system for system in systems if system.name.startswith(YOGA_NAME)]
+    columns = ["", "requests/s", "p99 ms", "server µs", "Redis µs", "of one"]
+    columns += [f"rate, p99 of {peer.name}" for peer in peers]
     show(
         f"submits, {CONNECTIONS} connections",
         columns,
@@ -101,17 +117,29 @@ def _show(systems: Sequence[_System]) -> None:
             [
                 system.name,
                 spread([found.requests_per_s for found in system.loads], digits=0),
-                spread([found.p50_ms for found in system.loads], digits=1),
                 spread([found.p99_ms for found in system.loads], digits=1),
-                f"{system.rate / reference.rate:.2f}",
+                *(spread(list(used), digits=0) for used in zip(*system.used, strict=True)),
                 f"{system.rate / first.rate:.2f}",
+                *(_beside(system, peer) for peer in peers),
             ]
             for system in systems
         ],
     )
 
 
-def _fanfold(folder: Path) -> list[_System]:
+def _used_s() -> _Used:
+    """Return what the processes below this one have used so far; a load that ended is none."""
+    own, *below = process_memory(os.getpid())
+    del own
+    redis = sum(process.cpu_s for process in below if process.name == "Redis")
+    return _Used(sum(process.cpu_s for process in below) - redis, redis)
+
+
+def _beside(system: _System, peer: _System) -> str:
+    return f"{system.rate / peer.rate:.2f}, {system.p99_ms / peer.p99_ms:.2f}"
+
+
+def fanfold(folder: Path) -> list[_System]:
     settings = {
         "FANFOLD_DATA_DIR": str(folder / "data"),
         "FANFOLD_QUOTA_LIVE_JOBS": "0",
@@ -141,13 +169,18 @@ def _peers() -> list[_System]:
     except NoNodeError as exc:
         print(f"without graphql-yoga: {exc}", file=sys.stderr)  # noqa: T201
     else:
-        server = str(YOGA / "server.mjs")
-        peers.append(_System("yoga", lambda port: [*node.node, server, str(port), str(SDL)]))
+        server = YOGA / "server.mjs"
+        for name, *mode in ((YOGA_NAME,), (f"{YOGA_NAME}, stored", "stored")):
+            peers.append(_System(name, _yoga(node, server, *mode)))
     return peers
 
 
+def _yoga(node: Node, server: Path, *mode: str) -> Callable[[int], Sequence[str]]:
+    return lambda port: [*node.node, str(server), str(port), str(SDL), *mode]
+
+
 @contextmanager
-def _running(system: _System) -> Iterator[int]:
+def running(system: _System) -> Iterator[int]:
     """Run a system while the context is open; yield its port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

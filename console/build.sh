@@ -23,9 +23,10 @@ else
     npm=(node "$home/lib/node_modules/npm/bin/npm-cli.js")
 fi
 
-wanted=$(sha256sum package.json | cut -d ' ' -f 1)
-if [[ $(cat node_modules/.installed 2>/dev/null) != "$wanted" ]]; then
-    "${npm[@]}" install --no-package-lock --no-audit --no-fund --ignore-scripts --loglevel=error
+# Checking needs more packages than building (tests/support/node.py); they do no harm.
+wanted=$(cat package.json package-lock.json | sha256sum | cut -d ' ' -f 1)
+if [[ $(cat node_modules/.installed 2>/dev/null) != "$wanted"* ]]; then
+    "${npm[@]}" ci --omit=dev --no-audit --no-fund --ignore-scripts --loglevel=error
     printf %s "$wanted" >node_modules/.installed
 fi
 "${npm[@]}" run --silent build

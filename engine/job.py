@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import base64
 import secrets
-import time
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, NewType
+
+from engine.webhook_delivery import WebhookDelivery
 
 JobId = NewType("JobId", str)
 TaskId = NewType("TaskId", str)
 
 
 def new_job_id() -> JobId:
-    """Return a fresh id: ``j-``, the time in milliseconds, and 80 random bits, all in hex.
+    """Return a fresh id: ``j-`` and 128 random bits in small letters and the digits 2 to 7.
 
-    Ids of later jobs sort after those of earlier ones; nobody can guess one.
+    Nobody can guess one, and it tells nothing, not even when the job was submitted. It is a word
+    in addresses, file names and shells.
     """
-    return JobId(f"j-{time.time_ns() // 1_000_000:011x}{secrets.token_hex(10)}")
+    digits = base64.b32encode(secrets.token_bytes(16)).rstrip(b"=")
+    return JobId(f"j-{digits.decode().lower()}")
 
 
 class JobState(StrEnum):
@@ -195,7 +199,12 @@ class JobStatus:
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One job across all its runs; ``expires_at`` is when it is erased, known once it has ended."""
+    """One job across all its runs.
+
+    Attributes:
+        expires_at: When it is erased, known once it has ended.
+        webhook: Whether its webhook has been told of the present run's end; None for no webhook.
+    """
 
     id: JobId
     tenant: str
@@ -206,6 +215,7 @@ class Job:
     finished_at: datetime | None
     status: JobStatus
     expires_at: datetime | None = None
+    webhook: WebhookDelivery | None = None
 
     @property
     def allowed_actions(self) -> tuple[JobAction, ...]:

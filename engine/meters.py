@@ -60,7 +60,15 @@ class HttpMeter(Protocol):
         ...
 
 
-class ApiMeter(PushMeter, HttpMeter, Protocol):
+class AdmissionMeter(Protocol):
+    """Hears how those who connect are let in."""
+
+    def admitted(self, how: str) -> None:
+        """Note one that came: ``at once``, ``delayed`` or ``refused``."""
+        ...
+
+
+class ApiMeter(PushMeter, HttpMeter, AdmissionMeter, Protocol):
     """Hears of everything that a process of the API does."""
 
 
@@ -106,6 +114,9 @@ class Unmeasured:
 
     def answered(self, *, method: str, route: str, status: int, seconds: float) -> None:
         """See ``HttpMeter``."""
+
+    def admitted(self, how: str) -> None:
+        """See ``AdmissionMeter``."""
 
     def ended(self, *, kind: str, outcome: str, seconds: float) -> None:
         """See ``TaskMeter``."""

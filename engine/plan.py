@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, overload
 
 from engine.batch import Batch
 from engine.errors import InputError, Issue
@@ -65,7 +65,7 @@ class Plan:
         size_bytes: Bytes of the source's files.
     """
 
-    batches: tuple[Batch, ...]
+    batches: Sequence[Batch]
     reducers: int
     items: int | None
     size_bytes: int
@@ -145,8 +145,10 @@ def plan_inline(spec: JobSpec, *, is_map_only: bool) -> Plan:
     """
     items = spec.source.inline or ()
     step = min(spec.batching.max_items or INLINE_ITEMS_PER_BATCH, max(len(items), 1))
+    batches = InlineBatches(items, step)
+    check_number(len(batches), spec.batching)
     return Plan(
-        batches=_limited(_inline_batches(items, step), spec.batching),
+        batches=batches,
         reducers=0 if is_map_only else spec.reducers or 1,
         items=len(items),
         size_bytes=0,
@@ -277,6 +279,34 @@ def _limited(batches: Iterable[Batch], batching: BatchingSpec) -> tuple[Batch, .
     return tuple(kept)
 
 
-def _inline_batches(items: Sequence[Any], step: int) -> Iterator[Batch]:
-    for start in range(0, len(items), step):
-        yield Batch(items=tuple(items[start : start + step]), first_item=start)
+class InlineBatches(Sequence[Batch]):
+    """Batches of items that came with the request, each cut when it is looked at.
+
+    A request may lead to 100,000 of them, which would take long to make at once.
+
+    Args:
+        items: All items.
+        step: Items of a batch.
+    """
+
+    def __init__(self, items: Sequence[Any], step: int) -> None:
+        self._items = items
+        self._step = step
+
+    def __len__(self) -> int:
+        return -(-len(self._items) // self._step)
+
+    @overload
+    def __getitem__(self, index: int) -> Batch: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[Batch]: ...
+
+    def __getitem__(self, index: int | slice) -> Batch | Sequence[Batch]:
+        if isinstance(index, slice):
+            return [self._batch(at) for at in range(*index.indices(len(self)))]
+        return self._batch(range(len(self))[index])
+
+    def _batch(self, index: int) -> Batch:
+        first = index * self._step
+        return Batch(items=self._items[first : first + self._step], first_item=first)

@@ -2,49 +2,41 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
-
-from engine.job import TaskCounts
 
 MAP_SHARE: Final = 0.85
 REDUCE_SHARE: Final = 0.12
 MIN_RATIO_FOR_ETA: Final = 0.02
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """What has been committed of what there is to do.
-
-    Attributes:
-        map: Map tasks.
-        reduce: Reduce tasks.
-        reducers: Reduce tasks that the plan wants; 0 for a map-only job, None before the plan.
-        bytes_read: Bytes of the source in committed map tasks.
-        bytes_total: Bytes of the source; None before the plan, 0 for inline items.
-    """
-
-    map: TaskCounts
-    reduce: TaskCounts
-    reducers: int | None
-    bytes_read: int
-    bytes_total: int | None
-
-
-def ratio(progress: Progress) -> float | None:
+def ratio(
+    *,
+    maps: int | None,
+    mapped: int,
+    reducers: int | None,
+    reduced: int,
+    bytes_read: int,
+    bytes_total: int | None,
+) -> float | None:
     """Return the share of the work that is committed, 0 to 1; None before the plan.
 
     It counts committed work only, so it never falls within a run. The last few percent stand for
     writing the result, so it is 1 only at the end.
+
+    Args:
+        maps: Map tasks; None before the plan.
+        mapped: Those that are committed.
+        reducers: Reduce tasks that the plan wants; 0 for a map-only job, None before the plan.
+        reduced: Those that are committed.
+        bytes_read: Bytes of the source in committed map tasks.
+        bytes_total: Bytes of the source; None before the plan, 0 for inline items.
     """
-    if progress.map.total is None or progress.reducers is None:
+    if maps is None or reducers is None:
         return None
-    reduce_share = REDUCE_SHARE if progress.reducers else 0.0
-    mapped = _share(progress.map.succeeded, progress.map.total)
-    if progress.bytes_total:
-        mapped = _share(progress.bytes_read, progress.bytes_total)
-    reduced = _share(progress.reduce.succeeded, progress.reducers)
-    return (MAP_SHARE + REDUCE_SHARE - reduce_share) * mapped + reduce_share * reduced
+    reduce_share = REDUCE_SHARE if reducers else 0.0
+    map_share = _share(bytes_read, bytes_total) if bytes_total else _share(mapped, maps)
+    whole = MAP_SHARE + REDUCE_SHARE - reduce_share
+    return whole * map_share + reduce_share * _share(reduced, reducers)
 
 
 def eta_s(share: float | None, *, elapsed_s: float) -> float | None:

@@ -35,11 +35,13 @@ class Phase:
         kind: Of its tasks.
         tasks: How many there are.
         max_concurrency: How many may run at once; None for as many as the runner wants.
+        may_fail: Whether the run goes on when one of them fails for good, as far as is known.
     """
 
     kind: TaskKind
     tasks: int
     max_concurrency: int | None = None
+    may_fail: bool = True
 
 
 class RunLedger(Protocol):
@@ -50,11 +52,22 @@ class RunLedger(Protocol):
     step may then have happened.
     """
 
-    def begin(self, job: JobId, task: TaskId, *, worker: str) -> Attempt | None:
+    def begin(
+        self, job: JobId, task: TaskId, *, worker: str, known_items: int = 0
+    ) -> Attempt | None:
         """Take a task under the next attempt number; whoever held it before is fenced.
 
         The attempt has no batch and no inputs: those are in blobs that the plan and ``pieces``
-        tell of. None when the task has been committed, or the job's run is over.
+        tell of. None when the task has been committed or has failed for good, or the job's run is
+        over.
+
+        Args:
+            job: The job.
+            task: The task. A map task that the plan does not count, as where the runner itself
+                lists the source, becomes known by this.
+            worker: Who runs it.
+            known_items: Items of a map task's batch, where they are known; what it counts for while
+                it runs, and when it fails for good.
         """
         ...
 
@@ -62,7 +75,8 @@ class RunLedger(Protocol):
         """Make an attempt's outcome the task's.
 
         Items that it set aside count as failed; more than the job tolerates end it. The piece of a
-        plan task is the blob of its batches.
+        plan task is the blob of its batches, and its ``items`` are those that are known to be in
+        them, 0 for an unknown number.
         """
         ...
 
@@ -77,14 +91,24 @@ class RunLedger(Protocol):
         ...
 
     def lost(self, job: JobId, task: TaskId, error: JobError) -> Retry | None:
-        """End the present attempt of a task whose process died without a word; as ``fail``."""
+        """End the present attempt of a task whose process died without a word; as ``fail``.
+
+        A process that died before it took the task has used up a try, too: else one that cannot
+        even start would be started for ever. None also for a task that has been committed.
+        """
+        ...
+
+    def is_wanted(self, job: JobId, task: TaskId) -> bool:
+        """Return whether a task may be begun: nobody holds it, and it has not ended in this run."""
         ...
 
     def open(self, job: JobId, kind: TaskKind) -> Phase | None:
         """Close the phase before *kind*, whose tasks have all ended, and open that of *kind*.
 
         Counts again what is committed, so that figures are exact from here on. None when the job's
-        run is over, as it may be by this very step: too many items have failed.
+        run is over, as it may be by this very step: too many items have failed. The phase before,
+        as it stands, where tasks of it have yet to end, as after a redrive. Opening a phase again
+        changes nothing.
         """
         ...
 

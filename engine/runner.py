@@ -48,3 +48,14 @@ class Launcher(Protocol):
     def stop(self, job: JobId, run: int) -> None:
         """Dispatch no more tasks of a run; one that has ended, or that nobody knows, stays so."""
         ...
+
+    def limit(self, job: JobId, run: int, *, max_concurrency: int | None, may_fail: bool) -> None:
+        """Let a run that is under way know its limits, which have been changed.
+
+        Args:
+            job: The job.
+            run: Its present run.
+            max_concurrency: How many tasks may run at once; None for as many as the system wants.
+            may_fail: Whether a map task may fail without ending the run.
+        """
+        ...

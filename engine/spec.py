@@ -18,6 +18,8 @@ from pydantic import (
     GetPydanticSchema,
     Strict,
     ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
     field_validator,
     model_validator,
 )
@@ -136,10 +138,18 @@ def _one_problem_an_item(item: Any, handler: GetCoreSchemaHandler) -> CoreSchema
 _Item = Annotated[str | dict[str, Any], GetPydanticSchema(_one_problem_an_item)]
 
 
+def _as_they_are(items: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    """Take items that need no look at each: there may be a hundred thousand."""
+    is_plain = isinstance(items, list | tuple) and len(items) <= MAX_INLINE_ITEMS
+    return tuple(items) if is_plain and set(map(type, items)) <= {str, dict} else check(items)
+
+
 class SourceSpec(_Part):
     """Exactly one kind of source."""
 
-    inline: tuple[_Item, ...] | None = Field(default=None, max_length=MAX_INLINE_ITEMS)
+    inline: Annotated[tuple[_Item, ...] | None, WrapValidator(_as_they_are)] = Field(
+        default=None, max_length=MAX_INLINE_ITEMS
+    )
     files: FilesSpec | None = None
     upload: UploadSpec | None = None
     job: str | None = Field(default=None, min_length=1, max_length=MAX_NAME_LENGTH)
@@ -202,12 +212,16 @@ class OutputSpec(_Part):
         return value
 
 
+_JSON_ALREADY: Final[dict[str, Any]] = {"params": True, "source": {"inline": True}}
+"""Looking for what JSON has no form for would take long."""
+
+
 class JobSpec(_Part):
     """A submitted job. The GraphQL input and the REST body are both read by ``parse_spec``."""
 
     program: str | None = Field(default=None, min_length=1, max_length=MAX_NAME_LENGTH)
     sql: str | None = Field(default=None, min_length=1, max_length=MAX_SQL_LENGTH)
-    params: dict[str, Any] = {}
+    params: dict[str, Any] = Field(default_factory=dict)
     source: SourceSpec
     batching: BatchingSpec = BatchingSpec()
     max_concurrency: _Int | None = Field(default=None, ge=1, le=10_000)
@@ -249,7 +263,11 @@ class JobSpec(_Part):
 
     def to_json(self) -> dict[str, Any]:
         """Return the spec as the caller would write it, with every default filled in."""
-        return self.model_dump(mode="json", by_alias=True)
+        data = self.model_dump(mode="json", by_alias=True, exclude=_JSON_ALREADY)
+        inline = self.source.inline
+        data["source"]["inline"] = None if inline is None else list(inline)
+        data["params"] = self.params
+        return data
 
 
 class LastSpec:

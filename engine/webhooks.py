@@ -15,6 +15,7 @@ from typing import Final, Protocol
 from engine.errors import InputError, Issue
 from engine.job import JobId
 from engine.signing import Signer
+from engine.webhook_delivery import WebhookState
 
 SIGNATURE: Final = "Fanfold-Signature"
 DELIVERY: Final = "Fanfold-Delivery"
@@ -65,12 +66,31 @@ class WebhookQueue(Protocol):
         """
         ...
 
-    async def end(self, delivery: Delivery) -> None:
-        """Forget a delivery: it was made, or never will be."""
+    async def end(
+        self,
+        delivery: Delivery,
+        *,
+        state: WebhookState | None = None,
+        status_code: int | None = None,
+    ) -> None:
+        """Forget a delivery: it was made, or never will be.
+
+        The job is noted to be in *state* since, by the answer *status_code*; None notes nothing.
+        """
         ...
 
-    async def put_back(self, delivery: Delivery, *, pause_s: float, is_tried: bool = True) -> None:
-        """Let a delivery come up again after *pause_s*; without a try unless *is_tried*."""
+    async def put_back(
+        self,
+        delivery: Delivery,
+        *,
+        pause_s: float,
+        is_tried: bool = True,
+        status_code: int | None = None,
+    ) -> None:
+        """Let a delivery come up again after *pause_s*; without a try unless *is_tried*.
+
+        A try is noted with the job, with the answer *status_code* or None for none.
+        """
         ...
 
 

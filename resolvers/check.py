@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -9,12 +10,13 @@ from typing import Any, Final
 
 from engine.catalog import Catalog
 from engine.errors import InputError, Issue, OutputError, SourceError
-from engine.jsonvalue import encode
+from engine.jsonvalue import encode, encode_in_turns
 from engine.program import Program, Registered
 from engine.spec import MAX_INLINE_ITEMS, JobSpec, parse_spec
 from resolvers.services import Limits
 
 MAX_INLINE_BYTES: Final = 1024 * 1024
+FEW_ITEMS: Final = 1_000
 MAX_ISSUES: Final = 100
 """More would make the answer larger than the input."""
 URIS_PATH: Final = ("input", "source", "files", "uris")
@@ -33,7 +35,7 @@ class CheckedInput:
         return not isinstance(self.program, Program)
 
 
-def check_input(
+async def check_input(
     catalog: Catalog, data: Mapping[str, Any], *also: Issue, limits: Limits
 ) -> CheckedInput:
     """Check an input whose names are the contract's; null means left out.
@@ -51,8 +53,10 @@ def check_input(
     """
     issues = list(also)
     spec = _spec(data, issues)
+    if spec is not None and len(spec.source.inline or ()) > FEW_ITEMS:
+        await asyncio.sleep(0)  # others first: that took a while
     program = _program(catalog, data, issues)
-    _check_size(data, issues)
+    await _check_size(data, issues)
     if data.get("sql") is not None and not limits.sql_enabled:
         issues.append(Issue(("input", "sql"), "SQL is off in this deployment; name a program"))
     if spec is not None and spec.runner not in (None, *limits.runners):
@@ -98,6 +102,8 @@ def _without_rest(data: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(inline, list) or len(inline) <= MAX_ISSUES:
         return dict(data)
     items = inline[:MAX_INLINE_ITEMS]
+    if set(map(type, items)) <= {str, dict}:
+        return dict(data)
     wrong = (at for at, item in enumerate(items) if not isinstance(item, str | dict))
     last = next(islice(wrong, MAX_ISSUES - 1, None), None)
     if last is None:
@@ -119,20 +125,27 @@ def _program(catalog: Catalog, data: Mapping[str, Any], issues: list[Issue]) -> 
     return program
 
 
-def _check_size(data: Mapping[str, Any], issues: list[Issue]) -> None:
+async def _check_size(data: Mapping[str, Any], issues: list[Issue]) -> None:
     """Refuse what JSON, and so the store, cannot hold, and more inline items than it should."""
     source = data.get("source")
     inline = source.get("inline") if isinstance(source, Mapping) else None
-    path: tuple[str, ...] = ("input", "source", "inline")
-    try:
-        size_bytes = len(encode(inline))
-        path = ("input",)
-        encode({**data, "source": None})
-        path = ("input", "source")
-        encode({**source, "inline": None} if isinstance(source, Mapping) else source)
-    except OutputError as exc:
-        issues.append(Issue(path, exc.message))
-        return
+    size_bytes = await _look_at(inline, issues, "input", "source", "inline")
     if size_bytes > MAX_INLINE_BYTES:
         message = f"the items have {size_bytes} bytes as JSON, the limit is {MAX_INLINE_BYTES}"
         issues.append(Issue(("input", "source", "inline"), message))
+    await _look_at(_without(data, "source"), issues, "input")
+    rest = _without(source, "inline") if isinstance(source, Mapping) else source
+    await _look_at(rest, issues, "input", "source")
+
+
+async def _look_at(value: Any, issues: list[Issue], *path: str) -> int:
+    """Return how many bytes *value* has as JSON, giving way to others if these are many."""
+    try:
+        return len(await encode_in_turns(value))
+    except OutputError as exc:
+        issues.append(Issue(path, exc.message))
+        return 0
+
+
+def _without(data: Mapping[str, Any], name: str) -> dict[str, Any]:
+    return {key: value for key, value in data.items() if key != name}

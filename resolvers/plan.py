@@ -52,7 +52,7 @@ async def plan_job(services: Services, *, caller: Caller, data: Mapping[str, Any
         SourceError: A URI leads nowhere or where it must not, or a record is too large.
     """
     require(caller, Scope.SUBMIT)
-    checked = check_input(
+    checked = await check_input(
         services.catalog,
         data,
         *await webhook_issues(services, data),
@@ -80,7 +80,8 @@ def plan_of_inline(prepared: Prepared) -> Plan | None:
     if spec.source.inline is None:
         return None
     plan = plan_inline(spec, is_map_only=prepared.is_map_only)
-    return replace(plan, reducers=prepared.reducers_of(plan.reducers))
+    reducers = prepared.reducers_of(plan.reducers)
+    return plan if plan.reducers == reducers else replace(plan, reducers=reducers)
 
 
 def _cut(prepared: Prepared, sources: Sources, workers: int) -> Plan:

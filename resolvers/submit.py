@@ -61,7 +61,7 @@ async def submit_job(
     require(caller, Scope.SUBMIT)
     services.refusals.check(caller.tenant)
     limits = services.limits
-    checked = check_input(
+    checked = await check_input(
         services.catalog,
         data,
         *_wait_issues(wait_up_to_ms, limits),

@@ -27,6 +27,7 @@ from graphql import (
     DirectiveNode,
     DocumentNode,
     FieldDefinitionNode,
+    GraphQLSchema,
     InputObjectTypeDefinitionNode,
     InputValueDefinitionNode,
     ListTypeNode,
@@ -43,6 +44,8 @@ from graphql import (
     print_ast,
     visit,
 )
+
+from schema.selection import complete_selection
 
 SCALARS: Final = {"DateTime": "AWSDateTime", "JSON": "AWSJSON", "URL": "AWSURL"}
 PUBLISHER_MODE: Final = "aws_iam"
@@ -83,6 +86,18 @@ def appsync_sdl(served: str, *, modes: Sequence[str] = SIGN_IN_MODES) -> str:
     definitions = [_adapted(node, directives) for node in document.definitions]
     definitions += [_mirror(objects[name], reached) for name in reached]
     return print_ast(DocumentNode(definitions=tuple(definitions))) + "\n"
+
+
+def publish_document(served: GraphQLSchema) -> str:
+    """Return the mutation that publishes a state.
+
+    Its selection is complete: AppSync gives subscribers nothing that the publisher did not select.
+    """
+    selection = complete_selection(served, STATUS).removeprefix("{")
+    return (
+        f"mutation Publish($input: Publish{STATUS}Input!)"
+        f" {{ {PUBLISH}(input: $input) {{ tenant tags{selection} }}"
+    )
 
 
 class _Translator(Visitor):

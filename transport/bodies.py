@@ -14,6 +14,7 @@ from starlette.types import Receive
 from transport.operations import BODY_TOO_LARGE, RequestError
 
 MAX_BODY_BYTES: Final = 1024 * 1024
+SMALL_BODY_BYTES: Final = 64 * 1024
 BODY_WITHIN_S: Final = 30.0
 BODY_TOO_SLOW: Final = "BODY_TOO_SLOW"
 _PARAMETERS: Final = frozenset({"query", "operationName", "variables", "extensions"})

@@ -6,7 +6,8 @@ selected.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+import asyncio
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable, Mapping
 from typing import Any, Final, TypeGuard, cast
 
 from graphql import (
@@ -15,7 +16,9 @@ from graphql import (
     ExecutionResult,
     FragmentDefinitionNode,
     GraphQLError,
+    GraphQLList,
     GraphQLObjectType,
+    GraphQLResolveInfo,
     GraphQLSchema,
     GraphQLTypeResolver,
     OperationDefinitionNode,
@@ -23,6 +26,8 @@ from graphql import (
     Visitor,
     default_field_resolver,
     default_type_resolver,
+    get_named_type,
+    is_leaf_type,
     visit,
 )
 from graphql.execution import Executor
@@ -32,11 +37,13 @@ from graphql.execution.collect_fields import (
     FragmentDetails,
     collect_fields,
 )
-from graphql.pyutils import AwaitableOrValue
+from graphql.execution.values import VariableValues
+from graphql.pyutils import AwaitableOrValue, Path
 from strawberry.execution import optimized_is_awaitable
 
 from transport.variables import VariableTypes
 
+OBJECTS_A_TURN: Final = 4
 _is_awaitable: Final = cast("Callable[[Any], TypeGuard[Awaitable[Any]]]", optimized_is_awaitable)
 
 
@@ -81,14 +88,28 @@ class Plan:
         self, variables: Mapping[str, Any] | None, context: object
     ) -> PlannedExecutor | list[GraphQLError]:
         """Return what executes the operation once, or its events, or why variables do not fit."""
-        values = self._variable_types.coerce(variables, hide_suggestions=self.hide_suggestions)
-        if isinstance(values, list):
-            return values
+        values = self.values(variables)
+        return values if isinstance(values, list) else self.executor_of(values, context)
+
+    def values(self, variables: Mapping[str, Any] | None) -> VariableValues | list[GraphQLError]:
+        """Return the variables' values, brought to their types, or why they do not fit."""
+        return self._variable_types.coerce(variables, hide_suggestions=self.hide_suggestions)
+
+    def executor_of(
+        self, values: VariableValues, context: object, root: object = None
+    ) -> PlannedExecutor:
+        """Return what executes the operation once, or its events.
+
+        Args:
+            values: Of its variables.
+            context: For resolvers.
+            root: What fields of the operation are fields of.
+        """
         executor = PlannedExecutor(
             self.schema,
             self.fragment_definitions,
             self.fragments,
-            None,
+            root,
             context,
             self.definition,
             values,
@@ -129,6 +150,23 @@ class PlannedExecutor(Executor[Any]):
             return self._awaited(cast("Awaitable[dict[str, Any]]", result))
         return ExecutionResult(cast("dict[str, Any]", result), self.collected_errors.errors or None)
 
+    def complete_list_value(
+        self,
+        return_type: GraphQLList[Any],
+        field_details_list: FieldDetailsList,
+        info: GraphQLResolveInfo[Any],
+        path: Path,
+        result: AsyncIterable[Any] | Iterable[Any],
+        position_context: Any,
+    ) -> AwaitableOrValue[list[Any]]:
+        """Complete a list; of one of objects, others have their turns after every few."""
+        if isinstance(result, list) and len(result) > OBJECTS_A_TURN:
+            if not is_leaf_type(get_named_type(return_type)):
+                result = [_in_turn(item, at // OBJECTS_A_TURN) for at, item in enumerate(result)]
+        return super().complete_list_value(
+            return_type, field_details_list, info, path, result, position_context
+        )
+
     async def _awaited(self, result: Awaitable[dict[str, Any]]) -> ExecutionResult:
         try:
             data = await result
@@ -153,6 +191,12 @@ class PlannedExecutor(Executor[Any]):
             self.hide_suggestions,
         )
         return plan.root_fields
+
+
+async def _in_turn(item: Any, turn: int) -> Any:
+    for _ in range(turn):
+        await asyncio.sleep(0)
+    return item
 
 
 class _DirectiveFinder(Visitor):

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 
 from engine.errors import FanfoldError
-from engine.job import JobId
+from engine.job import JobId, JobStatus
 from engine.meters import PushMeter
 from resolvers.access.caller import Caller
 from resolvers.live.hub import OpenFeed
@@ -83,24 +83,31 @@ class FeedGroup:
         if member.is_paused or member not in self._members:
             return
         clock = asyncio.get_running_loop().time
-        sent = 0
+        sent = skipped = 0
         try:
             for status in member.inbox.take(clock):
                 if not self._caller.sees(status.id):
                     continue
-                known = self._rendered.get(status.id)
-                if known is None or known[0] != status.version:
-                    known = self._rendered[status.id] = (status.version, self._render(status))
-                sent += 1
                 # What is refused comes again: an inbox holds the newest of each job.
-                if not member.subscriber.push(known[1]):
+                if not self._push(member, status):
                     member.is_paused = True
                     member.inbox.put_back(status)
                     break
+                sent += 1
+                skipped += member.inbox.note_sent(status)
         except FanfoldError as exc:
             member.subscriber.fail(self._errors_of(exc))
             self.leave(member)
-        self._meter.sent(sent)
+        self._meter.sent(sent, skipped=skipped)
+
+    def _push(self, member: _Member, status: JobStatus) -> bool:
+        known = self._rendered.get(status.id)
+        if known is not None and known[0] == status.version:
+            return member.subscriber.push(known[1])
+        with self._feed.span(status):
+            payload = self._render(status)
+            self._rendered[status.id] = (status.version, payload)
+            return member.subscriber.push(payload)
 
     async def _run(self) -> None:
         try:

@@ -8,6 +8,7 @@ Source: GraphQL over HTTP, https://graphql.github.io/graphql-over-http/draft/.
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -22,7 +23,15 @@ from resolvers.access.quotas import Connections
 from resolvers.live.hub import StatusHub
 from resolvers.services import Services
 from schema.context import Context
-from transport.bodies import Asked, Disconnected, read_body, read_json, read_query_string
+from transport.admission import Admission
+from transport.bodies import (
+    SMALL_BODY_BYTES,
+    Asked,
+    Disconnected,
+    read_body,
+    read_json,
+    read_query_string,
+)
 from transport.credentials import credential_of
 from transport.fan_out import FanOut
 from transport.group import Membership, Subscriber
@@ -63,6 +72,7 @@ class GraphQLHTTP:
         fan_out: Serves subscriptions.
         connections: Counts event streams.
         streams: The event streams of this process.
+        admission: Gives event streams their turns; None for at once.
         page: What a browser is shown that asks for nothing; None for nothing.
         page_headers: What it is sent with.
     """
@@ -78,6 +88,7 @@ class GraphQLHTTP:
         fan_out: FanOut,
         connections: Connections,
         streams: EventStreams,
+        admission: Admission | None = None,
         page: bytes | None = None,
         page_headers: Mapping[str, str] | None = None,
     ) -> None:
@@ -89,6 +100,7 @@ class GraphQLHTTP:
         self._fan_out = fan_out
         self._connections = connections
         self._streams = streams
+        self._admission = admission or Admission()
         self._page = page
         self._page_headers = page_headers
 
@@ -140,6 +152,7 @@ class GraphQLHTTP:
             if not isinstance(outcome, bytes):
                 watch = partial(self._authenticator.watch, caller)
                 with self._connections.hold(caller.tenant):
+                    await self._admission.wait()
                     await self._streams.serve(outcome, watch, receive, send)
                 return
         except RequestError as exc:
@@ -194,7 +207,11 @@ async def _asked(request: _Request, receive: Receive) -> Asked:
         raise _unsupported("Send application/json in UTF-8.")
     if headers.get(b"content-encoding", "identity").lower() != "identity":
         raise _unsupported("Send the body as it is, not compressed.")
-    return read_json(await read_body(receive, length=headers.get(b"content-length")))
+    body = await read_body(receive, length=headers.get(b"content-length"))
+    asked = read_json(body)
+    if len(body) > SMALL_BODY_BYTES:
+        await asyncio.sleep(0)  # others first: what is large is worked on in parts
+    return asked
 
 
 def _unsupported(problem: str) -> RequestError:

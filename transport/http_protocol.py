@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from enum import Enum, auto
-from typing import Final
+from typing import Any, Final
 
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+
+from transport.admission import Admission, CrowdedError, Turn
+from transport.outbox import Outbox
 
 HEAD_WITHIN_S: Final = 10.0
 """From when a request could begin, or the last one was answered, to the end of its headers."""
@@ -27,6 +30,7 @@ MAX_REST_BYTES: Final = 4 * 1024 * 1024
 
 _HEAD_TOO_LARGE: Final = b"431 Request Header Fields Too Large"
 _HEAD_TOO_SLOW: Final = b"408 Request Timeout"
+_CROWDED: Final = b"503 Service Unavailable"
 
 
 class _Stage(Enum):
@@ -52,21 +56,33 @@ class PatientHttpProtocol(HttpToolsProtocol):
     _rest_bytes = 0
     _is_head_too_large = False
     _is_upgraded = False
+    _turn: Turn | None = None
+    _outbox: Outbox
+
+    def __init__(self, *args: Any, admission: Admission, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._admission = admission
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request."""
         super().connection_made(transport)
+        self._outbox = Outbox(self.loop, transport)
         self._wait(_Stage.HEAD, HEAD_WITHIN_S)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Wait for nothing any more."""
         self._stop_waiting()
+        if self._turn is not None:
+            self._turn.cancel()
         self._forget_answers()
         self.resume_writing()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Take what came, then wait for what is missing."""
+        if self._turn is not None:  # nobody may speak before the answer to a handshake
+            self._abort()
+            return
         self._unfinished_bytes += len(data)
         super().data_received(data)
         if self._is_upgraded or self.transport.is_closing():
@@ -121,17 +137,35 @@ class PatientHttpProtocol(HttpToolsProtocol):
         super().on_message_complete()
 
     def handle_websocket_upgrade(self) -> None:
-        """Give the connection to the WebSocket protocol, which has deadlines of its own."""
+        """Give the connection to the WebSocket protocol, which has deadlines of its own.
+
+        In its turn: it costs next to nothing until then.
+        """
         self._stop_waiting()
+        self._outbox.flush()
         self._is_upgraded = True
-        super().handle_websocket_upgrade()
+        try:
+            self._turn = self._admission.turn()
+        except CrowdedError as exc:
+            self._refuse_crowded(exc)
+            return
+        if self._turn is None:
+            super().handle_websocket_upgrade()
+        else:
+            self._turn.add_done_callback(self._upgrade_late)
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what the parser did not take."""
         if self._is_head_too_large:
             self._refuse(_HEAD_TOO_LARGE)
         else:
+            self._outbox.flush()
             super().send_400_response(msg)
+
+    def shutdown(self) -> None:
+        """Take no more requests."""
+        self._outbox.flush()
+        super().shutdown()
 
     def pause_writing(self) -> None:
         """Give the reader a while to take what is buffered."""
@@ -144,6 +178,19 @@ class PatientHttpProtocol(HttpToolsProtocol):
             self._reading_deadline.cancel()
             self._reading_deadline = None
         super().resume_writing()
+
+    def _upgrade_late(self, turn: Turn) -> None:
+        self._turn = None
+        if turn.cancelled() or self.transport.is_closing():
+            return
+        exc = turn.exception()
+        if isinstance(exc, CrowdedError):
+            self._refuse_crowded(exc)
+        else:
+            super().handle_websocket_upgrade()
+
+    def _refuse_crowded(self, exc: CrowdedError) -> None:
+        self._refuse(_CROWDED, b"retry-after: %d\r\n" % exc.retry_after_s)
 
     def _take_rest(self) -> None:
         if self._rest_bytes > MAX_REST_BYTES:
@@ -176,6 +223,7 @@ class PatientHttpProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._answering = cycle
+        cycle.transport = self._outbox  # type: ignore[assignment]  # it writes and closes
         super()._start_asgi_task(cycle, app)
 
     def _abort(self) -> None:
@@ -193,7 +241,7 @@ class PatientHttpProtocol(HttpToolsProtocol):
             cycle.message_event.set()
         self.pipeline.clear()
 
-    def _refuse(self, status: bytes) -> None:
-        head = b"HTTP/1.1 %b\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
-        self.transport.write(head % status)
-        self.transport.close()
+    def _refuse(self, status: bytes, headers: bytes = b"") -> None:
+        head = b"HTTP/1.1 %b\r\ncontent-length: 0\r\nconnection: close\r\n%b\r\n"
+        self._outbox.write(head % (status, headers))
+        self._outbox.close()

@@ -18,8 +18,10 @@ from graphql import (
     FragmentDefinitionNode,
     GraphQLError,
     OperationDefinitionNode,
+    OperationType,
     parse,
 )
+from graphql.execution.values import VariableValues
 
 from engine.tracer import UNTRACED, Tracer
 from schema.build import Schema
@@ -27,7 +29,9 @@ from schema.context import Context
 from schema.cost import MAX_COST, Cost
 from schema.limits import MAX_TOKENS, faults_of
 from schema.masking import BAD_REQUEST, PARSE_FAILED, VALIDATION_FAILED, coded, for_client
-from transport.execution import Plan, PlannedExecutor
+from transport.execution import Plan
+from transport.projection import NotProjected
+from transport.submission import Submission
 
 CACHED_OPERATIONS: Final = 256
 MAX_LENGTH: Final = 64 * 1024
@@ -99,6 +103,7 @@ class Operation:
         fragments: The document's fragments by name.
         cost: What it costs.
         plan: How it is executed.
+        submission: How it is executed for less; None where it cannot be.
     """
 
     kind: Kind
@@ -108,6 +113,7 @@ class Operation:
     fragments: Mapping[str, FragmentDefinitionNode]
     cost: Cost
     plan: Plan
+    submission: Submission | None
 
 
 class Operations:
@@ -158,9 +164,15 @@ class Operations:
         Raises:
             RequestError: The variables do not fit; nothing was run.
         """
-        executor = self._executor(operation, variables, context)
+        values = _values(operation, variables)
         with self._tracer.span(operation.kind):
-            result = executor.execute_operation()
+            root: object = None
+            if operation.submission is not None:
+                root = await operation.submission.run(values.coerced, context)
+                data = operation.submission.shown(root)
+                if data is not None:
+                    return orjson.dumps({"data": data})
+            result = operation.plan.executor_of(values, context, root).execute_operation()
             if not isinstance(result, ExecutionResult):
                 result = await result
         return _payload(result)
@@ -180,16 +192,6 @@ class Operations:
             raise RequestError([coded(fault, VALIDATION_FAILED).formatted for fault in faults])
         return self._operation(document, operation_name)
 
-    def _executor(
-        self, operation: Operation, variables: Variables | None, context: Context
-    ) -> PlannedExecutor:
-        executor = operation.plan.executor(variables, context)
-        if isinstance(executor, list):
-            raise RequestError(_formatted(executor))
-        if operation.cost.varies:
-            _check_cost(operation.cost, executor.variable_values.coerced)
-        return executor
-
     def _operation(self, document: DocumentNode, name: str | None) -> Operation:
         definition = _definition(document, name)
         fragments = {
@@ -199,6 +201,9 @@ class Operations:
         }
         cost = Cost(self._schema, definition, fragments)
         _check_cost(cost, {})
+        plan = Plan(
+            self._schema, document, definition, hide_suggestions=not self._is_introspectable
+        )
         return Operation(
             kind=definition.operation.value,
             name=definition.name.value if definition.name else None,
@@ -206,13 +211,32 @@ class Operations:
             definition=definition,
             fragments=fragments,
             cost=cost,
-            plan=Plan(
-                self._schema,
-                document,
-                definition,
-                hide_suggestions=not self._is_introspectable,
-            ),
+            plan=plan,
+            submission=_submission(plan),
         )
+
+
+def _values(operation: Operation, variables: Variables | None) -> VariableValues:
+    """Return the variables' values.
+
+    Raises:
+        RequestError: They do not fit, or make the operation cost too much.
+    """
+    values = operation.plan.values(variables)
+    if isinstance(values, list):
+        raise RequestError(_formatted(values))
+    if operation.cost.varies:
+        _check_cost(operation.cost, values.coerced)
+    return values
+
+
+def _submission(plan: Plan) -> Submission | None:
+    if plan.definition.operation is not OperationType.MUTATION or not plan.selects_alike:
+        return None
+    try:
+        return Submission(plan.schema, plan.definition, plan.fragment_definitions)
+    except NotProjected:
+        return None
 
 
 def _definition(document: DocumentNode, name: str | None) -> OperationDefinitionNode:

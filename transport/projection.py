@@ -84,8 +84,8 @@ _STATUS: Final[Mapping[str, Getter]] = {
     "id": attrgetter("id"),
     "version": _int("version"),
     "run": _int("run"),
-    "state": attrgetter("state.value"),
-    "phase": attrgetter("phase.value"),
+    "state": attrgetter("state._value_"),  # as ``value``, which goes a long way round
+    "phase": attrgetter("phase._value_"),
     "ratio": _float("ratio"),
     "etaSeconds": _float("eta_seconds"),
     "bytesRead": _float("bytes_read"),

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 from engine.errors import FanfoldError
-from engine.job import JobStatus
+from engine.job import JobState, JobStatus
 from engine.meters import PushMeter
 from resolvers.live.watch import UNKNOWN, JobWatch
 from transport.group import ErrorsOf, Subscriber, nothing
@@ -156,9 +156,11 @@ class StatusGroup:
             self._has_behind = True
         if status.version >= self._seen:
             self._seen = status.version
-            if status.state.is_terminal:
-                self._is_over = True
-                self._on_closed()  # another run is another group's
+            # It ends for those who know; a newcomer may find that it was redriven meanwhile, and
+            # whoever has not been told of the end follows the new run as well.
+            self._is_over = status.state is not JobState.RUNNING and status.state.is_terminal
+            if self._is_over:
+                self._on_closed()  # who comes from now on is another group's
 
     def _serve(self, member: _Member) -> None:
         if member.version < self._version:
@@ -176,8 +178,12 @@ class StatusGroup:
     def _send(self) -> None:
         """Send the newest state to all, some at a time."""
         self._has_behind = False
-        self._unserved = list(self._members)
-        self._send_some()
+        if len(self._members) <= MEMBERS_AT_ONCE:
+            self._give(self._members)
+            self._go_on()
+        else:
+            self._unserved = list(self._members)
+            self._send_some()
 
     def _send_some(self) -> None:
         if self._is_closed or not self._unserved:
@@ -193,7 +199,7 @@ class StatusGroup:
             self._unserved = None
             self._go_on()
 
-    def _give(self, members: list[_Member]) -> None:
+    def _give(self, members: Collection[_Member]) -> None:
         payload, version, now = self._payload, self._version, self._loop.time()
         sent = skipped = 0
         for member in members:
@@ -206,7 +212,7 @@ class StatusGroup:
                     sent += 1
         self._meter.sent(sent, skipped=skipped)
         if self._is_over:
-            for member in members:
+            for member in list(members):
                 if member.version >= version and member in self._members:
                     self._end(member)
 

@@ -6,7 +6,7 @@ have a hundred thousand, are therefore set aside and put back as they are; other
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, cast
 
 from graphql import (
@@ -18,10 +18,17 @@ from graphql import (
     GraphQLScalarType,
     GraphQLSchema,
     OperationDefinitionNode,
+    VariableDefinitionNode,
     type_from_ast,
 )
 from graphql.execution import get_variable_values
-from graphql.execution.values import VariableValues
+from graphql.execution.get_variable_signature import (
+    GraphQLVariableSignature,
+    get_variable_signature,
+)
+from graphql.execution.values import VariableValues, VariableValueSource
+
+from transport.quick_values import Coerce, NotQuick, quick
 
 MAX_ENTRIES: Final = 10_000
 """Of a list of anything but JSON values."""
@@ -30,6 +37,7 @@ OPAQUE: Final = "JSON"
 """The scalar whose values are taken as they are."""
 
 _Path = tuple[str, ...]
+_Quick = dict[str, tuple[GraphQLVariableSignature, Coerce]]
 
 
 class VariableTypes:
@@ -47,11 +55,17 @@ class VariableTypes:
             node.variable.name.value: cast("GraphQLInputType", type_from_ast(schema, node.type))
             for node in self._definitions
         }
+        self._quick = _quick(schema, self._definitions, self._types)
 
     def coerce(
         self, given: Mapping[str, Any] | None, *, hide_suggestions: bool
     ) -> VariableValues | list[GraphQLError]:
         """Return the values by name, or what is wrong with them."""
+        if self._quick is not None and given is not None:
+            try:
+                return _quickly(self._quick, given)
+            except NotQuick:
+                pass
         aside: dict[_Path, list[Any]] = {}
         try:
             values = {
@@ -75,6 +89,41 @@ class VariableTypes:
                     place = place[name]
                 place[path[-1]] = items
         return found
+
+
+def _quick(
+    schema: GraphQLSchema,
+    definitions: Sequence[VariableDefinitionNode],
+    types: Mapping[str, GraphQLInputType],
+) -> _Quick | None:
+    """Return what coerces each variable, and its signature; None where graphql-core is needed."""
+    found: _Quick = {}
+    try:
+        for node in definitions:
+            signature = get_variable_signature(schema, node)
+            if isinstance(signature, GraphQLError):
+                return None
+            found[signature.name] = signature, quick(types[signature.name])
+    except NotQuick:
+        return None
+    return found
+
+
+def _quickly(known: _Quick, given: Mapping[str, Any]) -> VariableValues:
+    """Return the values of variables.
+
+    Raises:
+        NotQuick: Something is left to graphql-core, such as what was not given.
+    """
+    sources: dict[str, VariableValueSource] = {}
+    coerced: dict[str, Any] = {}
+    for name, (signature, coerce) in known.items():
+        if name not in given:
+            raise NotQuick
+        value = given[name]
+        sources[name] = VariableValueSource(signature, value)
+        coerced[name] = coerce(value)
+    return VariableValues(sources, coerced)
 
 
 def _bounded(

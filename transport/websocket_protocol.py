@@ -17,10 +17,14 @@ from websockets.http11 import Request
 from websockets.protocol import State
 
 from transport.group import nothing
+from transport.websocket.mailbox import Gate, Mailbox
+from transport.websocket.outbox import Outbox
 from transport.websocket.wire import EXTENSION
 
 MAX_BUFFERED_BYTES: Final = 64 * 1024
 """What may wait in this process for a peer; as much again, and the kernel's own, waits there."""
+MAX_UNSENT_BYTES: Final = 16 * 1024
+"""What may wait for the end of a turn, where it is not yet counted."""
 DROP_AFTER_S: Final = 10.0
 PING_EVERY_S: Final = 7.0
 PONG_WITHIN_S: Final = 6.0
@@ -33,8 +37,12 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.queue = cast("Any", Mailbox())
+        self.writable = cast("Any", Gate())
         self.is_paused = False
         self.on_resumed: Callable[[], None] = nothing
+        self.outbox: Outbox | None = None
+        self._unsent = b""
         self.ping_interval = PING_EVERY_S
         self.ping_timeout = PONG_WITHIN_S
         self.close_timeout = CLOSES_WITHIN_S
@@ -60,15 +68,18 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
 
     def send_text(self, message: bytes) -> None:
         """See ``Wire``."""
-        if not (self.close_sent or self.disconnected):
-            self.transport.write(_head(len(message)) + message)
+        self._send(_head(len(message)) + message)
 
     def send_next(self, prefix: bytes, payload: bytes) -> None:
         """See ``Wire``."""
-        if self.close_sent or self.disconnected:
-            return
         length = len(prefix) + len(payload) + 1
-        self.transport.write(b"".join((_head(length), prefix, payload, b"}")))
+        self._send(b"".join((_head(length), prefix, payload, b"}")))
+
+    def flush(self) -> None:
+        """Write what waits for the end of this turn."""
+        unsent, self._unsent = self._unsent, b""
+        if unsent and not (self.close_sent or self.disconnected):
+            self.transport.write(unsent)
 
     def start_keepalive(self) -> None:
         """Begin; called once the handshake is over, whose parts nobody needs any more."""
@@ -83,6 +94,7 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
         """See ``Wire``."""
         if self.close_sent or self.disconnected or self.conn.state is not State.OPEN:
             return
+        self.flush()
         self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
         self.conn.send_close(code, reason)
         self.transport.write(b"".join(self.conn.data_to_send()))
@@ -141,6 +153,17 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
                 self.transport.pause_reading()
         else:
             super().send_receive_event_to_app()
+
+    def _send(self, frame: bytes) -> None:
+        if self._unsent:
+            self._unsent += frame
+        else:
+            self._unsent = frame
+            if self.outbox is not None and len(frame) < MAX_UNSENT_BYTES:
+                self.outbox.put(self)
+                return
+        if self.outbox is None or len(self._unsent) >= MAX_UNSENT_BYTES:
+            self.flush()
 
     def _drop(self) -> None:
         self._dropping = None

@@ -50,21 +50,32 @@ async def take_care(
     while True:
         await asyncio.sleep(SWEEP_EVERY_S * random.uniform(0.75, 1.25))  # noqa: S311 - spreads load
         try:
-            if count := await sweeper.sweep():
-                log.info("repaired %d tasks or jobs", count)
-            if lister is not None:
-                await _report(sweeper, lister)
-            await _tidy(sweeper, blobs)
-            await _erase(sweeper, blobs)
+            await look_after_jobs(sweeper, blobs, lister=lister)
             if time.monotonic() >= uploads_due_s:
                 uploads_due_s = time.monotonic() + SWEEP_UPLOADS_EVERY_S
                 if unfinished is not None:
                     await asyncio.to_thread(_remove_unfinished, unfinished)
-                await asyncio.to_thread(_remove_old_uploads, blobs, keep_uploads_s)
+                await asyncio.to_thread(remove_old_uploads, blobs, keep_s=keep_uploads_s)
         except UnavailableError as exc:
             log.warning("caretaker: %s", exc)
         except Exception:
             log.exception("caretaker: one pass failed")
+
+
+async def look_after_jobs(
+    sweeper: Sweeper, blobs: BlobStore, *, lister: Lister | None = None
+) -> None:
+    """Do once what jobs need; the arguments are as for ``take_care``.
+
+    Raises:
+        UnavailableError: The ledger or the blob store does not answer.
+    """
+    if count := await sweeper.sweep():
+        log.info("repaired %d tasks or jobs", count)
+    if lister is not None:
+        await _report(sweeper, lister)
+    await _tidy(sweeper, blobs)
+    await _erase(sweeper, blobs)
 
 
 async def _report(sweeper: Sweeper, lister: Lister) -> None:
@@ -91,7 +102,12 @@ def _remove_all(blobs: BlobStore, job: JobId) -> None:
     blobs.delete(list(blobs.list(f"jobs/{job}")))
 
 
-def _remove_old_uploads(blobs: BlobStore, keep_s: int) -> None:
+def remove_old_uploads(blobs: BlobStore, *, keep_s: int) -> None:
+    """Remove uploaded files that came *keep_s* ago.
+
+    Raises:
+        UnavailableError: The blob store does not answer.
+    """
     now_ms = time.time_ns() // 1_000_000
     blobs.delete(list(expired_uploads(blobs, now_ms=now_ms, keep_s=keep_s)))
 

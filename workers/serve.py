@@ -11,16 +11,18 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from functools import partial
 from typing import Any
 
 from engine.attempt import Attempt, Outcome
 from engine.batch import Batch
-from engine.errors import FanfoldError, TaskError, UnavailableError, UserCodeError
+from engine.errors import FanfoldError, TaskError, UnavailableError
 from engine.sql.checker import CheckedSql, SqlCheck
 from engine.steps import Steps
 from engine.task import EmitBatches
 from workers.checker import refused
+from workers.failure import error_of, log_of
 from workers.frames import READY, frame, read_frame, receive
 from workers.memory import give_back_memory
 
@@ -96,19 +98,15 @@ def _checked(id_: int, check: Check | None, request: dict[str, Any]) -> bytes:
 def _answer(id_: int, steps: Steps, attempt: dict[str, Any], emit: EmitBatches) -> bytes:
     try:
         return _outcome(id_, steps.run(Attempt.from_json(attempt), emit))
-    except FanfoldError as exc:
-        return _error(id_, exc)
     except Exception as exc:  # noqa: BLE001 - nothing that a program does may end the process
-        return _error(id_, UserCodeError(f"{type(exc).__name__}: {exc}"))
+        return _error(id_, exc)
 
 
 async def _answer_async(id_: int, steps: Steps, attempt: dict[str, Any]) -> bytes:
     try:
         return _outcome(id_, await steps.run_async(Attempt.from_json(attempt)))
-    except FanfoldError as exc:
-        return _error(id_, exc)
     except Exception as exc:  # noqa: BLE001 - as above
-        return _error(id_, UserCodeError(f"{type(exc).__name__}: {exc}"))
+        return _error(id_, exc)
 
 
 def _outcome(id_: int, outcome: Outcome) -> bytes:
@@ -120,9 +118,5 @@ def _stopped(id_: int) -> bytes:
     return _error(id_, TaskError("was told to stop"))
 
 
-def _error(id_: int, exc: FanfoldError) -> bytes:
-    retryable = exc.retryable and (isinstance(exc, TaskError) or exc.code == "UNAVAILABLE")
-    message = exc.message.encode("utf-8", "replace").decode()
-    error = {"code": exc.code, "message": message, "retryable": retryable}
-    log = list(exc.log) if isinstance(exc, TaskError) else []
-    return frame({"id": id_, "error": error, "log": log})
+def _error(id_: int, exc: Exception) -> bytes:
+    return frame({"id": id_, "error": asdict(error_of(exc)), "log": list(log_of(exc))})

@@ -20,6 +20,7 @@ from engine.errors import UnavailableError
 from engine.jobs import JobStore
 from engine.jsonvalue import encode
 from engine.status_json import status_to_json
+from engine.webhook_delivery import WebhookState
 from engine.webhooks import (
     DELIVERY,
     GIVE_UP_AFTER_S,
@@ -94,6 +95,10 @@ class Webhooks:
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
 
+    async def settled(self) -> None:
+        """Wait until every delivery that was begun has ended, well or not."""
+        await asyncio.gather(*self._under_way)
+
     async def _deliver(self, delivery: Delivery, host: str) -> None:
         try:
             await self._try(delivery)
@@ -120,13 +125,14 @@ class Webhooks:
         try:
             status = await self._sender.send(delivery.url, headers=headers, body=body)
         except UnavailableError as exc:
-            await self._again(delivery, exc.message)
+            await self._again(delivery, exc.message, status=None)
             return
         if status // 100 == 2 or status == _GONE:
-            await self._queue.end(delivery)
+            state = WebhookState.FAILED if status == _GONE else WebhookState.DELIVERED
+            await self._queue.end(delivery, state=state, status_code=status)
             log.info("webhook %s: status %d, try %d", delivery.id, status, delivery.tries)
         else:
-            await self._again(delivery, f"status {status}")
+            await self._again(delivery, f"status {status}", status=status)
 
     async def _body_of(self, delivery: Delivery) -> bytes | None:
         """Return the terminal status; None when the job was erased, or begun again."""
@@ -135,13 +141,13 @@ class Webhooks:
             return None
         return encode(status_to_json(status))
 
-    async def _again(self, delivery: Delivery, reason: str) -> None:
+    async def _again(self, delivery: Delivery, reason: str, *, status: int | None) -> None:
         pause_s = pause_after(delivery.tries)
         if time.time() + pause_s > delivery.ended_ms / 1000 + GIVE_UP_AFTER_S:
-            await self._queue.end(delivery)
+            await self._queue.end(delivery, state=WebhookState.FAILED, status_code=status)
             log.error("webhook %s: %s, given up at try %d", delivery.id, reason, delivery.tries)
             return
-        await self._queue.put_back(delivery, pause_s=pause_s)
+        await self._queue.put_back(delivery, pause_s=pause_s, status_code=status)
         log.warning(
             "webhook %s: %s, try %d, next in %.0f s", delivery.id, reason, delivery.tries, pause_s
         )

@@ -1,12 +1,17 @@
 -- Begin the next run of a job that has ended: only what did not succeed runs again.
--- ARGV: tenant, job, idempotency key or '', spec, spec for tasks, 1 when batches follow, batches ...
+-- ARGV: tenant, job, idempotency key or '', spec, spec for tasks, most live jobs (0 for any number),
+--       1 when batches follow, batches ...
 -- Returns nil when the tenant has no such job, its state when it may not be redriven, 0 when its
--- batches are needed, -1 when it is being tidied up, else 1.
+-- batches are needed, -1 when it is being tidied up, -2 when too many jobs of the tenant are live,
+-- else 1.
 local tenant, job, key = ARGV[1], ARGV[2], job_key(ARGV[2])
+local most_live, first_batch = tonumber(ARGV[6]), 8
+local live_jobs = PREFIX .. 'tenant:' .. tenant .. ':live'
 if get(job, 'tenant') ~= tenant then return nil end
 if ARGV[3] ~= '' and get(job, 'redrive_key') == ARGV[3] then return 1 end
 local state = get(job, 'state')
 if is_live(state) or state == 'SUCCEEDED' then return state end
+if most_live > 0 and redis.call('ZCARD', live_jobs) >= most_live then return -2 end
 if redis.call('SISMEMBER', ENDED, job) == 1 then return -1 end
 
 -- Let a task of which something is known be tried again, as if for the first time.
@@ -43,19 +48,20 @@ end
 local is_planned = get_number(job, 'plan_total') == get_number(job, 'plan_succeeded')
 local batches, total = get_number(job, 'batches'), get_number(job, 'map_total')
 local is_kept = batches == 0 or redis.call('EXISTS', key .. ':batches') == 1
-if not is_kept and get_number(job, 'plan_total') == 0 and ARGV[6] ~= '1' then return 0 end
+if not is_kept and get_number(job, 'plan_total') == 0 and ARGV[7] ~= '1' then return 0 end
 
 local now = now_ms()
 redis.call('HSET', key, 'state', 'QUEUED', 'run', get_number(job, 'run') + 1,
   'redrive_key', ARGV[3], 'items_failed', 0)
 redis.call('HSET', input_key(job), 'spec', ARGV[4], 'task_spec', ARGV[5])
 redis.call('HDEL', key, 'finished', 'error', 'message', 'expires', 'manifest', 'report',
-  'result_rows', 'result_bytes')
+  'result_rows', 'result_bytes', 'webhook_state', 'webhook_tries', 'webhook_tried', 'webhook_status',
+  'webhook_next')
 redis.call('SREM', UNREPORTED, job)
 redis.call('UNLINK', key .. ':result', key .. ':failures', key .. ':parked')
 redis.call('ZREM', EXPIRY, job)
 local order = redis.call('ZSCORE', PREFIX .. 'tenant:' .. tenant .. ':jobs', job)
-redis.call('ZADD', PREFIX .. 'tenant:' .. tenant .. ':live', order, job)
+redis.call('ZADD', live_jobs, order, job)
 local timeout_ms = get_number(job, 'timeout_ms')
 if timeout_ms > 0 then redis.call('ZADD', DEADLINES, now + timeout_ms, job) end
 redis.call('UNLINK', key .. ':pieces:reduce')
@@ -70,7 +76,9 @@ if not is_kept then
     renew_kind('plan')
     open_phase(job, 'plan', 1)
   else
-    for i = 7, #ARGV do redis.call('HSET', key .. ':batches', i - 7, ARGV[i]) end
+    for i = first_batch, #ARGV do
+      redis.call('HSET', key .. ':batches', i - first_batch, ARGV[i])
+    end
     open_phase(job, 'map', batches)
     advance(job)
   end

@@ -1,7 +1,7 @@
 -- The deliveries of webhooks: claimed with a lease, put back, ended. end_job notes each.
 -- ARGV: 'claim', how many at most, lease in ms, name of the key to sign with
---       'back', job, run, pause in ms, 1 when it counts as a try
---       'end', job, run
+--       'back', job, run, pause in ms, 1 when it counts as a try, status that was answered or ''
+--       'end', job, run, state of the webhook from now on or '', status that was answered or ''
 -- A claim returns how many are to be signed with another key, and are left for a lease's time, then
 -- {job, run, tenant, url, tries, when the run ended} for each.
 local what, now = ARGV[1], now_ms()
@@ -11,14 +11,29 @@ local function forget(member)
   redis.call('HDEL', WEBHOOKS .. ':tries', member)
 end
 
-if what == 'end' then
-  forget(ARGV[2] .. ' ' .. ARGV[3])
-  return {}
+-- Note with the job what became of a try, unless it has begun its next run since, or was erased.
+local function note(job, run, status, field, value)
+  local key = job_key(job)
+  if get(job, 'run') ~= run or not get(job, 'finished') then return end
+  redis.call('HDEL', key, 'webhook_status', 'webhook_next')
+  redis.call('HSET', key, 'webhook_tried', now, field, value,
+    'webhook_tries', redis.call('HGET', WEBHOOKS .. ':tries', job .. ' ' .. run))
+  if status ~= '' then redis.call('HSET', key, 'webhook_status', status) end
 end
 
-if what == 'back' then
-  local member = ARGV[2] .. ' ' .. ARGV[3]
-  if redis.call('ZADD', WEBHOOKS, 'XX', 'CH', now + ARGV[4], member) == 1 and ARGV[5] == '0' then
+if what == 'end' or what == 'back' then
+  local job, run = ARGV[2], ARGV[3]
+  local member = job .. ' ' .. run
+  if not redis.call('ZSCORE', WEBHOOKS, member) then return {} end
+  if what == 'end' then
+    if ARGV[4] ~= '' then note(job, run, ARGV[5], 'webhook_state', ARGV[4]) end
+    forget(member)
+    return {}
+  end
+  redis.call('ZADD', WEBHOOKS, now + ARGV[4], member)
+  if ARGV[5] == '1' then
+    note(job, run, ARGV[6], 'webhook_next', now + ARGV[4])
+  else
     redis.call('HINCRBY', WEBHOOKS .. ':tries', member, -1)
   end
   return {}

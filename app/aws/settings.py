@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from app.settings import PREFIX, Settings, load_settings
 from engine.errors import ConfigError
+from resolvers.access.caller import Scope, scopes_of
 
 
 class AwsSettings(BaseModel):
@@ -24,8 +25,9 @@ class AwsSettings(BaseModel):
         emr_application: Id of the EMR Serverless application; None without Spark.
         emr_role: ARN that its jobs run as.
         emr_entry_point: Of its jobs, in S3.
-        public_tenant: Tenant of callers who show an API key of AppSync alone.
-        public_scopes: What those may do, separated by commas.
+        url: Where the REST face is, for addresses in answers; None without one.
+        tenant: Of callers whom IAM knows, or who show an API key of AppSync alone.
+        api_key_scopes: What the latter may do; the former may do everything.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -38,8 +40,17 @@ class AwsSettings(BaseModel):
     emr_application: str | None = None
     emr_role: str | None = None
     emr_entry_point: str | None = None
-    public_tenant: str = "public"
-    public_scopes: str = "read,submit"
+    url: str | None = None
+    tenant: str = "main"
+    api_key_scopes: tuple[str, ...] = ("read", "submit")
+
+    @field_validator("api_key_scopes", mode="before")
+    @classmethod
+    def _scopes_are_known(cls, value: str | tuple[str, ...]) -> tuple[str, ...]:
+        words = value.split(",") if isinstance(value, str) else value
+        if len(scopes_of(words)) < len(words):
+            raise ValueError(f"must be some of {', '.join(Scope)}, got {value!r}")
+        return tuple(words)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +76,9 @@ def load_deployment(environ: Mapping[str, str]) -> Deployment:
         aws = AwsSettings.model_validate(values)
     except ValidationError as exc:
         problems += [
-            f"{PREFIX}AWS_{str(error['loc'][0]).upper()}: {error['msg']}" for error in exc.errors()
+            f"{PREFIX}AWS_{str(error['loc'][0]).upper()}: "
+            + error["msg"].removeprefix("Value error, ")
+            for error in exc.errors()
         ]
     try:
         common = load_settings({k: v for k, v in environ.items() if k not in _NAMES})

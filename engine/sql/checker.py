@@ -24,7 +24,7 @@ class SqlCheck:
 
     def to_json(self) -> dict[str, Any]:
         """Return a form that ``SqlCheck(**data)`` reads."""
-        return asdict(self)
+        return {"spec": self.spec, "resolved_source": self.resolved_source}
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from engine.sql.check import SqlInspector
 from engine.sql.checker import CheckedSql, SqlCheck
 from engine.sql.job import SqlJob
 from engine.sql.params import bound_params
-from engine.sql.sandbox import open_sandbox, spill_folder
+from engine.sql.sandbox import MEMORY_BYTES, open_sandbox, spill_folder
 from engine.sql.tables import InputTable
 from engine.sql.work import SqlWork
 from engine.task import Task
@@ -27,15 +27,23 @@ class SqlRuntime:
         sources: Where jobs may read.
         folders: What DuckDB may read of this machine's disk.
         scratch: Where it may write.
+        memory_bytes: How much DuckDB may keep in memory.
     """
 
     def __init__(
-        self, *, catalog: Catalog, sources: Sources, folders: Iterable[Path], scratch: Path
+        self,
+        *,
+        catalog: Catalog,
+        sources: Sources,
+        folders: Iterable[Path],
+        scratch: Path,
+        memory_bytes: int = MEMORY_BYTES,
     ) -> None:
         self._catalog = catalog
         self._sources = sources
         self._folders = tuple(folders)
         self._scratch = scratch
+        self._memory_bytes = memory_bytes
         self._open()
 
     def work(self, task: Task, context: Context) -> SqlWork:
@@ -65,7 +73,9 @@ class SqlRuntime:
             self._open()
 
     def _open(self) -> None:
-        self._connection = open_sandbox(folders=self._folders, scratch=self._scratch)
+        self._connection = open_sandbox(
+            folders=self._folders, scratch=self._scratch, memory_bytes=self._memory_bytes
+        )
         self._inspector = SqlInspector(
             self._connection,
             catalog=self._catalog,

@@ -26,7 +26,11 @@ TEMPORARY_SHARE: Final = 0.8
 
 
 def open_sandbox(
-    *, folders: Iterable[Path], scratch: Path, temporary_bytes: int = TEMPORARY_BYTES
+    *,
+    folders: Iterable[Path],
+    scratch: Path,
+    temporary_bytes: int = TEMPORARY_BYTES,
+    memory_bytes: int = MEMORY_BYTES,
 ) -> duckdb.DuckDBPyConnection:
     """Open a locked in-memory database with one thread.
 
@@ -34,12 +38,13 @@ def open_sandbox(
         folders: What it may read; links in them are resolved.
         scratch: Where it may write: spilled data, and results that are written by us.
         temporary_bytes: How much may be spilled at most; less where the disk has less.
+        memory_bytes: How much it may keep in memory before it spills.
     """
     spill = spill_folder(scratch)
     connection = duckdb.connect(
         config={
             "threads": 1,
-            "memory_limit": f"{MEMORY_BYTES}B",
+            "memory_limit": f"{memory_bytes}B",
             "temp_directory": str(spill),
             "preserve_insertion_order": True,
             "arrow_lossless_conversion": True,

@@ -10,6 +10,7 @@ from typing import Final
 from engine.bell import ANY_JOB, Bell, tenant_topic
 from engine.job import Job, JobId, JobState
 from engine.jobs import JobFilter, JobStore
+from engine.meters import UNMEASURED, PushMeter
 from resolvers.live.inbox import MAX_BEHIND, Inbox
 from resolvers.live.lookout import Lookout, Timing
 
@@ -28,9 +29,18 @@ class TenantFeed:
     those accepted since the newest it knows: they may have come and ended unheard.
     """
 
-    def __init__(self, *, jobs: JobStore, bell: Bell, tenant: str, timing: Timing) -> None:
+    def __init__(
+        self,
+        *,
+        jobs: JobStore,
+        bell: Bell,
+        tenant: str,
+        timing: Timing,
+        meter: PushMeter = UNMEASURED,
+    ) -> None:
         self._jobs = jobs
         self._tenant = tenant
+        self._meter = meter
         self._live: dict[JobId, Job] = {}
         self._ended: OrderedDict[JobId, int] = OrderedDict()
         self._newest: datetime | None = None
@@ -60,6 +70,7 @@ class TenantFeed:
             found = await self._read_everything()
         else:
             found = [job for job in await self._jobs.get(self._tenant, sorted(rung)) if job]
+            self._measure(found)
         for job in found:
             self._take(job)
         for inbox in newcomers & self._newcomers:
@@ -121,6 +132,13 @@ class TenantFeed:
             self._ended.pop(job.id, None)
         for inbox in self._inboxes:
             inbox.put(job)
+
+    def _measure(self, found: list[Job]) -> None:
+        """Tell the meter how late one of those is that rang; the rest were read with it."""
+        newer = (j for j in found if -1 < self._version_of(j.id) < j.status.version)
+        first = next(newer, None)
+        if first is not None:
+            self._meter.read(first.status.updated_at)
 
     def _version_of(self, job: JobId) -> int:
         live = self._live.get(job)

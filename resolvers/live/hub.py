@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from types import TracebackType
 from typing import Final, Self
 
@@ -56,6 +56,8 @@ class StatusHub:
         self._watches = JobWatches(
             jobs=jobs, bell=bell, timing=self._timing, meter=meter, tracer=tracer
         )
+        self._meter = meter
+        self._tracer = tracer
         self._feeds: Shared[str, TenantFeed] = Shared(self._tasks)
 
     async def __aenter__(self) -> Self:
@@ -173,7 +175,8 @@ class StatusHub:
         """
         require(caller, Scope.READ)
         stack = ExitStack()
-        return OpenFeed(stack.enter_context(self._tenant_feed(caller.tenant)), stack.close)
+        feed = stack.enter_context(self._tenant_feed(caller.tenant))
+        return OpenFeed(feed, stack.close, self._tracer)
 
     @contextmanager
     def _watched(self, tenant: str, job: JobId) -> Iterator[JobWatch]:
@@ -187,7 +190,13 @@ class StatusHub:
     @contextmanager
     def _tenant_feed(self, tenant: str) -> Iterator[TenantFeed]:
         def make() -> TenantFeed:
-            return TenantFeed(jobs=self._jobs, bell=self._bell, tenant=tenant, timing=self._timing)
+            return TenantFeed(
+                jobs=self._jobs,
+                bell=self._bell,
+                tenant=tenant,
+                timing=self._timing,
+                meter=self._meter,
+            )
 
         with self._feeds.hold(tenant, make) as feed:
             yield feed
@@ -196,8 +205,9 @@ class StatusHub:
 class OpenFeed:
     """A tenant's feed that is held open; see ``StatusHub.open_feed``."""
 
-    def __init__(self, feed: TenantFeed, close: Callable[[], None]) -> None:
+    def __init__(self, feed: TenantFeed, close: Callable[[], None], tracer: Tracer) -> None:
         self._feed = feed
+        self._tracer = tracer
         self.close = close
 
     def join(self, inbox: Inbox) -> None:
@@ -207,6 +217,14 @@ class OpenFeed:
     def leave(self, inbox: Inbox) -> None:
         """Put nothing more into *inbox*."""
         self._feed.leave(inbox)
+
+    def span(self, status: JobStatus) -> AbstractContextManager[None]:
+        """Return a span for the time in which the first of the followers is told."""
+        if status.traceparent is None:
+            return nullcontext()
+        return self._tracer.span(
+            "push", parent=status.traceparent, job=status.id, version=status.version
+        )
 
     async def read_or(self, time: float | None) -> None:
         """Wait until something was read, or until *time* by the loop's clock.

@@ -24,6 +24,7 @@ class Inbox:
         self._interval_s = min_interval_s
         self._unsent: dict[JobId, JobStatus] = {}
         self._ready_at: dict[JobId, float] = {}
+        self._sent: dict[JobId, int] = {}
         self._ended_unsent = 0
 
     def put(self, job: Job) -> None:
@@ -62,6 +63,15 @@ class Inbox:
             self._unsent[status.id] = status
             self._ended_unsent += status.state.is_terminal
             self._ready_at.pop(status.id, None)
+
+    def note_sent(self, status: JobStatus) -> int:
+        """Note that a state was sent; return how many versions it left out."""
+        before = self._sent.get(status.id)
+        if status.state.is_terminal:
+            self._sent.pop(status.id, None)
+        else:
+            self._sent[status.id] = status.version
+        return 0 if before is None else status.version - before - 1
 
     def ready_at(self) -> float | None:
         """Return when the next state may be sent; None when there is none."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Set
+from collections.abc import Container
 from contextlib import aclosing, suppress
 from typing import Final
 
@@ -24,7 +24,7 @@ async def await_job(
     caller: Caller,
     job_id: str,
     wait_ms: int,
-    known: Set[int] | None = None,
+    known: Container[int] | None = None,
 ) -> Job:
     """Return a job when it has ended, or as it stands after a while.
 

@@ -14,6 +14,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from contextlib import AbstractContextManager
 from contextvars import Context
+from itertools import islice
 from typing import Final
 
 from engine.bell import Bell, job_topic
@@ -154,10 +155,13 @@ class JobWatches:
         batch: list[JobWatch] = []
         while self._due and not batch:
             tenant = next(iter(self._due))
-            due = list(self._due.pop(tenant))
-            if rest := due[JOBS_A_READ:]:
-                self._due[tenant] = dict.fromkeys(rest)
-            batch = [w for w in due[:JOBS_A_READ] if w.is_wanted and not w.is_being_read]
+            due = self._due.pop(tenant)
+            some = list(islice(due, JOBS_A_READ))
+            for watch in some:
+                del due[watch]
+            if due:
+                self._due[tenant] = due  # behind those of others
+            batch = [w for w in some if w.is_wanted and not w.is_being_read]
         for watch in batch:
             watch.begin()
         return batch

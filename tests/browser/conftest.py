@@ -6,7 +6,6 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
 
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
@@ -14,13 +13,11 @@ from playwright.sync_api import Browser, expect, sync_playwright
 from app.assets import BUILT
 from tests.support.needs import do_without
 from tests.support.opened_page import OpenedPage, opened
-from tests.support.running import RunningService, free_port, running_service
+from tests.support.running import RunningService
 
 Open = Callable[..., OpenedPage]
 
 expect.set_options(timeout=15_000)
-
-FOX: Final = "the quick brown fox\njumps over the lazy dog\n"
 
 
 # Not of the session: while Playwright runs, no test with an event loop of its own can.
@@ -38,16 +35,6 @@ def browser() -> Iterator[Browser]:
         chromium = playwright.chromium.launch(executable_path=executable, args=args)
         yield chromium
         chromium.close()
-
-
-@pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
-    folder = tmp_path_factory.mktemp("browser")
-    sources = folder / "sources"
-    sources.mkdir()
-    (sources / "fox.txt").write_text(FOX)
-    with running_service(folder / "data", sources, port=free_port()) as running:
-        yield running
 
 
 @pytest.fixture(scope="session")

@@ -6,10 +6,27 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.browser.conftest import Open
+from tests.support.needs import do_without
+from tests.support.node import Node, NoNodeError
 from tests.support.opened_page import LARGE, PHONE, OpenedPage
+from tests.support.running import ROOT
 
 SCHEMES = ("light", "dark")
 VIEWPORTS = {"large": LARGE, "phone": PHONE}
+PICKY: dict[str, Any] = {
+    "program": "picky",
+    "source": {"inline": ["good", "bad news", *map(str, range(40))]},
+    "failurePolicy": {"maxAttempts": 1, "badItems": "SKIP", "toleratedFailureCount": 9},
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def axe() -> None:
+    """axe-core, which building the console does not need."""
+    try:
+        Node.find().install(ROOT / "console")
+    except NoNodeError as exc:
+        do_without(str(exc))
 
 
 @pytest.fixture(params=SCHEMES)
@@ -17,20 +34,10 @@ def scheme(request: pytest.FixtureRequest) -> str:
     return str(request.param)
 
 
-@pytest.fixture(params=VIEWPORTS)
-def size(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
-
-
-@pytest.fixture
-def opened(open_page: Open, scheme: str, size: str) -> OpenedPage:
-    return open_page("/", color_scheme=scheme, viewport=VIEWPORTS[size], reduced_motion="reduce")
-
-
-def check(opened: OpenedPage, name: str, scheme: str, size: str) -> None:
-    opened.keep_picture(f"{name} {scheme} {size}")
-    assert opened.serious_issues() == []
-    assert fits(opened), "the page is wider than the screen"
+def check(opened: OpenedPage, name: str) -> None:
+    opened.keep_picture(name)
+    assert opened.serious_issues() == [], name
+    assert fits(opened), f"{name} is wider than the screen"
 
 
 def fits(opened: OpenedPage) -> bool:
@@ -40,51 +47,59 @@ def fits(opened: OpenedPage) -> bool:
     return narrow
 
 
-def test_the_list_of_jobs_keeps_nobody_out(opened: OpenedPage, scheme: str, size: str) -> None:
+@pytest.mark.parametrize("size", VIEWPORTS)
+def test_no_page_keeps_anybody_out(open_page: Open, scheme: str, size: str) -> None:
+    opened = open_page("/", color_scheme=scheme, viewport=VIEWPORTS[size], reduced_motion="reduce")
     opened.submit(program="wordcount", source={"inline": ["a"]}, tags=["nightly"], name="Counted")
     expect(opened.page.get_by_role("link", name="Counted").first).to_be_visible()
+    check(opened, f"jobs {scheme} {size}")
 
-    check(opened, "jobs", scheme, size)
-
-
-@pytest.mark.parametrize("kind", ["Program", "SQL"])
-def test_the_form_keeps_nobody_out(opened: OpenedPage, kind: str, scheme: str, size: str) -> None:
     opened.go("/#/new")
-    opened.page.get_by_text(kind, exact=True).first.click()
-    opened.page.get_by_text("Options").click()
+    opened.page.get_by_text("More options").click()
     expect(opened.page.get_by_label("Map step")).to_be_visible()
+    check(opened, f"new program {scheme} {size}")
 
-    check(opened, f"new {kind}", scheme, size)
+    opened.page.get_by_text("SQL", exact=True).click()
+    opened.page.get_by_text("Files", exact=True).click()
+    opened.page.get_by_text("How CSV and JSON are read").click()
+    opened.page.get_by_label("Addresses").fill("nowhere.csv")
+    expect(opened.page.locator(".field .problem")).to_be_visible()
+    check(opened, f"new SQL {scheme} {size}")
 
-
-def test_a_job_keeps_nobody_out(opened: OpenedPage, scheme: str, size: str) -> None:
-    job: dict[str, Any] = {
-        "program": "picky",
-        "source": {"inline": ["good", "bad news", *map(str, range(40))]},
-        "failurePolicy": {"maxAttempts": 1, "badItems": "SKIP", "toleratedFailureCount": 9},
-    }
-    opened.go(f"/#/jobs/{opened.submit(**job, waitUpToMs=10_000)}")
+    opened.go(f"/#/jobs/{opened.submit(**PICKY, waitUpToMs=10_000)}")
     expect(opened.page.get_by_test_id("chart")).to_be_visible()
     opened.page.get_by_text("All tasks").click()
     opened.page.get_by_text("Details and counters").click()
-    expect(opened.page.get_by_role("table", name="Tasks")).to_be_visible()
+    expect(opened.page.get_by_label("The job as accepted")).to_contain_text("picky")
+    opened.press("map 0")
+    check(opened, f"job {scheme} {size}")
 
-    check(opened, "job", scheme, size)
 
-
-@pytest.mark.parametrize("dialog", ["Share", "Redrive", "Delete"])
-def test_dialogs_keep_nobody_out(open_page: Open, dialog: str, scheme: str) -> None:
+def test_no_dialog_keeps_anybody_out(open_page: Open, scheme: str) -> None:
     opened = open_page("/", color_scheme=scheme, viewport=PHONE)
-    job: dict[str, Any] = {
-        "program": "picky",
-        "source": {"inline": ["bad"]},
-        "failurePolicy": {"maxAttempts": 1},
-    }
-    opened.go(f"/#/jobs/{opened.submit(**job, waitUpToMs=10_000)}")
-    opened.press(dialog)
-    expect(opened.page.get_by_role("dialog")).to_be_visible()
+    policy = {"maxAttempts": 1}
+    failed = opened.submit(
+        program="picky", source={"inline": ["bad"]}, failurePolicy=policy, waitUpToMs=10_000
+    )
+    endless = opened.submit(program="endless", source={"inline": ["a"]})
 
-    check(opened, f"dialog {dialog}", scheme, "phone")
+    for job, dialog in (
+        (failed, "Share"),
+        (failed, "Redrive"),
+        (failed, "Delete"),
+        (endless, "Change"),
+        (endless, "Cancel"),
+    ):
+        opened.go(f"/#/jobs/{job}")
+        opened.press(dialog)
+        expect(opened.page.get_by_role("dialog")).to_be_visible()
+        check(opened, f"dialog {dialog} {scheme}")
+        opened.page.keyboard.press("Escape")
+        expect(opened.page.get_by_role("dialog")).to_have_count(0)
+
+    opened.press("Cancel")
+    opened.press("Cancel the job")
+    opened.expect_state("CANCELLED")
 
 
 def test_graphiql_keeps_nobody_out(open_page: Open, scheme: str) -> None:

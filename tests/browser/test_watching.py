@@ -175,6 +175,51 @@ def test_tasks_are_listed_by_the_state_that_was_pressed(open_page: Open) -> None
     expect(tasks).to_contain_text("map 2")
 
 
+def test_a_square_tells_of_its_task(open_page: Open) -> None:
+    opened = open_page("/")
+    job: dict[str, Any] = {
+        "program": "picky",
+        "source": {"inline": ["good", "bad", "fine"]},
+        "batching": {"maxItems": 1},
+        "failurePolicy": {"maxAttempts": 1, "toleratedFailureCount": 1},
+    }
+    watch(opened, opened.submit(**job, waitUpToMs=10_000))
+    opened.expect_state("PARTIALLY_SUCCEEDED")
+    expect(opened.page.get_by_text("A square for each task")).to_be_visible()
+    squares = opened.page.get_by_role("img", name="Map: 2 Succeeded, 1 Failed")
+
+    squares.hover(position={"x": 2, "y": 8})
+    expect(opened.page.locator(".task-detail")).to_contain_text("map 0")
+    squares.click(position={"x": 20, "y": 8})
+
+    detail = opened.page.locator(".task-detail")
+    expect(detail).to_contain_text("map 1")
+    expect(detail).to_contain_text("is not liked")
+    expect(detail).to_contain_text("1 try")
+
+
+def test_a_job_is_changed_while_it_runs(open_page: Open) -> None:
+    opened = open_page("/")
+    watch(opened, opened.submit(program="endless", source={"inline": ["a"]}, tags=["old"]))
+    opened.expect_state("RUNNING")
+
+    opened.press("Change")
+    opened.page.get_by_label("Tags").fill("new")
+    opened.page.get_by_label("Map tasks at once").fill("1")
+    opened.page.get_by_label("Failed items tolerated (%)").fill("5")
+    opened.press("Change it")
+
+    expect(opened.page.get_by_role("dialog")).to_have_count(0)
+    expect(opened.page.locator(".page-head .tags")).to_have_text("new")
+    document = "query Job($id: ID!) { job(id: $id) { spec } }"
+    spec = opened.ask(document, id=opened.job_id)["job"]["spec"]
+    assert spec["maxConcurrency"] == 1
+    assert spec["failurePolicy"]["toleratedFailurePercentage"] == 5
+    opened.press("Cancel")
+    opened.press("Cancel the job")
+    opened.expect_state("CANCELLED")
+
+
 def test_the_list_follows_jobs_that_others_submit(open_page: Open) -> None:
     opened = open_page("/")
     expect(opened.page.get_by_text("Live", exact=True)).to_be_visible()

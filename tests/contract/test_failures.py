@@ -12,18 +12,16 @@ from engine.errors import InvalidStateError, NotFoundError
 from engine.job import ItemFailure, JobError, JobId, JobPhase, JobState
 from engine.jobs import JobUpdate
 from engine.ledger import Claim, Verdict
-from tests.support.house import House, house_over
+from tests.support.house import House
 from tests.support.jobs import BROKEN, TENANT, claim_of, files_job, inline_job, outcome_of
 
 pytestmark = pytest.mark.anyio
 
+ON_REDIS = pytest.mark.parametrize("house", ["redis"], indirect=True)
+"""Of what a queue of our own does."""
+
 HOPELESS = JobError(code="INVALID_RECORD", message="line 3 is no JSON")
 FOUND = [outcome_of(claim_of(JobId("j"), "map-0"))]
-
-
-@pytest.fixture
-async def house(redis: Redis) -> House:
-    return house_over(redis)
 
 
 def job_of(batches: int, *, count: int = 0, percentage: float = 0, **policy: Any) -> Any:
@@ -82,7 +80,7 @@ async def test_a_job_goes_on_without_a_batch_that_it_tolerates(house: House) -> 
 
 @pytest.mark.parametrize(("count", "percentage"), [(1, 0), (0, 30), (1, 90), (9, 30)])
 async def test_one_failure_too_many_ends_the_job_in_the_same_step(
-    house: House, redis: Redis, count: int, percentage: float
+    house: House, count: int, percentage: float
 ) -> None:
     new = job_of(4, count=count, percentage=percentage)
     await house.jobs.accept(new)
@@ -186,6 +184,7 @@ async def test_a_tolerance_that_is_lowered_ends_a_job_that_has_exceeded_it(house
     assert (await house.job(new.id)).status.state is JobState.FAILED
 
 
+@ON_REDIS
 async def test_a_smaller_window_lets_run_what_runs_and_starts_no_more(
     house: House, redis: Redis
 ) -> None:
@@ -208,6 +207,7 @@ async def test_a_smaller_window_lets_run_what_runs_and_starts_no_more(
     assert (await house.job(new.id)).status.phase is JobPhase.REDUCE
 
 
+@ON_REDIS
 async def test_a_larger_window_starts_more_at_once(house: House, redis: Redis) -> None:
     new = inline_job(batches=6, maxConcurrency=1)
     await house.jobs.accept(new)

@@ -119,7 +119,6 @@ NOW = int(time.time())
         {"exp": float("inf")},
         {"exp": float("nan")},
     ],
-    ids=str,
 )
 async def test_a_token_with_wrong_claims_is_refused(
     tokens: PyJwtTokens, provider: IdentityProvider, claims: dict[str, Any]

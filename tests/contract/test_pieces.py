@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 from redis.asyncio import Redis
 
 from adapters.redis_client import LedgerScripts, reply
-from adapters.redis_jobs import REDUCE_BYTES
 from adapters.redis_ledger import KEPT_BYTES_IN_ALL, KEPT_BYTES_OF_A_JOB
 from engine.attempt import Piece
 from engine.job import JobId, JobPhase
 from engine.jobs import NewJob
 from engine.jsonvalue import encode
 from engine.ledger import Claim
+from engine.new_jobs import REDUCE_BYTES
 from engine.progress import MAP_SHARE, REDUCE_SHARE
 from tests.support.house import LONG_LEASE_MS, House, house_over, mapped
 from tests.support.jobs import claim_of, inline_job, outcome_of

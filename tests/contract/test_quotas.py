@@ -1,4 +1,4 @@
-"""Quotas over a real Redis: kept when many submit at once, and each tenant's own."""
+"""Quotas: kept when many submit at once, and each tenant's own."""
 
 from __future__ import annotations
 
@@ -7,31 +7,28 @@ import asyncio
 import pytest
 from redis.asyncio import Redis
 
-from adapters.redis_jobs import RedisJobs
 from engine.errors import InvalidStateError, QuotaExceededError
 from engine.job import JobError
 from engine.jobs import NewJob
 from engine.quotas import Quotas
 from resolvers.access.quotas import Connections, Refusals
-from tests.support.house import House, house_over
+from tests.support.house import House, Jobs
 from tests.support.jobs import TENANT, claim_of, files_job, inline_job, outcome_of
 from tests.support.waiting import eventually
 
 pytestmark = pytest.mark.anyio
 
+ON_REDIS = pytest.mark.parametrize("house", ["redis"], indirect=True)
+"""Of a queue of our own."""
+
 HOPELESS = JobError(code="USER_CODE", message="map raised ValueError")
 
 
-@pytest.fixture
-async def house(redis: Redis) -> House:
-    return house_over(redis)
+def jobs_with(house: House, **quotas: int) -> Jobs:
+    return house.jobs_with(quotas=Quotas(**quotas))
 
 
-def jobs_with(redis: Redis, **quotas: int) -> RedisJobs:
-    return RedisJobs(redis, quotas=Quotas(**quotas))
-
-
-async def accept(jobs: RedisJobs, new: NewJob) -> QuotaExceededError | None:
+async def accept(jobs: Jobs, new: NewJob) -> QuotaExceededError | None:
     try:
         await jobs.accept(new)
     except QuotaExceededError as exc:
@@ -39,14 +36,14 @@ async def accept(jobs: RedisJobs, new: NewJob) -> QuotaExceededError | None:
     return None
 
 
-async def test_without_quotas_there_are_none(redis: Redis) -> None:
-    jobs = RedisJobs(redis)
+async def test_without_quotas_there_are_none(house: House) -> None:
+    jobs = house.jobs_with()
 
     assert [await accept(jobs, inline_job()) for _ in range(50)] == [None] * 50
 
 
-async def test_no_more_jobs_live_than_may_even_if_all_come_at_once(redis: Redis) -> None:
-    jobs = jobs_with(redis, live_jobs=5)
+async def test_no_more_jobs_live_than_may_even_if_all_come_at_once(house: House) -> None:
+    jobs = jobs_with(house, live_jobs=5)
 
     refused = await asyncio.gather(*(accept(jobs, inline_job()) for _ in range(50)))
 
@@ -58,8 +55,9 @@ async def test_no_more_jobs_live_than_may_even_if_all_come_at_once(redis: Redis)
     assert told[0].retry_after_s > 0
 
 
-async def test_a_refused_job_leaves_nothing_behind(redis: Redis) -> None:
-    jobs = jobs_with(redis, live_jobs=1)
+@ON_REDIS
+async def test_a_refused_job_leaves_nothing_behind(redis: Redis, house: House) -> None:
+    jobs = jobs_with(house, live_jobs=1)
     await jobs.accept(inline_job())
     before = set(await redis.keys())
 
@@ -68,16 +66,16 @@ async def test_a_refused_job_leaves_nothing_behind(redis: Redis) -> None:
     assert set(await redis.keys()) == before
 
 
-async def test_what_one_tenant_has_costs_others_nothing(redis: Redis) -> None:
-    jobs = jobs_with(redis, live_jobs=1, queued_tasks=1, submits_per_minute=1)
+async def test_what_one_tenant_has_costs_others_nothing(house: House) -> None:
+    jobs = jobs_with(house, live_jobs=1, queued_tasks=1, submits_per_minute=1)
     await jobs.accept(inline_job())
 
     assert await accept(jobs, inline_job())
     assert await accept(jobs, inline_job(tenant="other")) is None
 
 
-async def test_a_job_that_ended_makes_room(redis: Redis, house: House) -> None:
-    jobs = jobs_with(redis, live_jobs=1)
+async def test_a_job_that_ended_makes_room(house: House) -> None:
+    jobs = jobs_with(house, live_jobs=1)
     new = inline_job()
     await jobs.accept(new)
     await jobs.cancel(TENANT, new.id, reason=None)
@@ -86,9 +84,9 @@ async def test_a_job_that_ended_makes_room(redis: Redis, house: House) -> None:
 
 
 async def test_a_job_that_was_accepted_before_is_answered_whatever_the_quota(
-    redis: Redis,
+    house: House,
 ) -> None:
-    jobs = jobs_with(redis, live_jobs=1, queued_tasks=1, submits_per_minute=1)
+    jobs = jobs_with(house, live_jobs=1, queued_tasks=1, submits_per_minute=1)
     new, again = inline_job(idempotencyKey="once"), inline_job(idempotencyKey="once")
     first = await jobs.accept(new)
 
@@ -99,8 +97,8 @@ async def test_a_job_that_was_accepted_before_is_answered_whatever_the_quota(
     assert sent_twice.id == first.id
 
 
-async def test_submits_are_counted_by_the_minute(redis: Redis) -> None:
-    jobs = jobs_with(redis, submits_per_minute=6)
+async def test_submits_are_counted_by_the_minute(house: House) -> None:
+    jobs = jobs_with(house, submits_per_minute=6)
 
     refused = [await accept(jobs, inline_job()) for _ in range(8)]
 
@@ -111,8 +109,9 @@ async def test_submits_are_counted_by_the_minute(redis: Redis) -> None:
     assert 8 < last.retry_after_s <= 10
 
 
-async def test_a_submit_comes_back_after_its_share_of_a_minute(redis: Redis) -> None:
-    jobs = jobs_with(redis, submits_per_minute=600)
+@ON_REDIS
+async def test_a_submit_comes_back_after_its_share_of_a_minute(house: House) -> None:
+    jobs = jobs_with(house, submits_per_minute=600)
     refused = None
     while refused is None:
         refused = await accept(jobs, inline_job())
@@ -124,8 +123,9 @@ async def test_a_submit_comes_back_after_its_share_of_a_minute(redis: Redis) -> 
             pass
 
 
-async def test_tasks_that_nobody_has_begun_are_counted(redis: Redis) -> None:
-    jobs = jobs_with(redis, queued_tasks=10)
+@ON_REDIS
+async def test_tasks_that_nobody_has_begun_are_counted(house: House) -> None:
+    jobs = jobs_with(house, queued_tasks=10)
 
     refused = [await accept(jobs, inline_job(batches=4)) for _ in range(4)]
 
@@ -133,8 +133,9 @@ async def test_tasks_that_nobody_has_begun_are_counted(redis: Redis) -> None:
     assert str(refused[-1]) == "the tenant may have 10 queued tasks, and has as many"
 
 
+@ON_REDIS
 async def test_tasks_that_run_or_have_ended_are_not_queued(redis: Redis, house: House) -> None:
-    jobs = jobs_with(redis, queued_tasks=4)
+    jobs = jobs_with(house, queued_tasks=4)
     new = inline_job(batches=4)
     await jobs.accept(new)
     for index in range(4):
@@ -145,8 +146,11 @@ async def test_tasks_that_run_or_have_ended_are_not_queued(redis: Redis, house: 
     assert await accept(jobs, inline_job(batches=4))
 
 
-async def test_a_source_that_is_yet_to_be_listed_counts_as_one_task(redis: Redis) -> None:
-    jobs = jobs_with(redis, queued_tasks=2)
+@ON_REDIS
+async def test_a_source_that_is_yet_to_be_listed_counts_as_one_task(
+    redis: Redis, house: House
+) -> None:
+    jobs = jobs_with(house, queued_tasks=2)
 
     refused = [await accept(jobs, files_job()) for _ in range(3)]
     await redis.delete(f"fanfold:tenant:{TENANT}:queued")
@@ -156,8 +160,9 @@ async def test_a_source_that_is_yet_to_be_listed_counts_as_one_task(redis: Redis
     assert counted_anew is not None
 
 
+@ON_REDIS
 async def test_the_tasks_of_every_phase_are_counted(redis: Redis, house: House) -> None:
-    jobs = jobs_with(redis, queued_tasks=3)
+    jobs = jobs_with(house, queued_tasks=3)
     new = inline_job(batches=2, reducers=4)
     await jobs.accept(new)
     for index in range(2):
@@ -171,8 +176,8 @@ async def test_the_tasks_of_every_phase_are_counted(redis: Redis, house: House) 
     assert await accept(jobs, inline_job())
 
 
-async def test_a_redriven_job_is_live_again(redis: Redis, house: House) -> None:
-    jobs = jobs_with(redis, live_jobs=1)
+async def test_a_redriven_job_is_live_again(house: House) -> None:
+    jobs = jobs_with(house, live_jobs=1)
     new = inline_job(failurePolicy={"maxAttempts": 1})
     await jobs.accept(new)
     claim = claim_of(new.id, "map-0")
@@ -189,6 +194,27 @@ async def test_a_redriven_job_is_live_again(redis: Redis, house: House) -> None:
     await jobs.redrive(TENANT, new.id, params=None, idempotency_key="k")
     with pytest.raises(InvalidStateError):
         await jobs.redrive(TENANT, new.id, params=None, idempotency_key="another")
+
+
+async def test_no_more_are_redriven_than_may_live_even_if_all_are_at_once(
+    redis: Redis, house: House
+) -> None:
+    jobs = jobs_with(house, live_jobs=2)
+    failed = [inline_job(failurePolicy={"maxAttempts": 1}) for _ in range(6)]
+    for new in failed:
+        await house.jobs.accept(new)
+        claim = claim_of(new.id, "map-0")
+        await house.take(claim)
+        await house.ledger.fail(claim, HOPELESS)
+
+    answers = await asyncio.gather(
+        *(jobs.redrive(TENANT, new.id, params=None, idempotency_key=None) for new in failed),
+        return_exceptions=True,
+    )
+
+    refused = [answer for answer in answers if isinstance(answer, QuotaExceededError)]
+    assert (answers.count(None), len(refused)) == (2, 4)
+    assert str(refused[0]) == "the tenant may have 2 live jobs, and has as many"
 
 
 def test_connections_are_each_tenant_s_own_and_come_back() -> None:

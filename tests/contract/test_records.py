@@ -8,16 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from redis.asyncio import Redis
 
 from adapters.obstore_blobs import ObstoreBlobs
 from adapters.redis_client import connect
 from adapters.redis_records import PAGE_FAILURES, PAGE_TASKS, RedisRecords
 from engine.attempt import Attempt
 from engine.job import ItemFailure, JobError, JobId, TaskId, TaskState
-from engine.listings import INCLUDED_BYTES, BatchRecord
-from tests.support.house import House, house_over
-from tests.support.jobs import claim_of, inline_job, outcome_of
+from engine.listings import INCLUDED_BYTES, BatchRecord, Records
+from engine.result import Manifest
+from tests.support.house import House
+from tests.support.jobs import TENANT, claim_of, inline_job, outcome_of
+from workers.caretaker import look_after_jobs
 from workers.lister import Lister
 from workers.task_process import AttemptFailed
 
@@ -28,13 +29,8 @@ POLICY = {"maxAttempts": 1, "toleratedFailureCount": 1_000}
 
 
 @pytest.fixture
-async def house(redis: Redis) -> House:
-    return house_over(redis)
-
-
-@pytest.fixture
-async def records(redis: Redis) -> RedisRecords:
-    return RedisRecords(redis)
+def records(house: House) -> Records:
+    return house.records
 
 
 async def accepted(house: House, *, batches: int, **more: Any) -> JobId:
@@ -42,7 +38,7 @@ async def accepted(house: House, *, batches: int, **more: Any) -> JobId:
     return (await house.jobs.accept(new)).id
 
 
-async def every(records: RedisRecords, job: JobId) -> list[BatchRecord]:
+async def every(records: Records, job: JobId) -> list[BatchRecord]:
     found: list[BatchRecord] = []
     following: int | None = 0
     while following is not None:
@@ -60,7 +56,7 @@ async def setting_aside(house: House, job: JobId, task: str, failed: int) -> Non
     await house.do(claim, replace(outcome_of(claim), failures=failures))
 
 
-async def test_each_batch_is_told_as_it_stands(house: House, records: RedisRecords) -> None:
+async def test_each_batch_is_told_as_it_stands(house: House, records: Records) -> None:
     job = await accepted(house, batches=4)
     await setting_aside(house, job, "map-0", failed=2)
     await house.take(claim_of(job, "map-1"))
@@ -82,7 +78,7 @@ async def test_each_batch_is_told_as_it_stands(house: House, records: RedisRecor
     assert (pending.state, pending.items, pending.attempts) == (TaskState.PENDING, 1, 0)
 
 
-async def test_pages_hold_every_batch_once(house: House, records: RedisRecords) -> None:
+async def test_pages_hold_every_batch_once(house: House, records: Records) -> None:
     job = await accepted(house, batches=PAGE_TASKS + 3)
 
     first = await records.batches(job, first=0)
@@ -93,7 +89,7 @@ async def test_pages_hold_every_batch_once(house: House, records: RedisRecords) 
 
 
 async def test_long_items_are_left_out_once_they_have_been_mapped(
-    house: House, records: RedisRecords
+    house: House, records: Records
 ) -> None:
     long = ["x" * INCLUDED_BYTES, "y" * INCLUDED_BYTES]
     new = inline_job(source={"inline": long}, failurePolicy=POLICY)
@@ -105,12 +101,12 @@ async def test_long_items_are_left_out_once_they_have_been_mapped(
     assert (done.batch, pending.batch is not None) == (None, True)
 
 
-async def test_a_job_that_nobody_knows_has_no_batches(records: RedisRecords) -> None:
+async def test_a_job_that_nobody_knows_has_no_batches(records: Records) -> None:
     assert await every(records, JobId("j-none")) == []
     assert await records.failures(JobId("j-none"), first=0) == []
 
 
-async def test_failures_come_page_by_page(house: House, records: RedisRecords) -> None:
+async def test_failures_come_page_by_page(house: House, records: Records) -> None:
     job = await accepted(house, batches=1)
     await setting_aside(house, job, "map-0", failed=PAGE_FAILURES + 1)
 
@@ -123,7 +119,7 @@ async def test_failures_come_page_by_page(house: House, records: RedisRecords) -
 
 
 async def test_a_finish_attempt_gets_the_listings_of_its_job(
-    house: House, records: RedisRecords, tmp_path: Path
+    house: House, records: Records, tmp_path: Path
 ) -> None:
     job = await accepted(house, batches=3)
     await setting_aside(house, job, "map-0", failed=1)
@@ -148,7 +144,27 @@ async def test_a_finish_attempt_gets_the_listings_of_its_job(
     assert list((tmp_path / "scratch").iterdir()) == []
 
 
-async def test_other_attempts_are_left_as_they_are(records: RedisRecords, tmp_path: Path) -> None:
+async def test_it_is_written_how_far_a_cancelled_job_came(
+    house: House, records: Records, tmp_path: Path
+) -> None:
+    job = await accepted(house, batches=2)
+    await house.do(claim_of(job, "map-0"))
+    await house.jobs.cancel(TENANT, job, reason=None)
+    blobs = ObstoreBlobs.local(tmp_path / "blobs")
+    lister = Lister(records, blobs, tmp_path / "scratch")
+    blobs.put(f"jobs/{job}/shuffle/map-0-a1.arrow", b"piece")
+
+    await look_after_jobs(house.ledger, blobs, lister=lister)
+
+    report = (await house.jobs.details(job)).report
+    assert report is not None
+    manifest = Manifest.from_bytes(blobs.read(report))
+    assert [each.file_name for each in manifest.listings] == ["PENDING_0.json", "SUCCEEDED_0.json"]
+    assert set(blobs.list(f"jobs/{job}")) == {report, *manifest.names}
+    assert await house.ledger.ended_jobs() == []
+
+
+async def test_other_attempts_are_left_as_they_are(records: Records, tmp_path: Path) -> None:
     lister = Lister(records, ObstoreBlobs.local(tmp_path / "blobs"), tmp_path / "scratch")
     attempt = Attempt(JobId("j-1"), TaskId("map-0"), 1, spec={})
 

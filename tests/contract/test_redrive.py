@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import pytest
-from redis.asyncio import Redis
 
 from engine.errors import InvalidStateError, NotFoundError, UnavailableError
 from engine.job import JobError, JobId, JobState
 from engine.ledger import Verdict
 from tests.contract.test_failures import with_failures
-from tests.support.house import House, house_over
+from tests.support.house import House
 from tests.support.jobs import FOUND, TENANT, claim_of, files_job, inline_job, outcome_of
 
 pytestmark = pytest.mark.anyio
 
 HOPELESS = JobError(code="USER_CODE", message="map raised ValueError")
 ONCE = {"maxAttempts": 1}
-
-
-@pytest.fixture
-async def house(redis: Redis) -> House:
-    return house_over(redis)
 
 
 async def fail(house: House, job: JobId, task: str, number: int = 1) -> None:
@@ -138,7 +132,7 @@ async def test_a_plan_that_failed_is_made_again(house: House) -> None:
     assert (await house.job(new.id)).status.map.total == 2
 
 
-async def test_a_cancelled_job_runs_anew_once_it_is_tidied_up(house: House, redis: Redis) -> None:
+async def test_a_cancelled_job_runs_anew_once_it_is_tidied_up(house: House) -> None:
     new = inline_job(batches=2)
     await house.jobs.accept(new)
     await house.do(claim_of(new.id, "map-0"))

@@ -16,7 +16,6 @@ from redis.asyncio import Redis
 from adapters.obstore_blobs import ObstoreBlobs
 from adapters.redis_bell import RedisBell
 from adapters.redis_client import connect, reply
-from adapters.redis_jobs import RedisJobs
 from adapters.redis_ledger import TASKS_PER_ERASE
 from engine.bell import job_topic
 from engine.cancellation import cancel_all
@@ -27,7 +26,7 @@ from engine.ledger import Verdict
 from engine.result import Manifest
 from resolvers.access.caller import Caller
 from resolvers.live.hub import StatusHub
-from tests.support.house import House, house_over, mapped
+from tests.support.house import House, mapped
 from tests.support.jobs import TENANT, claim_of, inline_job, outcome_of
 from tests.support.waiting import eventually_async
 from workers.caretaker import KEEP_UNFINISHED_S, take_care
@@ -35,12 +34,9 @@ from workers.caretaker import KEEP_UNFINISHED_S, take_care
 pytestmark = pytest.mark.anyio
 
 ADA = Caller(subject="ada", tenant=TENANT)
+ON_REDIS = pytest.mark.parametrize("house", ["redis"], indirect=True)
+"""Of keys, leases and bells."""
 TEMPORARY = ("batches", "pieces:map", "pieces:reduce", "data:0")
-
-
-@pytest.fixture
-async def house(redis: Redis) -> House:
-    return house_over(redis)
 
 
 async def keys_of(redis: Redis, job: JobId) -> set[str]:
@@ -48,37 +44,15 @@ async def keys_of(redis: Redis, job: JobId) -> set[str]:
     return {key.decode() async for key in redis.scan_iter(match=f"*{job}*")}
 
 
-async def mentions_of(redis: Redis, job: JobId) -> set[str]:
-    """Return every key that names *job* in its name or among its members."""
-    found = await keys_of(redis, job)
-    async for key in redis.scan_iter():
-        kind = await redis.type(key)
-        members: list[bytes] = []
-        if kind == b"zset":
-            members = await redis.zrange(key, 0, -1)
-        elif kind == b"set":
-            members = list(await reply(redis.smembers(key)))
-        elif kind == b"string":
-            members = [await redis.get(key) or b""]
-        if any(job.encode() in member for member in members):
-            found.add(key.decode())
-    return found
-
-
-async def expire(redis: Redis, job: JobId) -> None:
-    """Let the time be over for which *job* is kept."""
-    await redis.zadd("fanfold:expiry", {job: 1}, xx=True)
-
-
 async def erase_what_is_due(house: House) -> list[JobId]:
-    due = await house.ledger.expired_jobs()
+    due = list(await house.ledger.expired_jobs())
     for job in due:
         await house.ledger.erase(job)
     return due
 
 
-async def test_a_job_is_kept_for_the_time_of_the_deployment(redis: Redis, house: House) -> None:
-    house.jobs = RedisJobs(redis, retention_s=3_600)
+async def test_a_job_is_kept_for_the_time_of_the_deployment(house: House) -> None:
+    house.jobs = house.jobs_with(retention_s=3_600)
 
     job = await house.run_to_the_end(inline_job())
 
@@ -86,8 +60,8 @@ async def test_a_job_is_kept_for_the_time_of_the_deployment(redis: Redis, house:
     assert job.expires_at == job.finished_at + timedelta(hours=1)
 
 
-async def test_a_job_may_ask_for_another_time(redis: Redis, house: House) -> None:
-    house.jobs = RedisJobs(redis, retention_s=3_600)
+async def test_a_job_may_ask_for_another_time(house: House) -> None:
+    house.jobs = house.jobs_with(retention_s=3_600)
 
     job = await house.run_to_the_end(inline_job(retentionSeconds=7))
 
@@ -95,18 +69,17 @@ async def test_a_job_may_ask_for_another_time(redis: Redis, house: House) -> Non
     assert job.expires_at == job.finished_at + timedelta(seconds=7)
 
 
-async def test_a_job_that_runs_does_not_expire(house: House, redis: Redis) -> None:
+async def test_a_job_that_runs_does_not_expire(house: House) -> None:
     new = inline_job(retentionSeconds=1)
     await house.jobs.accept(new)
     await house.do(claim_of(new.id, "map-0"))
 
     assert (await house.job(new.id)).expires_at is None
-    assert await redis.zcard("fanfold:expiry") == 0
     assert await house.ledger.expired_jobs() == []
 
 
 @pytest.mark.parametrize("ends", ["fails", "is cancelled", "is out of time"])
-async def test_however_a_job_ends_it_expires(house: House, redis: Redis, ends: str) -> None:
+async def test_however_a_job_ends_it_expires(house: House, ends: str) -> None:
     new = inline_job()
     await house.jobs.accept(new)
     match ends:
@@ -117,8 +90,7 @@ async def test_however_a_job_ends_it_expires(house: House, redis: Redis, ends: s
         case "is cancelled":
             await house.jobs.cancel(TENANT, new.id, reason=None)
         case _:
-            await redis.zadd("fanfold:deadlines", {new.id: 1})
-            await house.ledger.sweep()
+            await house.run_out_of_time(new.id)
 
     job = await house.job(new.id)
     assert job.finished_at is not None
@@ -133,6 +105,7 @@ async def test_a_job_that_is_not_due_stays(house: House) -> None:
     assert await house.job(job.id) == job
 
 
+@ON_REDIS
 async def test_what_only_tasks_need_goes_when_the_job_is_tidied_up(
     house: House, redis: Redis
 ) -> None:
@@ -153,6 +126,7 @@ async def test_what_only_tasks_need_goes_when_the_job_is_tidied_up(
     assert await house.ledger.ended_jobs() == []
 
 
+@ON_REDIS
 async def test_a_job_that_runs_is_not_tidied_up(house: House, redis: Redis) -> None:
     new = inline_job()
     await house.jobs.accept(new)
@@ -165,10 +139,10 @@ async def test_a_job_that_runs_is_not_tidied_up(house: House, redis: Redis) -> N
 
 
 async def test_a_job_that_is_due_is_unknown_at_once_and_told_of_until_it_is_gone(
-    house: House, redis: Redis
+    house: House,
 ) -> None:
     job, other = [await house.run_to_the_end(inline_job()) for _ in range(2)]
-    await expire(redis, job.id)
+    await house.expire(job.id)
 
     assert await house.ledger.expired_jobs() == [job.id]
 
@@ -182,7 +156,7 @@ async def test_a_job_that_is_due_is_unknown_at_once_and_told_of_until_it_is_gone
 
 
 @pytest.mark.parametrize("tidied", [True, False], ids=["tidied up before", "at once"])
-async def test_nothing_is_left_of_an_erased_job(house: House, redis: Redis, tidied: bool) -> None:
+async def test_nothing_is_left_of_an_erased_job(house: House, tidied: bool) -> None:
     new = inline_job(idempotencyKey="k", timeoutSeconds=60, supports_partial=True)
     await house.jobs.accept(new)
     for task in ("map-0", "map-1"):
@@ -192,14 +166,14 @@ async def test_nothing_is_left_of_an_erased_job(house: House, redis: Redis, tidi
         await house.do(claim_of(new.id, task))
     if tidied:
         await house.ledger.cleaned(new.id)
-    await expire(redis, new.id)
+    await house.expire(new.id)
 
     assert await erase_what_is_due(house) == [new.id]
 
-    assert await mentions_of(redis, new.id) == set()
-    assert int(await redis.get("fanfold:kept_bytes") or 0) == 0
+    assert await house.mentions(new.id) == set()
 
 
+@ON_REDIS
 async def test_nothing_is_left_of_a_job_that_was_cancelled_while_it_waited(
     house: House, redis: Redis
 ) -> None:
@@ -214,9 +188,10 @@ async def test_nothing_is_left_of_a_job_that_was_cancelled_while_it_waited(
     # The queue still has an entry, which is taken out when a worker comes to it.
     assert await house.ledger.claim(claim_of(new.id, "map-1"), worker="w1") is None
 
-    assert await mentions_of(redis, new.id) == set()
+    assert await house.mentions(new.id) == set()
 
 
+@ON_REDIS
 async def test_a_job_of_many_tasks_is_erased_in_steps(house: House, redis: Redis) -> None:
     new = inline_job(batches=1)
     await house.jobs.accept(new)
@@ -239,6 +214,7 @@ async def test_a_job_of_many_tasks_is_erased_in_steps(house: House, redis: Redis
     assert left == {f"arq:job:{new.id}:map-0:1"}  # goes when a worker comes to its entry
 
 
+@ON_REDIS
 async def test_a_job_that_is_known_is_not_erased(house: House, redis: Redis) -> None:
     job = await house.run_to_the_end(inline_job())
     before = await keys_of(redis, job.id)
@@ -248,6 +224,7 @@ async def test_a_job_that_is_known_is_not_erased(house: House, redis: Redis) -> 
     assert await keys_of(redis, job.id) == before
 
 
+@ON_REDIS
 async def test_erasing_and_tidying_up_twice_does_no_harm(house: House, redis: Redis) -> None:
     kept = inline_job()
     await house.jobs.accept(kept)
@@ -260,7 +237,7 @@ async def test_erasing_and_tidying_up_twice_does_no_harm(house: House, redis: Re
         await house.ledger.erase(job.id)
         await house.ledger.cleaned(job.id)
 
-    assert await mentions_of(redis, job.id) == set()
+    assert await house.mentions(job.id) == set()
     assert await redis.get("fanfold:kept_bytes") == b"4"
 
 
@@ -276,7 +253,11 @@ async def test_the_key_of_an_erased_job_may_be_used_again(house: House) -> None:
     assert (await house.jobs.accept(inline_job(batches=3, idempotencyKey="k"))).id == again.id
 
 
-@pytest.mark.parametrize("cancelling", [True, False])
+@pytest.mark.parametrize(
+    ("house", "cancelling"),
+    [("redis", True), ("redis", False), ("dynamodb", False)],
+    indirect=["house"],
+)
 async def test_only_a_job_that_has_ended_is_deleted(house: House, cancelling: bool) -> None:
     new = inline_job()
     await house.jobs.accept(new)
@@ -317,6 +298,7 @@ async def test_a_deleted_job_is_unknown_at_once(house: House) -> None:
         await house.jobs.page(TENANT, first=9, after=job.id, wanted=JobFilter())
 
 
+@ON_REDIS
 async def test_late_attempts_at_an_erased_job_bring_nothing_back(
     house: House, redis: Redis
 ) -> None:
@@ -336,7 +318,7 @@ async def test_late_attempts_at_an_erased_job_bring_nothing_back(
     await house.ledger.sweep()
     assert await house.ledger.claim(claim_of(new.id, "map-1"), worker="w1") is None
 
-    assert await mentions_of(redis, new.id) == set()
+    assert await house.mentions(new.id) == set()
 
 
 @pytest.fixture
@@ -351,6 +333,7 @@ async def hub(house: House, redis_server: str) -> AsyncIterator[StatusHub]:
     await subscriber.aclose()
 
 
+@ON_REDIS
 async def test_a_deleted_job_cannot_be_followed(house: House, hub: StatusHub) -> None:
     job = await house.run_to_the_end(inline_job())
     async with aclosing(hub.follow(ADA, job.id)) as states:
@@ -362,6 +345,7 @@ async def test_a_deleted_job_cannot_be_followed(house: House, hub: StatusHub) ->
         await anext(hub.follow(ADA, job.id))
 
 
+@ON_REDIS
 async def test_deleting_rings_the_bell(house: House, redis_server: str) -> None:
     job = await house.run_to_the_end(inline_job())
     subscriber, rung = connect(redis_server), asyncio.Event()
@@ -386,11 +370,11 @@ async def with_result(house: House, blobs: ObstoreBlobs, new: NewJob) -> Job:
 
 
 async def test_the_caretaker_removes_what_is_due_with_its_blobs(
-    house: House, redis: Redis, tmp_path: Path
+    house: House, tmp_path: Path
 ) -> None:
     blobs = ObstoreBlobs.local(tmp_path / "blobs")
     due, kept = [await with_result(house, blobs, inline_job()) for _ in range(2)]
-    await expire(redis, due.id)
+    await house.expire(due.id)
     caring = asyncio.create_task(take_care(house.ledger, blobs, keep_uploads_s=60))
 
     result = (await house.jobs.details(kept.id)).manifest
@@ -401,25 +385,24 @@ async def test_the_caretaker_removes_what_is_due_with_its_blobs(
     assert await house.is_known(kept.id)
 
 
-async def test_a_result_that_somebody_removed_holds_up_nobody(
-    house: House, redis: Redis, tmp_path: Path
-) -> None:
+async def test_a_result_that_somebody_removed_holds_up_nobody(house: House, tmp_path: Path) -> None:
     blobs = ObstoreBlobs.local(tmp_path / "blobs")
     emptied, due = [await with_result(house, blobs, inline_job()) for _ in range(2)]
-    await expire(redis, due.id)
+    await house.expire(due.id)
     blobs.delete(list(blobs.list(f"jobs/{emptied.id}/result")))
     blobs.delete([(await house.jobs.details(emptied.id)).manifest or ""])
     caring = asyncio.create_task(take_care(house.ledger, blobs, keep_uploads_s=60))
 
     await eventually_async(lambda: not list(blobs.list("jobs")), within_s=10)
     async with asyncio.timeout(10):
-        while await mentions_of(redis, due.id) or await house.ledger.ended_jobs():
+        while await house.mentions(due.id) or await house.ledger.ended_jobs():
             pass
     await cancel_all([caring])
 
     assert await house.is_known(emptied.id)
 
 
+@ON_REDIS
 async def test_what_a_killed_upload_left_is_removed_after_hours_and_one_that_comes_is_not(
     house: House, tmp_path: Path
 ) -> None:

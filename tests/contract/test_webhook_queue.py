@@ -5,14 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from redis.asyncio import Redis
 
-from adapters.redis_client import reply
-from adapters.redis_jobs import RedisJobs
-from adapters.redis_webhooks import RedisWebhooks
 from engine.job import JobError, JobId
-from engine.webhooks import Delivery
-from tests.support.house import House, house_over
+from engine.webhook_delivery import WebhookDelivery, WebhookState
+from engine.webhooks import Delivery, WebhookQueue
+from tests.support.house import House
 from tests.support.jobs import TENANT, claim_of, inline_job
 
 pytestmark = pytest.mark.anyio
@@ -23,20 +20,15 @@ LONG_PAUSE_S = 3_600.0
 
 
 @pytest.fixture
-async def house(redis: Redis) -> House:
-    return house_over(redis)
-
-
-@pytest.fixture
-def queue(redis: Redis) -> RedisWebhooks:
+def queue(house: House) -> WebhookQueue:
     """A queue whose leases outlive every test."""
-    return RedisWebhooks(redis, lease_ms=600_000)
+    return house.webhooks()
 
 
 @pytest.fixture
-def forgetful(redis: Redis) -> RedisWebhooks:
+def forgetful(house: House) -> WebhookQueue:
     """A queue whose leases end at once, as those of dead workers do."""
-    return RedisWebhooks(redis, lease_ms=0)
+    return house.webhooks(lease_ms=0)
 
 
 async def succeeded(house: House, **spec: Any) -> JobId:
@@ -52,13 +44,7 @@ async def failed(house: House) -> JobId:
     return new.id
 
 
-async def size_of(redis: Redis) -> tuple[int, int]:
-    """Return how many deliveries are noted, and of how many tries are counted."""
-    tries = await reply(redis.hlen("fanfold:webhooks:tries"))
-    return await redis.zcard("fanfold:webhooks"), tries
-
-
-async def test_the_end_of_a_job_is_due_at_once(house: House, queue: RedisWebhooks) -> None:
+async def test_the_end_of_a_job_is_due_at_once(house: House, queue: WebhookQueue) -> None:
     job = await succeeded(house)
 
     [found] = await queue.claim(10)
@@ -69,9 +55,7 @@ async def test_the_end_of_a_job_is_due_at_once(house: House, queue: RedisWebhook
 
 
 @pytest.mark.parametrize("ends", ["fails", "is cancelled", "is out of time"])
-async def test_however_a_job_ends_it_is_due(
-    house: House, queue: RedisWebhooks, redis: Redis, ends: str
-) -> None:
+async def test_however_a_job_ends_it_is_due(house: House, queue: WebhookQueue, ends: str) -> None:
     if ends == "fails":
         job = await failed(house)
     else:
@@ -81,34 +65,31 @@ async def test_however_a_job_ends_it_is_due(
         if ends == "is cancelled":
             await house.jobs.cancel(TENANT, job, reason=None)
         else:
-            await redis.zadd("fanfold:deadlines", {job: 1})
-            await house.ledger.sweep()
+            await house.run_out_of_time(job)
 
     assert [found.job for found in await queue.claim(10)] == [job]
 
 
-async def test_a_job_without_a_webhook_is_not_due(house: House, queue: RedisWebhooks) -> None:
+async def test_a_job_without_a_webhook_is_not_due(house: House, queue: WebhookQueue) -> None:
     await house.run_to_the_end(inline_job())
 
     assert await queue.claim(10) == []
 
 
-async def test_a_job_that_runs_is_not_due(house: House, queue: RedisWebhooks) -> None:
+async def test_a_job_that_runs_is_not_due(house: House, queue: WebhookQueue) -> None:
     await house.jobs.accept(inline_job(webhook=URL))
 
     assert await queue.claim(10) == []
 
 
-async def test_what_somebody_has_is_given_to_nobody_else(
-    house: House, queue: RedisWebhooks
-) -> None:
+async def test_what_somebody_has_is_given_to_nobody_else(house: House, queue: WebhookQueue) -> None:
     await succeeded(house)
 
     assert len(await queue.claim(10)) == 1
     assert await queue.claim(10) == []
 
 
-async def test_no_more_is_given_than_is_asked_for(house: House, queue: RedisWebhooks) -> None:
+async def test_no_more_is_given_than_is_asked_for(house: House, queue: WebhookQueue) -> None:
     jobs = {await succeeded(house) for _ in range(3)}
 
     first = await queue.claim(2)
@@ -118,9 +99,7 @@ async def test_no_more_is_given_than_is_asked_for(house: House, queue: RedisWebh
     assert {found.job for found in (*first, *second)} == jobs
 
 
-async def test_what_a_dead_worker_had_comes_up_again(
-    house: House, forgetful: RedisWebhooks
-) -> None:
+async def test_what_a_dead_worker_had_comes_up_again(house: House, forgetful: WebhookQueue) -> None:
     await succeeded(house)
 
     tries = [(await forgetful.claim(1))[0] for _ in range(3)]
@@ -129,19 +108,17 @@ async def test_what_a_dead_worker_had_comes_up_again(
     assert len({found.id for found in tries}) == 1
 
 
-async def test_what_was_delivered_is_forgotten(
-    house: House, forgetful: RedisWebhooks, redis: Redis
-) -> None:
+async def test_what_was_delivered_is_forgotten(house: House, forgetful: WebhookQueue) -> None:
     await succeeded(house)
     [found] = await forgetful.claim(1)
 
     await forgetful.end(found)
 
     assert await forgetful.claim(1) == []
-    assert await size_of(redis) == (0, 0)
+    assert await house.deliveries() == 0
 
 
-async def test_what_is_put_back_waits(house: House, queue: RedisWebhooks) -> None:
+async def test_what_is_put_back_waits(house: House, queue: WebhookQueue) -> None:
     await succeeded(house)
     [found] = await queue.claim(1)
 
@@ -153,7 +130,7 @@ async def test_what_is_put_back_waits(house: House, queue: RedisWebhooks) -> Non
     assert (again.id, again.tries) == (found.id, 2)
 
 
-async def test_what_was_not_tried_is_not_counted(house: House, queue: RedisWebhooks) -> None:
+async def test_what_was_not_tried_is_not_counted(house: House, queue: WebhookQueue) -> None:
     await succeeded(house)
     [found] = await queue.claim(1)
 
@@ -162,9 +139,7 @@ async def test_what_was_not_tried_is_not_counted(house: House, queue: RedisWebho
     assert (await queue.claim(1))[0].tries == 1
 
 
-async def test_what_has_ended_is_not_put_back(
-    house: House, queue: RedisWebhooks, redis: Redis
-) -> None:
+async def test_what_has_ended_is_not_put_back(house: House, queue: WebhookQueue) -> None:
     await succeeded(house)
     [found] = await queue.claim(1)
     await queue.end(found)
@@ -172,19 +147,19 @@ async def test_what_has_ended_is_not_put_back(
     await queue.put_back(found, pause_s=0)
     await queue.put_back(found, pause_s=0, is_tried=False)
 
-    assert await size_of(redis) == (0, 0)
+    assert await house.deliveries() == 0
 
 
-async def test_an_erased_job_is_dropped(house: House, queue: RedisWebhooks, redis: Redis) -> None:
+async def test_an_erased_job_is_dropped(house: House, queue: WebhookQueue) -> None:
     job = await succeeded(house)
     await house.jobs.delete(TENANT, job)
 
     assert await queue.claim(10) == []
-    assert await size_of(redis) == (0, 0)
+    assert await house.deliveries() == 0
 
 
 async def test_a_job_that_runs_again_is_told_of_when_that_run_ends(
-    house: House, queue: RedisWebhooks, redis: Redis
+    house: House, queue: WebhookQueue
 ) -> None:
     job = await failed(house)
     await house.jobs.redrive(TENANT, job, params=None, idempotency_key=None)
@@ -194,11 +169,11 @@ async def test_a_job_that_runs_again_is_told_of_when_that_run_ends(
 
     [found] = await queue.claim(10)
     assert (found.job, found.run, found.tries) == (job, 2, 1)
-    assert await size_of(redis) == (1, 1)
+    assert await house.deliveries() == 1
 
 
 async def test_the_end_of_an_earlier_run_does_not_take_that_of_a_later_one_along(
-    house: House, queue: RedisWebhooks
+    house: House, queue: WebhookQueue
 ) -> None:
     job = await failed(house)
     [first] = await queue.claim(10)
@@ -211,12 +186,69 @@ async def test_the_end_of_an_earlier_run_does_not_take_that_of_a_later_one_along
 
 
 async def test_what_another_key_is_to_sign_is_left_to_those_who_have_it(
-    redis: Redis, house: House, caplog: pytest.LogCaptureFixture
+    house: House, caplog: pytest.LogCaptureFixture
 ) -> None:
-    house.jobs = RedisJobs(redis, webhook_key="one")
+    house.jobs = house.jobs_with(webhook_key="one")
     job = await succeeded(house)
 
-    assert await RedisWebhooks(redis, key="other", lease_ms=0).claim(10) == []
-    assert "1 left to workers with the API's signing.key" in caplog.text
-    [found] = await RedisWebhooks(redis, key="one").claim(10)
+    assert await house.webhooks(key="other", lease_ms=0).claim(10) == []
+    assert "with the API's signing.key" in caplog.text
+    [found] = await house.webhooks(key="one").claim(10)
     assert (found.job, found.tries) == (job, 1)
+
+
+async def told(house: House, job: JobId) -> WebhookDelivery:
+    found = (await house.job(job)).webhook
+    assert found is not None
+    return found
+
+
+async def test_what_became_of_each_try_is_shown(house: House, forgetful: WebhookQueue) -> None:
+    new = inline_job(webhook=f"{URL}?token=secret", failurePolicy={"maxAttempts": 1})
+    await house.jobs.accept(new)
+    assert await told(house, new.id) == WebhookDelivery("hooks.test", WebhookState.WAITING)
+
+    await house.take(claim_of(new.id, "map-0"))
+    await house.ledger.fail(claim_of(new.id, "map-0"), BROKEN)
+    [found] = await forgetful.claim(1)
+    assert await told(house, new.id) == WebhookDelivery("hooks.test", WebhookState.PENDING)
+
+    await forgetful.put_back(found, pause_s=0, status_code=503)
+    pending = await told(house, new.id)
+    assert (pending.state, pending.attempts) == (WebhookState.PENDING, 1)
+    assert pending.last_status_code == 503
+    assert pending.last_attempt_at == pending.next_attempt_at is not None
+
+    [found] = await forgetful.claim(1)
+    await forgetful.put_back(found, pause_s=0)
+    silent = await told(house, new.id)
+    assert (silent.attempts, silent.last_status_code) == (2, None)
+
+    [found] = await forgetful.claim(1)
+    await forgetful.end(found, state=WebhookState.DELIVERED, status_code=204)
+    await forgetful.put_back(found, pause_s=0, status_code=500)  # of one who had it as well
+    over = await told(house, new.id)
+    assert (over.state, over.attempts) == (WebhookState.DELIVERED, 3)
+    assert (over.last_status_code, over.next_attempt_at) == (204, None)
+
+
+async def test_what_is_shown_is_of_the_present_run(house: House, forgetful: WebhookQueue) -> None:
+    job = await failed(house)
+    [first] = await forgetful.claim(1)
+    await forgetful.put_back(first, pause_s=0, status_code=503)
+
+    await house.jobs.redrive(TENANT, job, params=None, idempotency_key=None)
+    await forgetful.end(first, state=WebhookState.DELIVERED, status_code=200)
+
+    assert await told(house, job) == WebhookDelivery("hooks.test", WebhookState.WAITING)
+
+
+async def test_a_try_leaves_nothing_of_an_erased_job(house: House, forgetful: WebhookQueue) -> None:
+    job = await succeeded(house)
+    [found] = await forgetful.claim(1)
+    await house.jobs.delete(TENANT, job)
+    await house.jobs.erase(job)
+
+    await forgetful.put_back(found, pause_s=0, status_code=500)
+
+    assert not any(job in name for name in await house.mentions(job))

@@ -74,7 +74,7 @@ async def _nothing_is_left(service: RunningService, api: Api, status: dict[str, 
         found = [path for path in blobs.rglob("*") if path.is_file()]
         return not [path for path in found if "runs" not in path.parts]  # where its report is
 
-    await eventually_async(is_tidy, within_s=10)
+    await eventually_async(is_tidy)
 
 
 def numbers(count: int, *, last: str = "") -> bytes:

@@ -8,6 +8,7 @@ from collections import Counter
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from gql import gql
@@ -226,7 +227,7 @@ async def test_a_small_job_can_be_waited_for(api: Api) -> None:
 
 
 async def test_the_same_idempotency_key_leads_to_the_same_job(api: Api) -> None:
-    job = {"program": "wordcount", "source": {"inline": POEM}, "idempotencyKey": "once"}
+    job = {"program": "wordcount", "source": {"inline": POEM}, "idempotencyKey": uuid4().hex}
 
     answers = await asyncio.gather(*(api.try_submit(**job) for _ in range(5)))
     conflict = await api.try_submit(**{**job, "source": {"inline": ["other"]}})

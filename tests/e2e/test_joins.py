@@ -85,7 +85,7 @@ class Jobs:
         async with asyncio.TaskGroup() as group:
             for _ in range(LIVE_JOBS):
                 group.create_task(self._run_one_after_another())
-            await eventually_async(lambda: len(self.live) == LIVE_JOBS, within_s=10)
+            await eventually_async(lambda: len(self.live) == LIVE_JOBS)
             yield
             self._is_over = True
 

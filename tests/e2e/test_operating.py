@@ -75,7 +75,7 @@ async def figures(http: httpx.AsyncClient, url: str) -> Figures:
 
 
 def log_of(service: RunningService) -> str:
-    return service.data_dir.with_name(f"{service.data_dir.name}.log").read_text()
+    return service.log
 
 
 async def test_a_job_is_seen_in_the_figures_of_all_who_worked_on_it(

@@ -308,10 +308,13 @@ async def test_the_etag_is_the_version(rest: httpx.AsyncClient) -> None:
     answer = await rest.get(f"/jobs/{status['id']}")
     same = await rest.get(f"/jobs/{status['id']}", headers={"If-None-Match": f'"0", W/{tag}'})
     other = await rest.get(f"/jobs/{status['id']}", headers={"If-None-Match": '"1"'})
+    of_any = await rest.get(f"/jobs/{status['id']}", headers={"If-None-Match": "*"})
+    of_none = await rest.get("/jobs/j-none", headers={"If-None-Match": "*"})
 
     assert answer.headers["ETag"] == tag
     assert (same.status_code, same.content, same.headers["ETag"]) == (304, b"", tag)
     assert other.status_code == 200
+    assert (of_any.status_code, of_none.status_code) == (304, 404)
 
 
 async def test_versions_can_be_followed_by_long_polls(rest: httpx.AsyncClient, gate: Path) -> None:

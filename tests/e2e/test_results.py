@@ -81,7 +81,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, outputs: Path) -> Iterator
 
 @pytest.fixture
 async def api(service: RunningService) -> AsyncIterator[Api]:
-    await eventually_async(lambda: len(workers_of(service)) == 2, within_s=10)
+    await eventually_async(lambda: len(workers_of(service)) == 2)
     async with Api(service.url) as client:
         yield client
 
@@ -373,7 +373,7 @@ async def test_nothing_of_an_expired_job_is_left(
         job = (await api.run("raises_for_good", ["a", "bad"], **short))["id"]
     assert in_redis(service, job)
 
-    await eventually_async(lambda: not in_redis(service, job), within_s=10)
+    await eventually_async(lambda: not in_redis(service, job))
 
     assert blobs_of(service, job) == set()
     assert not (service.data_dir / "blobs" / "jobs" / job).exists()
@@ -385,9 +385,9 @@ async def test_nothing_of_an_expired_job_is_left(
 
 async def nothing_temporary(service: RunningService, job: str, *, kept: int) -> None:
     """Wait until only *kept* blobs of a job are left."""
-    await eventually_async(lambda: not pieces_in_redis(service, job), within_s=10)
-    await eventually_async(lambda: not scratch_of(service), within_s=10)
-    await eventually_async(lambda: len(blobs_of(service, job)) == kept, within_s=10)
+    await eventually_async(lambda: not pieces_in_redis(service, job))
+    await eventually_async(lambda: not scratch_of(service))
+    await eventually_async(lambda: len(blobs_of(service, job)) == kept)
 
 
 def wide(service: RunningService, name: str) -> str:
@@ -430,12 +430,12 @@ async def test_failure_leaves_what_a_redrive_needs_until_the_job_is_deleted(
 
     job = status["id"]
     assert status["state"] == "FAILED"
-    await eventually_async(lambda: not scratch_of(service), within_s=10)
+    await eventually_async(lambda: not scratch_of(service))
     assert {name.split("/")[0] for name in blobs_of(service, job)} == {"shuffle"}
 
     await api.ask(DELETE, id=job)
 
-    await eventually_async(lambda: not in_redis(service, job), within_s=10)
+    await eventually_async(lambda: not in_redis(service, job))
     assert blobs_of(service, job) == set()
 
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from redis import Redis
 
@@ -32,6 +33,13 @@ FULL = STATUS.replace("ratio", "ratio etaSeconds") + (
 REDRIVE = """
 mutation Redrive($id: ID!) {
   redriveJob(input: {id: $id}) { __typename ... on UserError { message } }
+}
+"""
+WEBHOOK = """
+query Webhook($id: ID!) {
+  job(id: $id) {
+    webhook { host state attempts lastStatusCode lastAttemptAt nextAttemptAt }
+  }
 }
 """
 DELETE = "mutation Delete($id: ID!) { deleteJob(id: $id) { __typename } }"
@@ -118,6 +126,26 @@ async def test_what_was_taken_is_forgotten(
 
     await eventually_async(lambda: queued(service) == [{}])
     assert len(receiver.received) == 1
+
+
+async def test_what_became_of_it_is_shown_alike_by_graphql_and_rest(
+    service: RunningService, api: Api, receiver: Receiver
+) -> None:
+    job = await submit(api, receiver)
+    await receiver.wait_for(1)
+    await eventually_async(lambda: queued(service) == [{}])
+
+    shown = (await api.ask(WEBHOOK, id=job))["job"]["webhook"]
+    other = await api.submit("wordcount", POEM)
+    async with httpx.AsyncClient(base_url=service.url, trust_env=False) as rest:
+        answer = await rest.get(f"/jobs/{job}/webhook")
+        none = await rest.get(f"/jobs/{other}/webhook")
+
+    assert answer.json() == shown
+    assert shown["host"] == f"127.0.0.1:{receiver.port}"
+    assert (shown["state"], shown["attempts"]) == ("DELIVERED", 1)
+    assert (shown["lastStatusCode"], shown["nextAttemptAt"]) == (204, None)
+    assert (none.status_code, none.json()["code"]) == (404, "NOT_FOUND")
 
 
 async def test_a_failed_and_a_cancelled_job_are_told_as_well(api: Api, receiver: Receiver) -> None:

@@ -88,7 +88,7 @@ async def test_a_full_disk_fails_the_job_which_goes_on_when_there_is_room(
             filler.unlink()
             enlarge(disk)
             await goes_on(api, job)
-        assert "Traceback" not in service.data_dir.with_name("data.log").read_text()
+        assert "Traceback" not in service.log
 
 
 async def test_a_quota_fails_the_job_which_goes_on_when_it_is_raised(

@@ -92,7 +92,7 @@ async def test_a_task_runs_again_elsewhere_soon_after_its_worker_got(
 ) -> None:
     took = []
     for sample in range(SAMPLES):
-        await eventually_async(lambda: are_ready(service), within_s=10)
+        await eventually_async(lambda: are_ready(service))
         stage = Stage(tmp_path / str(sample))
         job = await api.submit("held", LINES, params=stage.params("map", attempts=2), **SHAPE)
         worker = worker_of(await stage.begun(1))
@@ -114,7 +114,7 @@ async def test_a_job_can_be_run_soon_after_the_private_redis_was_killed(
 ) -> None:
     took = []
     for _ in range(min(SAMPLES, 3)):  # one that keeps dying is started with growing pauses
-        await eventually_async(lambda: are_ready(service), within_s=10)
+        await eventually_async(lambda: are_ready(service))
         async with Api(service.url) as api:
             begun = time.monotonic()
             kill(redis_of(service).pid)

@@ -103,7 +103,7 @@ async def test_the_service_ends_when_its_redis_cannot_be_started_again(
 
         assert status == 2
         assert not any(map(is_running, started))
-        log = service.data_dir.with_name("data.log").read_text()
+        log = service.log
         assert "redis-server did not start 5 times in a row; every accepted job is kept" in log
         assert "Traceback" not in log
         manifest.write_bytes(right)
@@ -121,4 +121,4 @@ async def test_ctrl_c_hands_running_tasks_back_before_redis_ends(
     with start() as service:
         async with Api(service.url) as api:
             assert pairs_of(await api.end_of(job, within_s=10)) == ANSWER
-    assert "trying again" not in service.data_dir.with_name("data.log").read_text()
+    assert "trying again" not in service.log

@@ -38,7 +38,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProxiedService]:
 @pytest.fixture
 async def api(house: ProxiedService) -> Any:
     """A client, once there are two workers again and nothing of earlier jobs."""
-    await eventually_async(lambda: len(workers_of(house.service)) == 2, within_s=10)
+    await eventually_async(lambda: len(workers_of(house.service)) == 2)
     house.proxy.traps.clear()
     async with Api(house.service.url) as client:
         yield client

@@ -39,7 +39,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
 @pytest.fixture
 async def api(service: RunningService) -> AsyncIterator[Api]:
     """A client, once there are two workers again."""
-    await eventually_async(lambda: len(workers_of(service)) == 2, within_s=10)
+    await eventually_async(lambda: len(workers_of(service)) == 2)
     async with Api(service.url) as client:
         yield client
 

@@ -17,13 +17,12 @@ from tests.support.waiting import eventually
 PROCESSES = 2
 
 
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[RunningService]:
-    sources = tmp_path / "sources"
-    sources.mkdir()
-    settings = {"FANFOLD_API_PROCESSES": str(PROCESSES)}
+@pytest.fixture(scope="module")
+def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
+    folder = tmp_path_factory.mktemp("processes")
+    settings = {"FANFOLD_API_PROCESSES": str(PROCESSES), "FANFOLD_INTROSPECTION": "off"}
     with running_service(
-        tmp_path / "data", sources, port=free_port(), workers=1, settings=settings
+        folder / "data", folder, port=free_port(), workers=1, settings=settings
     ) as running:
         eventually(lambda: len(api_processes(running)) == PROCESSES)
         yield running
@@ -88,22 +87,15 @@ def test_nobody_else_gets_the_port(service: RunningService, tmp_path: Path) -> N
         assert "cannot listen" in other.stderr
 
 
-def test_a_setting_reaches_all_of_them(tmp_path: Path) -> None:
-    sources = tmp_path / "sources"
-    sources.mkdir()
-    settings = {"FANFOLD_API_PROCESSES": str(PROCESSES), "FANFOLD_INTROSPECTION": "off"}
+def test_a_setting_reaches_all_of_them(service: RunningService) -> None:
     body = json.dumps({"query": "{ __schema { queryType { name } } program { nam } }"})
-    with running_service(
-        tmp_path / "data", sources, port=free_port(), workers=1, settings=settings
-    ) as service:
-        eventually(lambda: len(api_processes(service)) == PROCESSES)
-        for _ in range(10):
-            answer = httpx.post(
-                f"{service.url}/graphql",
-                content=body,
-                headers={"Content-Type": "application/json"},
-                trust_env=False,
-            )
-            messages = " ".join(error["message"] for error in answer.json()["errors"])
-            assert "introspection" in messages
-            assert "Did you mean" not in messages
+    for _ in range(10):
+        answer = httpx.post(
+            f"{service.url}/graphql",
+            content=body,
+            headers={"Content-Type": "application/json"},
+            trust_env=False,
+        )
+        messages = " ".join(error["message"] for error in answer.json()["errors"])
+        assert "introspection" in messages
+        assert "Did you mean" not in messages

@@ -16,7 +16,13 @@ from websockets.typing import Subprotocol
 
 from tests.support.client import Api, pairs_of
 from tests.support.killing import Stage, worker_of, workers_of
-from tests.support.running import RunningService, free_port, is_running, running_service
+from tests.support.running import (
+    STOPS_WITHIN_S,
+    RunningService,
+    free_port,
+    is_running,
+    running_service,
+)
 from tests.support.waiting import eventually_async
 
 pytestmark = pytest.mark.anyio
@@ -41,7 +47,7 @@ def service(tmp_path: Path) -> Iterator[RunningService]:
 
 
 def end_of(service: RunningService) -> int:
-    return service.process.wait(20)
+    return service.process.wait(STOPS_WITHIN_S)
 
 
 async def hear_all(socket: ClientConnection) -> None:
@@ -66,7 +72,7 @@ async def test_a_worker_told_to_end_lets_its_task_finish(
     other = await api.run("wordcount", ["a"] * 5, batching={"maxItems": 1})
     by = {task["worker"] for task in await api.tasks(other["id"])}
     stage.let_go()
-    status = await api.end_of(job, within_s=10)
+    status = await api.end_of(job)
 
     assert pairs_of(status) == ANSWER
     assert status["map"]["retried"] == 0
@@ -87,11 +93,11 @@ async def test_a_worker_told_to_hurry_hands_its_task_back(
         assert other["state"] == "SUCCEEDED"
         assert is_running(process)
     process.send_signal(number)
-    status = await api.end_of(job, within_s=10)
+    status = await api.end_of(job)
 
     assert pairs_of(status) == ANSWER
     assert status["map"]["retried"] == 1
-    await eventually_async(lambda: not is_running(process), within_s=10)
+    await eventually_async(lambda: not is_running(process))
 
 
 async def test_the_service_told_to_end_lets_tasks_finish_and_a_second_word_does_not(
@@ -102,7 +108,7 @@ async def test_the_service_told_to_end_lets_tasks_finish_and_a_second_word_does_
 
     service.process.send_signal(signal.SIGTERM)
     # The idle worker ends, the one with a task does not.
-    await eventually_async(lambda: len([w for w in workers if is_running(w)]) == 1, within_s=10)
+    await eventually_async(lambda: len([w for w in workers if is_running(w)]) == 1)
     service.process.send_signal(signal.SIGTERM)
 
     assert await asyncio.to_thread(end_of, service) == 0
@@ -128,4 +134,4 @@ async def test_open_sockets_are_closed_with_1001(
     assert closed.value.rcvd is not None
     assert (closed.value.rcvd.code, closed.value.rcvd.reason) == (1001, "the server is going away")
     assert await asyncio.to_thread(end_of, service) == 0
-    assert "Traceback" not in service.data_dir.with_name("data.log").read_text()
+    assert "Traceback" not in service.log

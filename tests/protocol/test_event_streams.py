@@ -21,11 +21,10 @@ FOLLOW: Final = {
 
 
 @pytest.fixture
-def own_service(tmp_path: Path) -> Iterator[RunningService]:
-    sources = tmp_path / "sources"
-    sources.mkdir()
-    with running_service(tmp_path / "data", sources, port=free_port(), workers=1) as running:
-        yield running
+def held(service: RunningService, tmp_path: Path) -> Iterator[str]:
+    """A job that lasts as long as the test."""
+    yield service.submit_gate(tmp_path / "gate")
+    (tmp_path / "gate").write_text("go")
 
 
 def follow(service: RunningService, job: str) -> Iterator[str]:
@@ -52,11 +51,11 @@ def state_of(event: str) -> str:
 
 
 def test_the_present_state_comes_first_and_the_end_last(
-    own_service: RunningService, tmp_path: Path
+    service: RunningService, tmp_path: Path
 ) -> None:
     gate = tmp_path / "gate"
-    job = own_service.submit_gate(gate)
-    events = follow(own_service, job)
+    job = service.submit_gate(gate)
+    events = follow(service, job)
 
     assert next(events) == ":"
     assert state_of(next(events)) in ("QUEUED", "RUNNING")
@@ -67,33 +66,32 @@ def test_the_present_state_comes_first_and_the_end_last(
     assert complete == "event: complete\ndata: "
 
 
-def test_a_server_that_goes_away_does_not_say_that_it_is_complete(
-    own_service: RunningService, tmp_path: Path
-) -> None:
-    events = follow(own_service, own_service.submit_gate(tmp_path / "gate"))
-    assert next(events) == ":"
-    assert state_of(next(events)) in ("QUEUED", "RUNNING")
+def test_a_server_that_goes_away_does_not_say_that_it_is_complete(tmp_path: Path) -> None:
+    port = free_port()
+    with running_service(tmp_path / "data", tmp_path, port=port, workers=1) as service:
+        events = follow(service, service.submit_gate(tmp_path / "gate"))
+        assert next(events) == ":"
+        assert state_of(next(events)) in ("QUEUED", "RUNNING")
 
-    own_service.process.send_signal(signal.SIGINT)
+        service.process.send_signal(signal.SIGINT)
 
-    assert not any("complete" in event for event in events)
-    assert own_service.process.wait(STOPS_WITHIN_S) == 0
+        assert not any("complete" in event for event in events)
+        assert service.process.wait(STOPS_WITHIN_S) == 0
 
 
 @pytest.mark.long
-def test_a_silent_stream_is_kept_alive(own_service: RunningService, tmp_path: Path) -> None:
-    events = follow(own_service, own_service.submit_gate(tmp_path / "gate"))
+def test_a_silent_stream_is_kept_alive(service: RunningService, held: str) -> None:
+    events = follow(service, held)
     assert next(events) == ":"
 
     assert ":" in events  # again, before the time limit of the client
 
 
-def test_readers_who_leave_are_no_error(own_service: RunningService, tmp_path: Path) -> None:
-    job = own_service.submit_gate(tmp_path / "gate")
+def test_readers_who_leave_are_no_error(service: RunningService, held: str) -> None:
+    before = len(service.log)
     for _ in range(20):
-        events = follow(own_service, job)
+        events = follow(service, held)
         assert next(events) == ":"
         events.close()  # type: ignore[attr-defined]
 
-    log = own_service.data_dir.with_name(f"{own_service.data_dir.name}.log").read_text()
-    assert "Traceback" not in log
+    assert "Traceback" not in service.log[before:]

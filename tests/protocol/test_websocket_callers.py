@@ -181,3 +181,23 @@ async def test_a_tenant_has_as_many_connections_as_it_may(
                 return bool(await fourth.receive() == {"type": "connection_ack"})
 
         assert await is_taken()
+
+
+async def test_who_does_not_say_who_they_are_leaves_room_for_those_who_do(
+    world: World, doorman: Doorman, tmp_path: Path
+) -> None:
+    async with (
+        asyncio.timeout(30),
+        socket_server(world, doorman, tmp_path, max_unacknowledged=2) as server,
+        peer_of(server.url) as first,
+        peer_of(server.url),
+    ):
+        with pytest.raises(InvalidStatus) as refused:
+            async with peer_of(server.url):
+                pass
+        await first.init(token=ADA.subject)
+        async with peer_of(server.url):
+            pass
+
+    assert refused.value.response.status_code == 503
+    assert refused.value.response.headers["Retry-After"] == "1"

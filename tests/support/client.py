@@ -13,7 +13,7 @@ from gql.client import AsyncClientSession
 from gql.transport.httpx import HTTPXAsyncTransport
 from gql.transport.websockets import WebsocketsTransport
 
-ENDS_WITHIN_S: Final = 30.0
+ENDS_WITHIN_S: Final = 60.0
 ENDED: Final = ("SUCCEEDED", "PARTIALLY_SUCCEEDED", "FAILED", "CANCELLED", "TIMED_OUT")
 
 STATUS: Final = """

@@ -1,31 +1,72 @@
-"""A job store and ledgers over one Redis, for tests of what they do together."""
+"""A job store and ledgers over one store, for tests of what they do together.
+
+The same tests run over Redis, where each attempt is dispatched under its number, and over DynamoDB,
+where a runner hands out tasks: ``tests/support/dispatched.py`` plays that runner.
+"""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, Protocol
 
 from redis.asyncio import Redis
 
+from adapters.redis_client import reply
 from adapters.redis_jobs import RedisJobs
 from adapters.redis_ledger import RedisLedger
+from adapters.redis_records import RedisRecords
+from adapters.redis_webhooks import RedisWebhooks
 from engine.attempt import Attempt, Outcome, Piece
 from engine.job import Job, JobId
-from engine.jobs import NewJob
-from engine.ledger import Claim, Verdict
+from engine.jobs import JobControl, JobStore, NewJob
+from engine.ledger import Claim, Ledger, Sweeper, Verdict
+from engine.listings import Records
+from engine.webhooks import WebhookQueue
 from tests.support.jobs import TENANT, claim_of, outcome_of
 
 LONG_LEASE_MS: Final = 60_000
 
 
-@dataclass
-class House:
+class Jobs(JobStore, JobControl, Protocol):
+    """What callers may do to jobs."""
+
+
+class Tasks(Ledger, Sweeper, Protocol):
+    """What workers and caretakers may do."""
+
+
+class House(ABC):
     """A job store and ledgers over the same store: one with living workers, one with dead ones."""
 
-    jobs: RedisJobs
-    ledger: RedisLedger
-    dying: RedisLedger
+    jobs: Jobs
+    ledger: Tasks
+    dying: Tasks
+    records: Records
+
+    @abstractmethod
+    def jobs_with(self, **settings: Any) -> Jobs:
+        """Return another job store over the same store."""
+
+    @abstractmethod
+    def webhooks(self, *, lease_ms: int = 600_000, key: str = "") -> WebhookQueue:
+        """Return the queue of deliveries; its leases outlive every test."""
+
+    @abstractmethod
+    async def deliveries(self) -> int:
+        """Return how many deliveries are noted."""
+
+    @abstractmethod
+    async def run_out_of_time(self, job: JobId) -> None:
+        """Let the time be over that *job* has, and somebody notice."""
+
+    @abstractmethod
+    async def expire(self, job: JobId) -> None:
+        """Let the time be over for which *job* is kept."""
+
+    @abstractmethod
+    async def mentions(self, job: JobId) -> set[str]:
+        """Return everything that names *job*."""
 
     async def job(self, job: JobId, tenant: str = TENANT) -> Job:
         [found] = await self.jobs.get(tenant, [job])
@@ -56,13 +97,56 @@ class House:
         return await self.job(new.id)
 
 
-def house_over(redis: Redis) -> House:
+class RedisHouse(House):
+    """One over Redis."""
+
+    def __init__(self, redis: Redis) -> None:
+        self.redis = redis
+        self.jobs = RedisJobs(redis)
+        self.ledger = RedisLedger(redis, lease_ms=LONG_LEASE_MS)
+        self.dying = RedisLedger(redis, lease_ms=0)
+        self.records = RedisRecords(redis)
+
+    def jobs_with(self, **settings: Any) -> Jobs:
+        return RedisJobs(self.redis, **settings)
+
+    def webhooks(self, *, lease_ms: int = 600_000, key: str = "") -> WebhookQueue:
+        return RedisWebhooks(self.redis, lease_ms=lease_ms, key=key)
+
+    async def deliveries(self) -> int:
+        due, tries = (
+            await self.redis.zcard("fanfold:webhooks"),
+            await reply(self.redis.hlen("fanfold:webhooks:tries")),
+        )
+        assert tries <= due
+        return int(due)
+
+    async def run_out_of_time(self, job: JobId) -> None:
+        await self.redis.zadd("fanfold:deadlines", {job: 1})
+        await self.ledger.sweep()
+
+    async def expire(self, job: JobId) -> None:
+        await self.redis.zadd("fanfold:expiry", {job: 1}, xx=True)
+
+    async def mentions(self, job: JobId) -> set[str]:
+        found = {key.decode() async for key in self.redis.scan_iter(match=f"*{job}*")}
+        async for key in self.redis.scan_iter():
+            kind = await self.redis.type(key)
+            members: list[bytes] = []
+            if kind == b"zset":
+                members = await self.redis.zrange(key, 0, -1)
+            elif kind == b"set":
+                members = list(await reply(self.redis.smembers(key)))
+            elif kind == b"string":
+                members = [await self.redis.get(key) or b""]
+            if any(job.encode() in member for member in members):
+                found.add(key.decode())
+        return found
+
+
+def house_over(redis: Redis) -> RedisHouse:
     """A house with nobody in it."""
-    return House(
-        jobs=RedisJobs(redis),
-        ledger=RedisLedger(redis, lease_ms=LONG_LEASE_MS),
-        dying=RedisLedger(redis, lease_ms=0),
-    )
+    return RedisHouse(redis)
 
 
 def mapped(

@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,11 +78,20 @@ class MiniStack:
 
 
 @contextmanager
-def running_ministack(folder: Path) -> Iterator[MiniStack]:
-    """Yield a server with no buckets; it keeps nothing."""
+def running_ministack(
+    folder: Path, *, program: Path | None = None, settings: Mapping[str, str] | None = None
+) -> Iterator[MiniStack]:
+    """Yield a server with no buckets; it keeps nothing.
+
+    Args:
+        folder: For its log.
+        program: What starts it instead, run by its Python.
+        settings: Its environment beside what every one is given.
+    """
     port = free_port()
     environ = dict(os.environ, BIND_HOST="127.0.0.1", GATEWAY_PORT=str(port), LOG_LEVEL="WARNING")
-    command = [str(_python()), "-m", "ministack"]
+    environ |= settings or {}
+    command = [str(_python()), *(["-m", "ministack"] if program is None else [str(program)])]
     with (
         (folder / "ministack.log").open("wb") as log,
         subprocess.Popen(command, cwd=folder, env=environ, stdout=log, stderr=log) as process,

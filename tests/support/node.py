@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 OLDEST: Final = 20
-_INSTALL: Final = ("install", "--no-package-lock", "--no-audit", "--no-fund", "--ignore-scripts")
+_FLAGS: Final = ("--no-audit", "--no-fund", "--ignore-scripts")
 
 
 class NoNodeError(Exception):
@@ -45,20 +45,22 @@ class Node:
         return cls((binary,), (binary, str(home / "lib/node_modules/npm/bin/npm-cli.js")))
 
     def install(self, folder: Path) -> None:
-        """Install what ``package.json`` in *folder* names, unless that was done before.
+        """Install what *folder* locks, or what its ``package.json`` names, unless that was done.
 
         Raises:
             NoNodeError: npm could not.
         """
-        wanted = folder / "package.json"
+        wanted, locked = folder / "package.json", folder / "package-lock.json"
         done = folder / "node_modules" / ".installed"
         with wanted.open("rb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            state = hashlib.sha256(lock.read()).hexdigest()
+            how = ("ci",) if locked.exists() else ("install", "--no-package-lock")
+            named = lock.read() + (locked.read_bytes() if locked.exists() else b"")
+            state = f"{hashlib.sha256(named).hexdigest()} all"
             if done.exists() and done.read_text() == state:
                 return
             ran = subprocess.run(
-                [*self.npm, *_INSTALL], cwd=folder, capture_output=True, text=True, check=False
+                [*self.npm, *how, *_FLAGS], cwd=folder, capture_output=True, text=True, check=False
             )
             if ran.returncode != 0:
                 raise NoNodeError(f"npm install in {folder.name}: {ran.stderr.strip()}")

@@ -37,7 +37,7 @@ class ProxiedService:
 
     async def is_as_before(self) -> None:
         """Wait until results alone are left, and check that every task was committed once."""
-        await eventually_async(lambda: not leftovers(self.redis, self.blobs), within_s=15)
+        await eventually_async(lambda: not leftovers(self.redis, self.blobs))
         assert wrong_commits(self.proxy.commits) == []
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from tests.support.running import (
     PROGRAMS,
     READY_WITHIN_S,
+    STOPS_WITHIN_S,
     RunningService,
     command,
     environment,
@@ -44,7 +45,7 @@ def running_role(
     finally:
         if process.poll() is None:
             process.terminate()
-        process.wait(20)
+        process.wait(STOPS_WITHIN_S)
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import socket
@@ -10,7 +11,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,7 +23,8 @@ from tests.support.waiting import eventually
 ROOT: Final = Path(__file__).parents[2]
 PROGRAMS: Final = Path(__file__).with_name("programs.py")
 SQL_PROGRAMS: Final = Path(__file__).with_name("sql_programs.py")
-READY_WITHIN_S: Final = 30.0
+READY_WITHIN_S: Final = 60.0
+FOX: Final = "the quick brown fox\njumps over the lazy dog\n"
 # A job of it stays in map until somebody writes to the named pipe that is its item.
 GATE: Final = """
 from engine import Program
@@ -33,7 +35,11 @@ def wait_for_gate(item, ctx):
 
 gate = Program(name="gate", map=wait_for_gate)
 """
-STOPS_WITHIN_S: Final = 20.0
+STOPS_WITHIN_S: Final = 40.0
+# Below those that the kernel gives to clients: a service may come back to its port. Processes that
+# share the tests have a thousand each.
+_PROCESS: Final = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw")) % 20
+_PORTS: Final = itertools.count(os.getpid())
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +57,11 @@ class RunningService:
     sources: Path
     data_dir: Path
     process: subprocess.Popen[str]
+
+    @property
+    def log(self) -> str:
+        """What it has logged."""
+        return self.data_dir.with_name(f"{self.data_dir.name}.log").read_text()
 
     def fanfold(self, *args: str, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Run one command against this service."""
@@ -103,10 +114,21 @@ def fanfold(
 
 
 def free_port() -> int:
+    """Return a port that nobody has, and that this process returns to nobody else for long."""
+    return next(port for port in _ports() if _is_free(port))
+
+
+def _ports() -> Iterator[int]:
+    return (10_000 + 1_000 * _PROCESS + number % 1_000 for number in _PORTS)
+
+
+def _is_free(port: int) -> bool:
     with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        with suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return True
+    return False
 
 
 def url_of(port: int) -> str:
@@ -169,8 +191,7 @@ def is_alive(service: RunningService) -> bool:
         AssertionError: It has ended instead.
     """
     if service.process.poll() is not None:
-        log = service.data_dir.with_name(f"{service.data_dir.name}.log").read_text()
-        raise AssertionError(f"fanfold up ended with {service.process.returncode}:\n{log}")
+        raise AssertionError(f"fanfold up ended with {service.process.returncode}:\n{service.log}")
     try:
         with urllib.request.urlopen(f"{service.url}/livez", timeout=2) as answer:  # noqa: S310
             return bool(answer.status == 200)

@@ -21,7 +21,7 @@ from transport.fan_out import FanOut
 from transport.operations import Operations
 from transport.origins import Origins
 from transport.websocket.connection import Served
-from transport.websocket.endpoint import GraphQLWebSocket
+from transport.websocket.endpoint import MAX_UNACKNOWLEDGED, GraphQLWebSocket
 
 
 @dataclass
@@ -85,7 +85,12 @@ class SocketServer:
 
 @asynccontextmanager
 async def socket_server(
-    world: World, doorman: Doorman, folder: Path, *, max_connections: int = 0
+    world: World,
+    doorman: Doorman,
+    folder: Path,
+    *,
+    max_connections: int = 0,
+    max_unacknowledged: int = MAX_UNACKNOWLEDGED,
 ) -> AsyncIterator[SocketServer]:
     """Serve while the context is open."""
     fan_out = FanOut(world.hub)
@@ -98,6 +103,7 @@ async def socket_server(
             context_of=lambda caller, url: Context(world.services, world.hub, caller, url),
         ),
         origins=Origins(["https://console.example"]),
+        max_unacknowledged=max_unacknowledged,
     )
     port = free_port()
     settings = load_settings({}, port=port, data_dir=str(folder / "unused"))

@@ -41,7 +41,7 @@ from transport.operations import Operations, RequestError
 ADA: Final = Caller(subject="ada", tenant="acme")
 EVE: Final = Caller(subject="eve", tenant="other")
 NAME: Final = "<the name>"
-_NAMES: Final = re.compile(r"[ju]-[0-9a-f]{30,}")
+_NAMES: Final = re.compile(r"j-[a-z2-7]{26}|u-[0-9a-f]{43}")
 FIRST_WITHIN_S: Final = 5.0
 _OF_NO_MATTER: Final = ("expiresAt", "token", "urlExpiresAt", "url")
 

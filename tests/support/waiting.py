@@ -15,7 +15,7 @@ T = TypeVar("T")
 _PAUSE_S = 0.01
 
 
-def eventually(check: Callable[[], T], *, within_s: float = 5.0) -> T:
+def eventually(check: Callable[[], T], *, within_s: float = 20.0) -> T:
     """Return the first true value of *check*, which is asked again and again.
 
     Raises:
@@ -30,7 +30,7 @@ def eventually(check: Callable[[], T], *, within_s: float = 5.0) -> T:
     return value
 
 
-async def eventually_async(check: Callable[[], T], *, within_s: float = 5.0) -> T:
+async def eventually_async(check: Callable[[], T], *, within_s: float = 20.0) -> T:
     """Like ``eventually``, while the event loop goes on.
 
     Raises:

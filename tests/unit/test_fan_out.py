@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from engine.job import JobId, JobState
+from engine.meters import Unmeasured
 from resolvers.access.caller import Caller, Scope
 from schema.build import build_schema
 from schema.context import Context
@@ -86,6 +87,17 @@ class Listener:
         return code
 
 
+class Counts(Unmeasured):
+    """A meter that counts what is sent."""
+
+    def __init__(self) -> None:
+        self.states = self.skipped = 0
+
+    def sent(self, states: int, *, skipped: int = 0) -> None:
+        self.states += states
+        self.skipped += skipped
+
+
 class Stage:
     """A hub over memory, and subscriptions to it."""
 
@@ -93,7 +105,8 @@ class Stage:
         self.world = world
         self.jobs = world.jobs
         self.operations = Operations(build_schema())
-        self.fan_out = FanOut(world.hub)
+        self.counts = Counts()
+        self.fan_out = FanOut(world.hub, meter=self.counts)
 
     def join(
         self, query: str = FOLLOW, *, caller: Caller = ADA, is_open: bool = True, **variables: Any
@@ -434,6 +447,8 @@ class TestJobFeed:
 
         await eventually_async(lambda: len(slow.states) == 4)
         assert {s["version"] for s in slow.states[2:]} == {11}
+        assert stage.counts.states == len(slow.states) + len(quick.states)
+        assert stage.counts.skipped == 2 * 2 * 11 - stage.counts.states
         slow.leave()
         quick.leave()
 

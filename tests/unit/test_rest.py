@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Container
 from typing import Any
 
 import httpx
@@ -30,7 +30,7 @@ from schema.sdl import served_sdl
 from tests.support.memory import ADA, EVE, World, job_of, make_world
 from tests.support.waiting import eventually_async
 from transport.origins import Origins
-from transport.rest.polling import Polls, known_versions
+from transport.rest.polling import EVERY, Polls, known_versions
 from transport.rest.problems import STATUS_OF, problem_of
 from transport.rest.routes import rest_routes
 
@@ -318,14 +318,19 @@ async def test_who_has_left_keeps_nothing_busy(face: Face) -> None:
 @pytest.mark.parametrize(
     ("header", "known"),
     [
-        (None, None),
-        ('"3"', {3}),
-        ('W/"3", "12"', {3, 12}),
-        ('"abc", "-1", "٣"', set()),
-        ("*", set()),
-        ("3", set()),
-        ('"' + "9" * 100 + '"', set()),
+        ([], None),
+        (['"3"'], {3}),
+        (['W/"3", "12"'], {3, 12}),
+        (['"3"', 'W/"x,4" ,"5"'], {3, 5}),
+        (['"abc", "-1", "٣", "03", ""'], set()),
+        (["3"], set()),
+        (['"*"'], set()),
+        (['"' + "9" * 100 + '"'], set()),
+        (["*"], EVERY),
+        ([" * "], EVERY),
     ],
 )
-def test_versions_are_read_from_entity_tags(header: str | None, known: set[int] | None) -> None:
+def test_versions_are_read_from_entity_tags(
+    header: list[str], known: set[int] | Container[int] | None
+) -> None:
     assert known_versions(header) == known

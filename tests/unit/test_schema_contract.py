@@ -22,12 +22,25 @@ CONTRACT = Path(__file__).parents[1] / "support" / "contract.graphql"
 ADDITIONS = frozenset(
     {
         "Job.report",
+        "Job.webhook",
         "JobResult.listings",
         "RunReport",
         "RunReport.listings",
         "RunReport.manifest",
         "Task.log",
         "Viewer.webhookSecret",
+        "WebhookDelivery",
+        "WebhookDelivery.attempts",
+        "WebhookDelivery.host",
+        "WebhookDelivery.lastAttemptAt",
+        "WebhookDelivery.lastStatusCode",
+        "WebhookDelivery.nextAttemptAt",
+        "WebhookDelivery.state",
+        "WebhookState",
+        "WebhookState.DELIVERED",
+        "WebhookState.FAILED",
+        "WebhookState.PENDING",
+        "WebhookState.WAITING",
     }
 )
 """What is served beyond the contract."""

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from graphql import get_introspection_query
 
+from resolvers.read import MAX_JOBS
 from schema.build import build_schema
 from schema.context import Context
 from tests.support.asking import answer_of
@@ -105,6 +106,11 @@ async def test_what_people_write_is_served(
             "GRAPHQL_VALIDATION_FAILED",
             "15 aliases",
         ),
+        (
+            " ".join(f"query Q{i} {{ service {{ version }} }}" for i in range(21)),
+            "GRAPHQL_VALIDATION_FAILED",
+            "More than 20 operations",
+        ),
         ("{ a " * 13 + "}" * 13, "GRAPHQL_VALIDATION_FAILED", "13 fields deep, 12 are allowed"),
         (
             "{ __schema { types " + "{ fields { type " * 4 + "{ name" + " }" * 11,
@@ -112,7 +118,15 @@ async def test_what_people_write_is_served(
             "introspection depth",
         ),
     ],
-    ids=["tokens", "nesting", "aliases", "aliases in fragments", "depth", "introspection depth"],
+    ids=[
+        "tokens",
+        "nesting",
+        "aliases",
+        "aliases in fragments",
+        "operations",
+        "depth",
+        "introspection depth",
+    ],
 )
 async def test_what_is_too_large_is_refused(
     operations: Operations, world: World, query: str, code: str, message: str
@@ -121,6 +135,16 @@ async def test_what_is_too_large_is_refused(
 
     assert {error["extensions"]["code"] for error in errors} == {code}
     assert any(message in error["message"] for error in errors)
+
+
+async def test_a_page_has_so_many_entries_and_no_more(operations: Operations, world: World) -> None:
+    for number in range(MAX_JOBS + 5):
+        world.jobs.put(job_of(f"j-{number}"))
+    context = Context(services=world.services, hub=world.hub, caller=ADA)
+
+    answer = await answer_of(operations, context, "{ jobs(first: 100000) { edges { cursor } } }")
+
+    assert len(answer["data"]["jobs"]["edges"]) == MAX_JOBS
 
 
 @pytest.mark.parametrize("spread", ["...F{n} ...F{n}", "...F{n} job(id: 1) {{ ...G ...G }}"])

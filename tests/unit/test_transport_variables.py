@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from graphql import OperationDefinitionNode, parse
+from graphql.execution import get_variable_values
 
 from schema.build import build_schema
 from transport.variables import MAX_ENTRIES, VariableTypes
@@ -74,6 +75,46 @@ def test_defaults_are_filled_in_beside_what_is_set_aside() -> None:
 )
 def test_what_does_not_fit_is_told(input: Any, message: str) -> None:
     assert any(message in fault for fault in faults(SUBMIT, {"input": input}))
+
+
+@pytest.mark.parametrize(
+    "input",
+    [
+        {},
+        {"program": 1},
+        {"program": None, "name": "", "source": {"job": "j"}},
+        {"source": {"job": 7}, "timeoutSeconds": 3},
+        {"source": {"job": None}},
+        {"source": {}},
+        {"source": {"inline": None}},
+        {"source": {"inline": [1, None]}},
+        {"source": {"files": {"uris": "one", "format": "CSV"}}},
+        {"source": {"files": {"uris": ["a"], "format": "csv"}}},
+        {"source": {"files": {"uris": ["a"], "mode": "OBJECTS", "csv": {"columns": ["b"]}}}},
+        {"source": {"files": {"uris": ["a", None]}}},
+        {"source": {"inline": []}, "maxConcurrency": 2**31},
+        {"source": {"inline": []}, "maxConcurrency": 3.0, "reducers": "3"},
+        {"source": {"inline": []}, "webhook": 1, "params": [1, {"a": None}]},
+        {"source": {"inline": []}, "failurePolicy": {"maxAttempts": True}},
+        {"source": {"inline": []}, "failurePolicy": {"badItems": "SKIP", "backoffMs": None}},
+        {"source": {"inline": []}, "tags": None, "unknown": 1},
+        {"tags": ["a"] * 500, "source": {"inline": []}},
+    ],
+    ids=lambda input: str(input)[:60],
+)
+def test_values_are_what_graphql_core_makes_of_them(input: Any) -> None:
+    (definition,) = parse(SUBMIT).definitions
+    assert isinstance(definition, OperationDefinitionNode)
+    expected = get_variable_values(SCHEMA, definition.variable_definitions or (), {"input": input})
+
+    found = types_of(SUBMIT).coerce({"input": input}, hide_suggestions=False)
+
+    if isinstance(expected, list):
+        assert isinstance(found, list)
+    else:
+        assert not isinstance(found, list)
+        assert found.coerced == expected.coerced
+        assert found.sources["input"].value == input
 
 
 def test_many_faults_are_not_told_one_by_one() -> None:

@@ -16,6 +16,7 @@ from engine.errors import InputError, UnavailableError
 from engine.job import JobId, JobState
 from engine.signing import Signer
 from engine.spec import is_webhook, parse_spec
+from engine.webhook_delivery import WebhookState
 from engine.webhooks import (
     DELIVERY,
     GIVE_UP_AFTER_S,
@@ -109,17 +110,34 @@ class MemoryQueue:
     def __init__(self, *due: Delivery) -> None:
         self.due = list(due)
         self.ended: list[JobId] = []
+        self.states: list[tuple[WebhookState | None, int | None]] = []
         self.back: list[tuple[JobId, bool]] = []
+        self.answers: list[int | None] = []
 
     async def claim(self, limit: int) -> Sequence[Delivery]:
         found, self.due = self.due[:limit], self.due[limit:]
         return found
 
-    async def end(self, delivery: Delivery) -> None:
+    async def end(
+        self,
+        delivery: Delivery,
+        *,
+        state: WebhookState | None = None,
+        status_code: int | None = None,
+    ) -> None:
         self.ended.append(delivery.job)
+        self.states.append((state, status_code))
 
-    async def put_back(self, delivery: Delivery, *, pause_s: float, is_tried: bool = True) -> None:
+    async def put_back(
+        self,
+        delivery: Delivery,
+        *,
+        pause_s: float,
+        is_tried: bool = True,
+        status_code: int | None = None,
+    ) -> None:
         self.back.append((delivery.job, is_tried))
+        self.answers.append(status_code)
 
 
 class MemorySender:
@@ -165,6 +183,8 @@ async def test_an_answer_ends_a_delivery(status: int) -> None:
     await looked(worker_of(queue, sender, "j-1"))
 
     assert (sender.sent, queue.ended, queue.back) == (["j-1.1"], ["j-1"], [])
+    state = WebhookState.FAILED if status == 410 else WebhookState.DELIVERED
+    assert queue.states == [(state, status)]
 
 
 @pytest.mark.anyio
@@ -175,6 +195,7 @@ async def test_any_other_answer_leads_to_another_try(status: int | None) -> None
     await looked(worker_of(queue, sender, "j-1"))
 
     assert (queue.ended, queue.back) == ([], [("j-1", True)])
+    assert queue.answers == [status]
 
 
 @pytest.mark.anyio
@@ -185,6 +206,7 @@ async def test_after_a_day_it_is_given_up() -> None:
     await looked(worker_of(queue, MemorySender(500), "j-1"))
 
     assert (queue.ended, queue.back) == (["j-1"], [])
+    assert queue.states == [(WebhookState.FAILED, 500)]
 
 
 @pytest.mark.anyio
@@ -194,6 +216,7 @@ async def test_nothing_is_sent_of_what_is_not_there_any_more() -> None:
     await looked(worker_of(queue, sender, "j-1"))
 
     assert (sender.sent, queue.ended) == ([], ["j-erased", "j-1"])
+    assert queue.states == [(None, None)] * 2
 
 
 @pytest.mark.anyio

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Set
+from collections.abc import Container
 from contextlib import nullcontext
 from functools import partial
 
@@ -44,7 +44,9 @@ class JobReader:
         self._connections = connections
         self._polls = polls
 
-    async def read(self, request: Request, caller: Caller, *, known: Set[int] | None = None) -> Job:
+    async def read(
+        self, request: Request, caller: Caller, *, known: Container[int] | None = None
+    ) -> Job:
         """Return the job, at once or as ``waitMs`` asks for; see ``await_job``.
 
         Raises:

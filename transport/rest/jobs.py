@@ -53,7 +53,7 @@ class Jobs:
             issues.append(Issue(("input", "waitUpToMs"), "must be a whole number"))
         if issues:
             require(caller, Scope.SUBMIT)
-            check_input(self._services.catalog, data, *issues, limits=self._services.limits)
+            await check_input(self._services.catalog, data, *issues, limits=self._services.limits)
         submitting = submit_job(
             self._services, hub=self._hub, caller=caller, data=data, wait_up_to_ms=wait_up_to_ms
         )

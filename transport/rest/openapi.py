@@ -80,6 +80,7 @@ def openapi_document(schema: GraphQLSchema, *, version: str, max_wait_ms: int) -
                 "parameters": [job],
                 "get": _files(schemas, status, wait),
             },
+            "/jobs/{id}/webhook": {"parameters": [job], "get": _delivery(schemas)},
         },
         "webhooks": {"jobEnded": {"post": _webhook(status)}},
         "components": {
@@ -113,7 +114,7 @@ def _submit(schemas: JsonSchemas, status: dict[str, Any]) -> dict[str, Any]:
 
 def _read(status: dict[str, Any], wait: dict[str, Any]) -> dict[str, Any]:
     etag = {"description": "The version.", "schema": {"type": "string"}}
-    known = _parameter("If-None-Match", "header", "A version's ETag.", {"type": "string"})
+    known = _parameter("If-None-Match", "header", "ETags of versions, or *.", {"type": "string"})
     return {
         "operationId": "readJob",
         "summary": "The state of a job.",
@@ -180,6 +181,17 @@ def _files(schemas: JsonSchemas, status: dict[str, Any], wait: dict[str, Any]) -
             "200": _answer("The files.", listed),
             "202": _answer("The job runs.", status, **_retry_after()),
             **_problems("401", "403", "404", "409", "410", "422", "503"),
+        },
+    }
+
+
+def _delivery(schemas: JsonSchemas) -> dict[str, Any]:
+    return {
+        "operationId": "readWebhookDelivery",
+        "summary": "Whether the job's webhook has been told of the end; 404 where it has none.",
+        "responses": {
+            "200": _answer("What is known.", schemas.reference("WebhookDelivery")),
+            **_problems("401", "403", "404", "503"),
         },
     }
 

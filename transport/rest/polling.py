@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Container, Coroutine, Sequence
 from typing import Any, Final, TypeAlias, TypeVar
 
 from starlette.requests import Request
@@ -13,7 +13,7 @@ from engine.cancellation import cancel_all
 from engine.errors import InputError, Issue, UnauthenticatedError, UnavailableError
 from transport.bodies import Disconnected
 
-_TAG: Final = re.compile(r'(?:W/)?"([^"]*)"')
+_TAG: Final = re.compile(r'(?:W/)?"(?:(0|[1-9][0-9]{0,17})|[^"]*)"')
 _MAX_DIGITS: Final = 9
 
 T = TypeVar("T")
@@ -37,19 +37,30 @@ def etag_of(version: int) -> str:
     return f'"{version}"'
 
 
-def known_versions(if_none_match: str | None) -> frozenset[int] | None:
-    """Return the versions that the header ``If-None-Match`` names; None where there is no header.
+class _Every(Container[int]):
+    """All versions that there are, or will be."""
 
-    Tags that are not ours match nothing.
+    def __contains__(self, version: object) -> bool:
+        return True
+
+
+EVERY: Final[Container[int]] = _Every()
+
+
+def known_versions(if_none_match: Sequence[str]) -> Container[int] | None:
+    """Return the versions that lines of ``If-None-Match`` name; None where there are none.
+
+    Weak tags count like strong ones, and ``*`` is every version. Tags that are not ours match
+    nothing.
+
+    Source: RFC 9110, sections 8.8.3.2 and 13.1.2.
     """
-    if if_none_match is None:
+    if not if_none_match:
         return None
-    tags = _TAG.findall(if_none_match)
-    return frozenset(
-        int(tag)
-        for tag in tags
-        if tag.isascii() and tag.isdecimal() and len(tag) <= 2 * _MAX_DIGITS
-    )
+    value = ",".join(if_none_match)
+    if value.strip(" \t") == "*":
+        return EVERY
+    return frozenset(int(tag) for tag in _TAG.findall(value) if tag)
 
 
 class Polls:

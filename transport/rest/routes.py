@@ -22,6 +22,7 @@ from transport.rest.openapi import openapi_document
 from transport.rest.polling import Polls
 from transport.rest.resource import Handler, Resource
 from transport.rest.results import Results
+from transport.rest.webhooks import JobWebhooks
 
 
 def rest_routes(
@@ -61,6 +62,7 @@ def rest_routes(
         at("/jobs/{id}", GET=jobs.status, DELETE=jobs.cancel),
         at("/jobs/{id}/result", GET=results.result),
         at("/jobs/{id}/result/files", GET=results.files),
+        at("/jobs/{id}/webhook", GET=JobWebhooks(services).delivery),
         Route("/openapi.json", _constant(encode(document)), methods=["GET"]),
     ]
 

@@ -21,6 +21,7 @@ from transport.websocket import messages
 from transport.websocket.closing import Close, CloseCode, cut
 from transport.websocket.messages import Complete, ConnectionInit, Ping, Received, Subscribe
 from transport.websocket.operations import Live, Running, Subscription
+from transport.websocket.outbox import Outbox
 from transport.websocket.rate import TokenBucket
 from transport.websocket.sampled_log import SampledLog
 from transport.websocket.wire import Wire
@@ -49,6 +50,7 @@ class Served:
         connections: Counts them by tenant.
         context_of: Makes the context of a caller who called this address.
         malformed: Where it is told of clients that break the protocol.
+        outbox: What a turn of the loop has to say.
     """
 
     operations: Operations
@@ -57,6 +59,7 @@ class Served:
     connections: Connections
     context_of: Callable[[Caller, str], Context]
     malformed: SampledLog = field(default_factory=lambda: SampledLog(_log))
+    outbox: Outbox = field(default_factory=Outbox)
 
 
 class Connection:
@@ -124,6 +127,7 @@ class Connection:
             INIT_WITHIN_S, self._close_late
         )
         wire.on_resumed = self._catch_up
+        wire.outbox = served.outbox
 
     def receive(self, text: str | None) -> None:
         """Answer a message; None for a binary one."""

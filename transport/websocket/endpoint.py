@@ -25,14 +25,23 @@ class GraphQLWebSocket:
         served: What connections share.
         origins: The pages that may connect.
         meter: Hears of open sockets.
+        max_unacknowledged: How many may not have told yet who they are.
     """
 
-    def __init__(self, served: Served, *, origins: Origins, meter: PushMeter = UNMEASURED) -> None:
+    def __init__(
+        self,
+        served: Served,
+        *,
+        origins: Origins,
+        meter: PushMeter = UNMEASURED,
+        max_unacknowledged: int = MAX_UNACKNOWLEDGED,
+    ) -> None:
         self._served = served
         self._origins = origins
         self._meter = meter
         self._open: dict[Connection, None] = {}
         self._unacknowledged = 0
+        self._max_unacknowledged = max_unacknowledged
         self._is_closing = False
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -44,7 +53,7 @@ class GraphQLWebSocket:
             await _refuse(scope, receive, send, "pages of this origin may not connect", 403)
         elif self._is_closing:
             await _refuse(scope, receive, send, "the server is going away", 503)
-        elif self._unacknowledged >= MAX_UNACKNOWLEDGED:
+        elif self._unacknowledged >= self._max_unacknowledged:
             await _refuse(scope, receive, send, "too many connect at once", 503)
         elif SUBPROTOCOL not in scope["subprotocols"]:
             await send({"type": "websocket.accept"})
@@ -102,4 +111,5 @@ def _wire_of(scope: Scope) -> Wire:
 
 
 async def _refuse(scope: Scope, receive: Receive, send: Send, why: str, status: int) -> None:
-    await PlainTextResponse(f"{why}\n", status)(scope, receive, send)
+    headers = {"Retry-After": "1"} if status == 503 else None
+    await PlainTextResponse(f"{why}\n", status, headers)(scope, receive, send)

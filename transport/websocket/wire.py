@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Final, Protocol
 
+from transport.websocket.outbox import Outbox
+
 EXTENSION: Final = "fanfold.wire"
 """Where a ``Wire`` stands among the extensions of an ASGI scope."""
 
@@ -16,10 +18,12 @@ class Wire(Protocol):
         is_paused: Whether the peer takes less than it is sent. What is sent then is buffered; only
             small answers should be.
         on_resumed: Called when that is over.
+        outbox: Where it waits for the end of a turn with what it has to send; None to send at once.
     """
 
     is_paused: bool
     on_resumed: Callable[[], None]
+    outbox: Outbox | None
 
     def send_text(self, message: bytes) -> None:
         """Send a text message."""

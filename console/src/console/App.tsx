@@ -5,7 +5,7 @@ import { JobsPage } from "./jobs/JobsPage";
 import { changeConnection, useConnection } from "./live/connection";
 import { useService } from "./live/useService";
 import { routeOf, useHash, type Route } from "./route";
-import { SubmitPage } from "./submit/SubmitPage";
+import { NewJob } from "./submit/NewJob";
 import { TokenDialog } from "./TokenDialog";
 
 export function App() {
@@ -55,5 +55,9 @@ export function App() {
 
 function Page({ route }: { route: Route }) {
   if (route.page === "job") return <JobPage key={route.id} id={route.id} />;
-  return route.page === "new" ? <SubmitPage /> : <JobsPage />;
+  return route.page === "new" ? (
+    <NewJob key={String(route.query)} query={route.query} />
+  ) : (
+    <JobsPage />
+  );
 }

@@ -18,6 +18,10 @@ export function routeOf(hash: string): Route {
 
 export const jobPath = (id: string): string => `#/jobs/${encodeURIComponent(id)}`;
 
+/** The form, with a job's result as the source, or filled like a job. */
+export const newPath = (how: { source: string } | { like: string }): string =>
+  `#/new?${new URLSearchParams(how)}`;
+
 export const linkWithToken = (id: string, token: string): string =>
   `${location.origin}/${jobPath(id)}?token=${encodeURIComponent(token)}`;
 

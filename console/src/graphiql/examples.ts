@@ -13,8 +13,9 @@ export interface Example {
 
 const json = (value: unknown): string => JSON.stringify(value, null, 2);
 
-export const SUBMIT = `# Count words that are sent along; wait for the answer,
-# which is one of several outcomes: branch on __typename.
+export const SUBMIT = `# Count words that are sent along, and wait
+# for the answer. It is one of several
+# outcomes: branch on __typename.
 mutation Submit {
   submitJob(
     input: {
@@ -34,7 +35,9 @@ mutation Submit {
       job { id status { state result } }
     }
     ... on UserError { code message path }
-    ... on ValidationError { issues { path message } }
+    ... on ValidationError {
+      issues { path message }
+    }
   }
 }
 `;
@@ -45,28 +48,37 @@ mutation Fail {
   submitJob(
     input: {
       sql: """
-        SELECT CASE WHEN $ready THEN name ELSE error('not ready') END AS name
+        SELECT CASE WHEN $ready THEN name
+          ELSE error('not ready') END AS name
         FROM input
       """
       params: { ready: false }
       tags: ["${FAIL_TAG}"]
-      source: { inline: [{ name: "Ada" }, { name: "Grace" }] }
+      source: { inline: [
+        { name: "Ada" }
+        { name: "Grace" }
+      ] }
       failurePolicy: { maxAttempts: 1 }
       waitUpToMs: 10000
     }
   ) {
     __typename
     ... on SubmitJobSuccess {
-      job { id allowedActions status { state error { code message } } }
+      job {
+        id
+        allowedActions
+        status { state error { code message } }
+      }
     }
     ... on UserError { code message path }
   }
 }
 `;
 
-const FOLLOW = `# Follow a job over a WebSocket: its present state first,
-# then every newer one, until it has ended.
-# "${NEWEST}" is the newest job: this page puts its id there.
+const FOLLOW = `# Follow a job over a WebSocket: its present
+# state first, then every newer one, until it
+# has ended. "${NEWEST}" is the newest job:
+# this page puts its id there.
 subscription Follow($id: ID!) {
   jobStatus(id: $id) {
     id
@@ -88,8 +100,10 @@ mutation SubmitSQL {
   submitJob(
     input: {
       sql: """
-        SELECT city, count(*) AS sales, sum(amount) AS total
-        FROM input GROUP BY city ORDER BY total DESC
+        SELECT city, count(*) AS sales,
+          sum(amount) AS total
+        FROM input
+        GROUP BY city ORDER BY total DESC
       """
       source: {
         inline: [
@@ -103,16 +117,22 @@ mutation SubmitSQL {
   ) {
     __typename
     ... on SubmitJobSuccess {
-      job { id status { state result error { message } } }
+      job {
+        id
+        status { state result error { message } }
+      }
     }
     ... on UserError { code message path }
-    ... on ValidationError { issues { path message } }
+    ... on ValidationError {
+      issues { path message }
+    }
   }
 }
 `;
 
-const PAGE = `# A page of the result, and the files that hold all of it.
-# "endCursor" is the next page's "after".
+const PAGE = `# A page of the result, and the files that
+# hold all of it. "endCursor" is the next
+# page's "after".
 query Page($id: ID!, $after: String) {
   job(id: $id) {
     id
@@ -130,27 +150,41 @@ query Page($id: ID!, $after: String) {
 }
 `;
 
-const PLAN = `# What a job would do, without storing or running it.
+const PLAN = `# What a job would do, without storing or
+# running it.
 query Plan {
   planJob(
     input: {
       sql: """
-        SELECT length(line) AS length, count(*) AS lines
-        FROM input GROUP BY ALL HAVING lines > 1
+        SELECT length(line) AS length,
+          count(*) AS lines
+        FROM input
+        GROUP BY ALL HAVING lines > 1
       """
       source: { inline: ["one", "two", "three"] }
     }
   ) {
     __typename
-    ... on JobPlan { items mapTasks reduceTasks mapStep reduceStep finishStep warnings }
+    ... on JobPlan {
+      items
+      mapTasks
+      reduceTasks
+      mapStep
+      reduceStep
+      finishStep
+      warnings
+    }
     ... on UserError { code message path }
-    ... on ValidationError { issues { path message } }
+    ... on ValidationError {
+      issues { path message }
+    }
   }
 }
 `;
 
-const REDRIVE = `# Run again only what did not succeed, with other params.
-# "${FAILED}" is the newest job that failed in the tab before.
+const REDRIVE = `# Run again only what did not succeed, with
+# other params. "${FAILED}" is the newest job
+# that failed in the tab before.
 mutation Redrive($id: ID!) {
   redriveJob(
     input: { id: $id, params: { ready: true } }

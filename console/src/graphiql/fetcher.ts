@@ -1,14 +1,23 @@
 /** How GraphiQL reaches the service: fetch, and graphql-ws for subscriptions. */
 
 import type { Fetcher, FetcherParams } from "@graphiql/toolkit";
-import { Kind, OperationTypeNode, parse, type DefinitionNode } from "graphql";
+import { Kind, OperationTypeNode, parse, type DefinitionNode, type ExecutionResult } from "graphql";
 import { createClient } from "graphql-ws";
 import { HTTP_URL, SOCKET_URL } from "../shared/addresses";
 import { authorization, readToken } from "../shared/token";
 import { FAIL, FAIL_TAG, FAILED, NEWEST, SUBMIT } from "./examples";
 
 type Headers = Record<string, string>;
-type Find = (query: string) => Promise<{ data?: any }>;
+type Variables = Record<string, unknown>;
+
+interface Found {
+  data?: {
+    jobs?: { edges: { node: { id: string } }[] };
+    submitJob?: { job?: { id: string } };
+  };
+}
+
+type Find = (query: string) => Promise<Found>;
 
 const JOBS: Record<string, { query: string; otherwise: string }> = {
   [NEWEST]: { query: "{ jobs(first: 1) { edges { node { id } } } }", otherwise: SUBMIT },
@@ -21,19 +30,18 @@ const JOBS: Record<string, { query: string; otherwise: string }> = {
 };
 
 export const fetcher: Fetcher = async (asked, options) => {
-  const headers = { ...authorization(readToken()), ...(options?.headers as Headers | undefined) };
-  const send = (params: FetcherParams) => post(params, headers);
-  const params = await withJob(asked, (query) => send({ query }));
+  const headers = { ...authorization(readToken()), ...options?.headers };
+  const params = await withJob(asked, async (query) => (await post({ query }, headers)) as Found);
   const operation = operationOf(params);
   // A tab that was just changed may still go by the operation of the one before.
   params.operationName = operation?.name?.value ?? null;
-  if (operation?.operation !== OperationTypeNode.SUBSCRIPTION) return send(params);
+  if (operation?.operation !== OperationTypeNode.SUBSCRIPTION) return post(params, headers);
   const token = bearer(headers);
   const client = createClient({ url: SOCKET_URL, connectionParams: token ? { token } : {} });
-  return client.iterate(params as never) as never;
+  return client.iterate(params) as never;
 };
 
-async function post(params: FetcherParams, headers: Headers) {
+async function post(params: FetcherParams, headers: Headers): Promise<ExecutionResult> {
   const response = await fetch(HTTP_URL, {
     method: "POST",
     headers: {
@@ -43,16 +51,17 @@ async function post(params: FetcherParams, headers: Headers) {
     },
     body: JSON.stringify(params),
   });
-  return response.json();
+  return (await response.json()) as ExecutionResult;
 }
 
 /** Puts the id of a job where an example names one; submits that job first if there is none. */
 async function withJob(params: FetcherParams, ask: Find): Promise<FetcherParams> {
-  const wanted = JOBS[params.variables?.id];
+  const variables = (params.variables ?? {}) as Variables;
+  const wanted = JOBS[String(variables.id)];
   if (!wanted) return { ...params };
-  const found = (await ask(wanted.query)).data?.jobs.edges[0]?.node.id;
-  const id = found ?? (await ask(wanted.otherwise)).data?.submitJob.job?.id;
-  return { ...params, variables: { ...params.variables, id } };
+  const found = (await ask(wanted.query)).data?.jobs?.edges[0]?.node.id;
+  const id = found ?? (await ask(wanted.otherwise)).data?.submitJob?.job?.id;
+  return { ...params, variables: { ...variables, id } };
 }
 
 function operationOf({ query, operationName }: FetcherParams) {

@@ -1,4 +1,4 @@
-import { useState } from "react";
+import { useState, type ReactNode } from "react";
 import { useClient } from "urql";
 import {
   CancelDocument,
@@ -7,10 +7,15 @@ import {
   type JobQuery,
 } from "../../graphql/generated";
 import { isViewer } from "../../shared/token";
+import { useService } from "../live/useService";
 import { ConfirmDialog } from "../parts/ConfirmDialog";
 import { problemOf } from "../parts/outcome";
+import { newPath } from "../route";
+import { updatableOf } from "./changes";
 import { RedriveDialog } from "./RedriveDialog";
 import { ShareDialog } from "./ShareDialog";
+import { UpdateDialog } from "./UpdateDialog";
+import { useSpec, type SpecOfJob } from "./useSpec";
 
 interface Props {
   job: NonNullable<JobQuery["job"]>;
@@ -18,11 +23,12 @@ interface Props {
   onDone: () => void;
 }
 
-type Open = "cancel" | "delete" | "redrive" | "share" | null;
+type Open = "cancel" | "change" | "delete" | "redrive" | "share" | null;
 
 export function Actions({ job, onDone }: Props) {
   const client = useClient();
   const [open, setOpen] = useState<Open>(null);
+  const { maySubmit } = useService();
   const may = (action: JobAction) => job.allowedActions.includes(action);
   const close = () => setOpen(null);
   const variables = { id: job.id };
@@ -42,9 +48,19 @@ export function Actions({ job, onDone }: Props) {
 
   return (
     <div className="actions">
+      {maySubmit && (
+        <a className="button" href={newPath({ like: job.id })}>
+          New like this
+        </a>
+      )}
       {!isViewer() && (
         <button className="button" type="button" onClick={() => setOpen("share")}>
           Share
+        </button>
+      )}
+      {may("UPDATE") && (
+        <button className="button" type="button" onClick={() => setOpen("change")}>
+          Change
         </button>
       )}
       {may("REDRIVE") && (
@@ -72,8 +88,35 @@ export function Actions({ job, onDone }: Props) {
           The job and its results are erased for good.
         </ConfirmDialog>
       )}
-      {open === "redrive" && <RedriveDialog job={job} onDone={onDone} onClose={close} />}
+      {open === "redrive" && (
+        <WithSpec id={job.id}>
+          {(found) => <RedriveDialog job={found} onDone={onDone} onClose={close} />}
+        </WithSpec>
+      )}
+      {open === "change" && (
+        <WithSpec id={job.id}>
+          {({ id, spec }) => (
+            <UpdateDialog
+              id={id}
+              present={updatableOf(spec, job.tags)}
+              onDone={onDone}
+              onClose={close}
+            />
+          )}
+        </WithSpec>
+      )}
       {open === "share" && <ShareDialog id={job.id} onClose={close} />}
     </div>
   );
+}
+
+interface WithSpecProps {
+  id: string;
+  children: (job: SpecOfJob) => ReactNode;
+}
+
+/** What shows once the spec is read. */
+function WithSpec({ id, children }: WithSpecProps) {
+  const { job } = useSpec(id);
+  return job && children(job);
 }

@@ -1,11 +1,18 @@
 import { useMemo, useState } from "react";
+import { formatCount } from "../parts/format";
 import { Plot } from "../parts/Plot";
 import { barsOf, drawingOf, lineOf, type ResultRow } from "./answer";
 import { Bars } from "./Bars";
 
 const MOST_BARS = 12;
 
-export function AnswerChart({ rows }: { rows: ResultRow[] }) {
+interface Props {
+  rows: ResultRow[];
+  /** Whether there are rows that are not drawn. */
+  areFirst?: boolean;
+}
+
+export function AnswerChart({ rows, areFirst = false }: Props) {
   const drawing = useMemo(() => drawingOf(rows), [rows]);
   const [column, setColumn] = useState<string | null>(null);
   const [kind, setKind] = useState<"bars" | "line">("bars");
@@ -41,6 +48,7 @@ export function AnswerChart({ rows }: { rows: ResultRow[] }) {
         <span className="muted">
           {said}
           {!isLine && rows.length > MOST_BARS && `, the ${MOST_BARS} largest`}
+          {areFirst && ` of the first ${formatCount(rows.length)} rows`}
         </span>
       </div>
       {isLine ? (

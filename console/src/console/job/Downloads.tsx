@@ -1,6 +1,8 @@
 import { FilesDocument, type FileFragment } from "../../graphql/generated";
 import { useLiveQuery } from "../live/useLiveQuery";
+import { useService } from "../live/useService";
 import { formatBytes } from "../parts/format";
+import { newPath } from "../route";
 
 /** The addresses of files end after 15 minutes. */
 const ASKED_EVERY_MS = 10 * 60_000;
@@ -10,6 +12,7 @@ export function Downloads({ id }: { id: string }) {
     { query: FilesDocument, variables: { id } },
     { everyMs: ASKED_EVERY_MS },
   );
+  const { maySubmit } = useService();
   const job = data?.job;
   const kept = job?.result ?? job?.report;
   if (!kept) return null;
@@ -17,6 +20,11 @@ export function Downloads({ id }: { id: string }) {
   return (
     <>
       {files.length > 0 && <Files title="Result files" files={files} />}
+      {job?.result && maySubmit && (
+        <p>
+          <a href={newPath({ source: id })}>Use it in a new job</a>
+        </p>
+      )}
       <Files title="What became of the input" files={[kept.manifest, ...kept.listings]} />
     </>
   );

@@ -21,9 +21,9 @@ export function Failures({ id, count }: { id: string; count: number }) {
           }
         : null;
     },
-    [client, id, count],
+    [client, id],
   );
-  const { items, total, hasMore, readMore } = usePages(read);
+  const { items, total, hasMore, readMore } = usePages(read, count);
   if (items.length === 0) return null;
   return (
     <section className="card" aria-labelledby="failures">

@@ -4,8 +4,6 @@ import { titleOf } from "../jobs/jobList";
 import { useFollow } from "../live/useFollow";
 import { useLiveQuery } from "../live/useLiveQuery";
 import { Empty } from "../parts/Empty";
-import { formatDuration } from "../parts/format";
-import { Plot } from "../parts/Plot";
 import { StateBadge } from "../parts/StateBadge";
 import { isLive } from "../parts/states";
 import { Tags } from "../parts/Tags";
@@ -13,38 +11,45 @@ import { Actions } from "./Actions";
 import { Announcer } from "./Announcer";
 import { Answer } from "./Answer";
 import { AnswerSoFar } from "./AnswerSoFar";
-import { totalOf } from "./cells";
 import { Details } from "./Details";
-import { Downloads } from "./Downloads";
 import { Failures } from "./Failures";
 import { Figures } from "./Figures";
 import { Phases } from "./Phases";
-import { TaskGrid } from "./TaskGrid";
+import { ResultCard } from "./ResultCard";
+import { Tasks } from "./Tasks";
 import { TaskTable } from "./TaskTable";
 import { useRates } from "./useRates";
+import { useResult } from "./useResult";
 
-/** What is not pushed, such as counters, is asked for this often while a job runs. */
+/** What is not pushed, such as counters, is asked for this often while a job runs; all, while none is. */
 const ASKED_EVERY_MS = 5_000;
 
 export function JobPage({ id }: { id: string }) {
   const [followed, followAgain] = useFollow(id);
-  const live = followed !== null && isLive(followed.state);
+  const [live, setLive] = useState(true);
   const [{ data, error, fetching }, ask] = useLiveQuery(
     { query: JobDocument, variables: { id } },
     { everyMs: live ? ASKED_EVERY_MS : undefined },
   );
   const rates = useRates(followed);
-  const soFar = useRef<readonly unknown[]>([]);
-  if (followed?.partial) soFar.current = followed.partial;
+  const [soFar, setSoFar] = useState<readonly unknown[]>([]);
+  if (followed?.partial && followed.partial !== soFar) setSoFar(followed.partial);
   const [filter, setFilter] = useState<TaskFilter>({});
   const [showsTasks, setShowsTasks] = useState(false);
+  const [showsDetails, setShowsDetails] = useState(false);
+  const list = useRef<HTMLDetailsElement>(null);
   const job = data?.job;
   const read = job?.status;
   const status = followed && (!read || followed.version >= read.version) ? followed : read;
 
+  const hasEnded = status && !isLive(status.state);
+  if (status && live !== !hasEnded) setLive(!hasEnded);
+  const found = useResult(id, hasEnded ? `${status.run} ${status.state}` : null);
+
+  const stage = followed && `${followed.run} ${followed.state} ${followed.phase}`;
   useEffect(() => {
-    if (followed) ask();
-  }, [followed?.state, followed?.phase, followed?.run]);
+    if (stage) ask();
+  }, [stage, ask]);
 
   if (!job || !status) {
     if (fetching || error) return <Empty title={error ? "The job cannot be read" : "Reading…"} />;
@@ -61,6 +66,8 @@ export function JobPage({ id }: { id: string }) {
   const pick = (filter: TaskFilter) => {
     setFilter(filter);
     setShowsTasks(true);
+    list.current?.scrollIntoView({ block: "start" });
+    list.current?.querySelector("summary")?.focus({ preventScroll: true });
   };
   return (
     <>
@@ -106,49 +113,25 @@ export function JobPage({ id }: { id: string }) {
               coverage={followed?.coverage ?? null}
             />
           ) : (
-            <Answer key={`${status.run} ${status.state}`} id={id} soFar={soFar.current} />
-          )}
-          {!isRunning && <Downloads key={status.version} id={id} />}
-        </section>
-        <section className="card" aria-labelledby="tasks">
-          <h2 id="tasks">Tasks</h2>
-          <TaskGrid
-            label="Map"
-            tasks={status.map}
-            onPick={(state) => pick({ kind: "MAP", state })}
-          />
-          {totalOf(status.reduce) > 0 && (
-            <TaskGrid
-              label="Reduce"
-              tasks={status.reduce}
-              onPick={(state) => pick({ kind: "REDUCE", state })}
-            />
-          )}
-          {rates.times.length > 1 && (
-            <>
-              <h3>Items a second</h3>
-              <Plot
-                label="Items a second"
-                x={rates.times}
-                y={rates.items}
-                formatX={formatDuration}
-              />
-            </>
+            <Answer {...found} soFar={soFar} />
           )}
         </section>
+        <Tasks id={id} status={status} rates={rates} onPick={pick} />
       </div>
+      {hasEnded && !found.isReading && <ResultCard {...found} id={id} version={status.version} />}
       {status.items.failed > 0 && <Failures id={id} count={status.items.failed} />}
       <details
         className="card"
+        ref={list}
         open={showsTasks}
         onToggle={(event) => setShowsTasks(event.currentTarget.open)}
       >
         <summary>All tasks</summary>
         {showsTasks && <TaskTable id={id} filter={filter} onFilter={setFilter} />}
       </details>
-      <details className="card">
+      <details className="card" onToggle={(event) => setShowsDetails(event.currentTarget.open)}>
         <summary>Details and counters</summary>
-        <Details job={job} />
+        {showsDetails && <Details job={job} />}
       </details>
     </>
   );

@@ -1,14 +1,15 @@
 import { useState, type FormEvent } from "react";
 import { useMutation } from "urql";
-import { RedriveDocument, type JobQuery } from "../../graphql/generated";
+import { RedriveDocument } from "../../graphql/generated";
 import { Dialog } from "../parts/Dialog";
 import { problemOf } from "../parts/outcome";
 import { fieldsOf, paramsOf, valuesOf, type Values } from "../submit/paramFields";
 import { ParamsForm } from "../submit/ParamsForm";
 import { SqlParams } from "../submit/SqlParams";
+import type { SpecOfJob } from "./useSpec";
 
 interface Props {
-  job: NonNullable<JobQuery["job"]>;
+  job: SpecOfJob;
   onDone: () => void;
   onClose: () => void;
 }

@@ -18,10 +18,11 @@ export function ShareDialog({ id, onClose }: { id: string; onClose: () => void }
   const [isCopied, setIsCopied] = useState(false);
   const [{ data, error, fetching }, share] = useMutation(ShareDocument);
   const made = data?.createViewerToken;
-  const problem = problemOf(error, made as never);
-  const link = made && "token" in made ? linkWithToken(id, made.token) : null;
-  const copy = async () => {
-    await navigator.clipboard.writeText(link!);
+  const problem = problemOf(error, made);
+  const token = made?.__typename === "CreateViewerTokenSuccess" ? made : null;
+  const link = token && linkWithToken(id, token.token);
+  const copy = async (link: string) => {
+    await navigator.clipboard.writeText(link);
     setIsCopied(true);
   };
   return (
@@ -29,7 +30,7 @@ export function ShareDialog({ id, onClose }: { id: string; onClose: () => void }
       <p>Whoever has the link can watch this job and read its result, and do nothing else.</p>
       {link ? (
         <>
-          <Field label="Link" hint={`Works until ${formatTime((made as any).expiresAt)}.`}>
+          <Field label="Link" hint={`Works until ${formatTime(token.expiresAt)}.`}>
             <input readOnly value={link} onFocus={(event) => event.target.select()} />
           </Field>
           <p className="hidden" role="status">
@@ -51,11 +52,12 @@ export function ShareDialog({ id, onClose }: { id: string; onClose: () => void }
         <button className="button" type="button" onClick={onClose}>
           Close
         </button>
-        {link ? (
-          <button className="button primary" type="button" onClick={copy}>
+        {link && isSecureContext && (
+          <button className="button primary" type="button" onClick={() => copy(link)}>
             {isCopied ? "Copied" : "Copy"}
           </button>
-        ) : (
+        )}
+        {!link && (
           <button
             className="button primary"
             type="button"

@@ -1,4 +1,4 @@
-import { useCallback, useState } from "react";
+import { useCallback, useMemo, useState } from "react";
 import { useClient } from "urql";
 import { TasksDocument, type TaskFilter, type TasksQuery } from "../../graphql/generated";
 import { DataTable, type Column } from "../parts/DataTable";
@@ -7,6 +7,7 @@ import { StateBadge } from "../parts/StateBadge";
 import { STATE_NAMES } from "../parts/states";
 import { usePages, type Page } from "../parts/usePages";
 import { TASK_STATES } from "./cells";
+import { nameOf, TaskDetail } from "./TaskDetail";
 
 type Task = NonNullable<TasksQuery["job"]>["tasks"]["edges"][number]["node"];
 
@@ -31,9 +32,11 @@ export function TaskTable({ id, filter, onFilter }: Props) {
         ? { items: found.edges.map(({ node }) => node), total: found.totalCount, ...found.pageInfo }
         : null;
     },
-    [client, id, kind, state, times],
+    [client, id, kind, state],
   );
-  const { items, total, readMore, isLoading } = usePages(read);
+  const { items, total, readMore, isLoading } = usePages(read, times);
+  const [picked, setPicked] = useState<Task | null>(null);
+  const columns = useMemo(() => columnsFor(setPicked), []);
   return (
     <>
       <div className="filters">
@@ -65,13 +68,13 @@ export function TaskTable({ id, filter, onFilter }: Props) {
           Read again
         </button>
         <span className="muted" role="status">
-          {isLoading ? "Reading…" : `${formatCount(total ?? 0)} tasks`}
+          {isLoading ? "Reading…" : total === 1 ? "1 task" : `${formatCount(total ?? 0)} tasks`}
         </span>
       </div>
       {items.length > 0 && (
         <DataTable
           label="Tasks"
-          columns={COLUMNS}
+          columns={columns}
           rows={items}
           keyOf={(task) => task.id}
           total={total ?? items.length}
@@ -79,16 +82,21 @@ export function TaskTable({ id, filter, onFilter }: Props) {
           onEnd={readMore}
         />
       )}
+      <div aria-live="polite">{picked && <TaskDetail task={picked} />}</div>
     </>
   );
 }
 
-const COLUMNS: Column<Task>[] = [
+const columnsFor = (onPick: (task: Task) => void): Column<Task>[] => [
   {
     id: "task",
     header: "Task",
-    meta: { width: "6rem" },
-    cell: ({ row: { original: task } }) => `${task.kind.toLowerCase()} ${task.index}`,
+    meta: { width: "7rem" },
+    cell: ({ row: { original: task } }) => (
+      <button type="button" className="link" onClick={() => onPick(task)}>
+        {nameOf(task)}
+      </button>
+    ),
   },
   {
     id: "state",
@@ -111,7 +119,7 @@ const COLUMNS: Column<Task>[] = [
   {
     id: "took",
     header: "Took",
-    meta: { width: "5rem", numeric: true },
+    meta: { width: "5rem", numeric: true, wide: true },
     cell: ({ row: { original: task } }) =>
       task.startedAt && task.finishedAt
         ? formatDuration(secondsOf(task.finishedAt) - secondsOf(task.startedAt))

@@ -50,3 +50,17 @@ export function runsOf(tasks: TasksFragment, grid: Grid): { state: TaskState; en
     return { state, end };
   });
 }
+
+/** The square at a point of the drawing, in CSS pixels; null beside them. */
+export function cellAt({ pitch, columns, cells }: Grid, x: number, y: number): number | null {
+  const column = Math.floor(x / pitch);
+  const cell = Math.floor(y / pitch) * columns + column;
+  return column >= 0 && column < columns && cell >= 0 && cell < cells ? cell : null;
+}
+
+/** Squares by the tasks themselves, which are in the order of their indexes. */
+export const runsOfEach = (each: readonly { state: TaskState }[]) =>
+  each.map(({ state }, index) => ({ state, end: index + 1 }));
+
+export const stateAt = (runs: readonly { state: TaskState; end: number }[], cell: number) =>
+  runs.find(({ end }) => cell < end)?.state ?? null;

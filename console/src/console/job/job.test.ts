@@ -1,7 +1,8 @@
 import { expect, test } from "vitest";
 import type { TasksFragment } from "../../graphql/generated";
 import { asRows, barsOf, drawingOf, lineOf } from "./answer";
-import { gridOf, runsOf } from "./cells";
+import { cellAt, gridOf, runsOf, runsOfEach, stateAt } from "./cells";
+import { changesOf } from "./changes";
 import { ratesOf, withSample, type Sample } from "./rates";
 
 test("numbers are drawn by the column that names them", () => {
@@ -74,4 +75,34 @@ test("a redrive begins anew, and a long job is thinned out", () => {
     samples = withSample(samples, sample(second, second));
   expect(samples.length).toBeLessThanOrEqual(600);
   expect(samples.at(-1)).toEqual(sample(4_999, 4_999));
+});
+
+test("a point is in the square that is drawn there, or in none", () => {
+  const grid = gridOf(25, 160);
+
+  expect(grid.columns).toBe(10);
+  expect(cellAt(grid, 17, 15)).toBe(1);
+  expect(cellAt(grid, 0, 33)).toBe(20);
+  expect(cellAt(grid, 100, 33)).toBeNull();
+  expect(cellAt(grid, 161, 0)).toBeNull();
+});
+
+test("squares of tasks that were read stand in the order of the tasks", () => {
+  const runs = runsOfEach([{ state: "FAILED" }, { state: "SUCCEEDED" }, { state: "FAILED" }]);
+
+  expect([0, 1, 2, 3].map((cell) => stateAt(runs, cell))).toEqual([
+    "FAILED",
+    "SUCCEEDED",
+    "FAILED",
+    null,
+  ]);
+});
+
+test("only what differs is changed, and tags by their difference", () => {
+  const before = { maxConcurrency: null, toleratedFailureCount: 0, tags: ["a", "b"] };
+
+  expect(
+    changesOf(before, { maxConcurrency: 2, toleratedFailureCount: 0, tags: ["b", "c"] }),
+  ).toEqual({ maxConcurrency: 2, addTags: ["c"], removeTags: ["a"] });
+  expect(changesOf(before, {})).toEqual({ removeTags: ["a", "b"] });
 });

@@ -33,10 +33,10 @@ const columnsAt = (now: number): Column<JobRow>[] => [
   {
     id: "job",
     header: "Job",
-    meta: { width: "minmax(8rem, 2fr)" },
+    meta: { width: "minmax(8rem, 2.2fr)" },
     cell: ({ row: { original: job } }) => (
       <a className="job-link" href={jobPath(job.id)}>
-        <strong>{titleOf(job)}</strong>
+        <strong title={titleOf(job)}>{titleOf(job)}</strong>
         <small>{job.name ? (job.program?.name ?? "SQL") : job.id}</small>
       </a>
     ),
@@ -44,14 +44,13 @@ const columnsAt = (now: number): Column<JobRow>[] => [
   {
     id: "state",
     header: "State",
-    meta: { width: "minmax(9.2rem, 10rem)" },
-    cell: ({ row: { original: job } }) => <StateBadge state={job.status.state} />,
-  },
-  {
-    id: "progress",
-    header: "Progress",
-    meta: { width: "minmax(6rem, 1.5fr)", wide: true },
-    cell: ({ row: { original: job } }) => <JobProgress job={job} />,
+    meta: { width: "minmax(9.2rem, 1fr)" },
+    cell: ({ row: { original: job } }) => (
+      <>
+        <StateBadge state={job.status.state} />
+        <JobProgress job={job} />
+      </>
+    ),
   },
   {
     id: "items",

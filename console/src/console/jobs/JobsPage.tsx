@@ -20,7 +20,8 @@ const EVERYTHING: Wanted = { search: "", state: "", program: "", tag: "" };
 export function JobsPage() {
   const { maySubmit } = useService();
   const [wanted, setWanted] = useState(EVERYTHING);
-  const filter = useMemo(() => filterOf(wanted), [wanted.state, wanted.program, wanted.tag]);
+  const { state, program, tag } = wanted;
+  const filter = useMemo(() => filterOf({ state, program, tag }), [state, program, tag]);
   const { jobs, readMore, isLoading, problem, hasMore } = useJobs(filter);
   const shown = useMemo(() => {
     const found = listed(jobs, wanted.search);
@@ -67,7 +68,7 @@ export function JobsPage() {
   );
 }
 
-function filterOf({ state, program, tag }: Wanted): JobFilter {
+function filterOf({ state, program, tag }: Omit<Wanted, "search">): JobFilter {
   return {
     ...(state && { states: [state] }),
     ...(program && { program }),

@@ -126,14 +126,14 @@ export function useJobs(filter: JobFilter): Pages & { readMore: () => void } {
       if (unknown.length > 0) void read(PAGE, null, true);
       setPages((pages) => ({ ...pages, jobs: withPushed(pages.jobs, pushed) }));
     };
-    const { unsubscribe } = client.subscription(FeedDocument, {}).subscribe(({ data }) => {
+    const feed = client.subscription(FeedDocument, {}).subscribe(({ data }) => {
       if (!data) return;
       waiting.push(data.jobFeed);
       timer ??= setTimeout(show, SHOWN_EVERY_MS);
     });
     return () => {
       clearTimeout(timer);
-      unsubscribe();
+      feed.unsubscribe();
     };
   }, [client, read]);
 

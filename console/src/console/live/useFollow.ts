@@ -13,12 +13,12 @@ export function useFollow(id: string): [Followed | null, () => void] {
   const [status, setStatus] = useState<Followed | null>(null);
   const [times, setTimes] = useState(0);
   useEffect(() => {
-    const { unsubscribe } = client.subscription(FollowDocument, { id }).subscribe(({ data }) => {
+    const following = client.subscription(FollowDocument, { id }).subscribe(({ data }) => {
       const next = data?.jobStatus;
       if (!next) return;
       setStatus((last) => (last?.id === next.id && last.version > next.version ? last : next));
     });
-    return unsubscribe;
+    return () => following.unsubscribe();
   }, [client, id, times]);
   return [status?.id === id ? status : null, useCallback(() => setTimes((n) => n + 1), [])];
 }

@@ -49,20 +49,20 @@ export function Plot({ label, x, y, isTime = false, formatX = String, height = 1
         ],
         series: [{}, { stroke: accent!, fill: area!, width: 2, points: { show: false } }],
       },
-      [x, y],
+      [[], []],
       element,
     );
     plot.current = made;
     return () => made.destroy();
-  }, [theme, isTime, formatX, height]);
+  }, [frame, theme, isTime, formatX, height]);
 
   useEffect(() => {
     if (width > 0) plot.current?.setSize({ width, height });
   }, [width, height]);
 
   useEffect(() => {
-    plot.current?.setData([x, y]);
-  }, [x, y]);
+    plot.current?.setData([x, y]); // also of one that was made anew
+  }, [x, y, theme, isTime, formatX, height]);
 
   return <div className="plot" ref={frame} role="img" aria-label={label} />;
 }

@@ -5,7 +5,6 @@ export function useNow(ticks: boolean): number {
   const [now, setNow] = useState(() => Date.now() / 1000);
   useEffect(() => {
     if (!ticks) return;
-    setNow(Date.now() / 1000);
     const timer = setInterval(() => setNow(Date.now() / 1000), 1000);
     return () => clearInterval(timer);
   }, [ticks]);

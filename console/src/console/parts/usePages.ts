@@ -17,11 +17,14 @@ interface Pages<Item> {
   isLoading: boolean;
 }
 
-/** Pages of a connection, one after another; begins anew with another `read`. */
-export function usePages<Item>(read: ReadPage<Item>): Pages<Item> & { readMore: () => void } {
+/** Pages of a connection, one after another; begins anew with another `read` or `edition`. */
+export function usePages<Item>(
+  read: ReadPage<Item>,
+  edition: unknown = null,
+): Pages<Item> & { readMore: () => void } {
   const [pages, setPages] = useState<Pages<Item>>(nothing);
-  const next = useRef<{ read: ReadPage<Item>; after: string | null } | null>(null);
-  const present = useRef(read);
+  const next = useRef<{ read: ReadPage<Item>; after: string | null; turn: number } | null>(null);
+  const turn = useRef(0);
 
   const readMore = useCallback(async () => {
     const asked = next.current;
@@ -29,8 +32,8 @@ export function usePages<Item>(read: ReadPage<Item>): Pages<Item> & { readMore: 
     next.current = null;
     setPages((pages) => ({ ...pages, isLoading: true }));
     const page = await asked.read(asked.after);
-    if (asked.read !== present.current) return; // begun anew meanwhile
-    if (page?.hasNextPage) next.current = { read: asked.read, after: page.endCursor ?? null };
+    if (asked.turn !== turn.current) return; // begun anew meanwhile
+    if (page?.hasNextPage) next.current = { ...asked, after: page.endCursor ?? null };
     setPages(({ items, total }) => ({
       items: asked.after === null ? (page?.items ?? []) : [...items, ...(page?.items ?? [])],
       total: page?.total ?? total,
@@ -40,12 +43,12 @@ export function usePages<Item>(read: ReadPage<Item>): Pages<Item> & { readMore: 
   }, []);
 
   useEffect(() => {
-    present.current = read;
-    next.current = { read, after: null };
+    turn.current += 1;
+    next.current = { read, after: null, turn: turn.current };
     void readMore();
-  }, [read, readMore]);
+  }, [read, readMore, edition]);
 
-  return { ...pages, readMore };
+  return { ...pages, readMore: useCallback(() => void readMore(), [readMore]) };
 }
 
 const nothing = { items: [], total: null, hasMore: false, isLoading: true };

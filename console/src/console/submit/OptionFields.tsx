@@ -1,57 +1,70 @@
-import type { DataFormat } from "../../graphql/generated";
 import { Field } from "../parts/Field";
-import { issueAt, type Draft, type Issues } from "./draft";
+import { issueAt, type Issues } from "./issues";
+import { keyOf, OFF, ON, type Option, type OptionValues } from "./options";
 
 interface Props {
-  draft: Draft;
-  onChange: (change: Partial<Draft>) => void;
+  options: readonly Option[];
+  values: OptionValues;
+  onChange: (values: OptionValues) => void;
   issues: Issues;
+  /** Where in the input the options are. */
+  within?: string[];
 }
 
-const FORMATS: readonly DataFormat[] = ["JSONL", "CSV", "PARQUET"];
-
-export function OptionFields({ draft, onChange, issues }: Props) {
-  const text = (name: "name" | "tags" | "tolerated" | "batchItems" | "maxConcurrency") => ({
-    value: draft[name],
-    onChange: (event: { target: { value: string } }) => onChange({ [name]: event.target.value }),
-  });
+export function OptionFields({ options, values, onChange, issues, within = [] }: Props) {
   return (
     <div className="fields">
-      <Field label="Name" problem={issueAt(issues, "name")}>
-        <input {...text("name")} />
-      </Field>
-      <Field label="Tags" hint="Separated by spaces." problem={issueAt(issues, "tags")}>
-        <input {...text("tags")} />
-      </Field>
-      <Field
-        label="Failed items tolerated"
-        problem={issueAt(issues, "failurePolicy", "toleratedFailureCount")}
-      >
-        <input type="number" min={0} placeholder="0" {...text("tolerated")} />
-      </Field>
-      <Field label="Set bad items aside" hint="Go on with the rest of their batch.">
-        <input
-          type="checkbox"
-          checked={draft.skipsBadItems}
-          onChange={(event) => onChange({ skipsBadItems: event.target.checked })}
-        />
-      </Field>
-      <Field label="Items in a batch" problem={issueAt(issues, "batching")}>
-        <input type="number" min={1} placeholder="chosen by size" {...text("batchItems")} />
-      </Field>
-      <Field label="Map tasks at once" problem={issueAt(issues, "maxConcurrency")}>
-        <input type="number" min={1} placeholder="as many as workers" {...text("maxConcurrency")} />
-      </Field>
-      <Field label="Result format">
-        <select
-          value={draft.output}
-          onChange={(event) => onChange({ output: event.target.value as DataFormat })}
-        >
-          {FORMATS.map((format) => (
-            <option key={format}>{format}</option>
-          ))}
-        </select>
-      </Field>
+      {options.map((option) => {
+        const key = keyOf(option);
+        return (
+          <Field
+            key={key}
+            label={option.label}
+            isSwitch={option.kind === "switch"}
+            hint={option.hint}
+            problem={issueAt(issues, ...within, ...option.path)}
+          >
+            {controlOf(option, values[key] ?? "", (text) => onChange({ ...values, [key]: text }))}
+          </Field>
+        );
+      })}
     </div>
+  );
+}
+
+function controlOf(option: Option, text: string, onChange: (text: string) => void) {
+  if (option.kind === "switch") {
+    return (
+      <input
+        type="checkbox"
+        checked={text === "" ? option.isOn : text === ON}
+        onChange={(event) => onChange(event.target.checked ? ON : OFF)}
+      />
+    );
+  }
+  if (option.kind === "choice") {
+    return (
+      <select value={text} onChange={(event) => onChange(event.target.value)}>
+        {Object.entries(option.choices).map(([value, name]) => (
+          <option key={value} value={value}>
+            {name}
+          </option>
+        ))}
+      </select>
+    );
+  }
+  const number = option.kind === "number" && {
+    type: "number",
+    step: option.isWhole ? 1 : "any",
+    min: option.least,
+    max: option.most,
+  };
+  return (
+    <input
+      {...number}
+      placeholder={option.placeholder}
+      value={text}
+      onChange={(event) => onChange(event.target.value)}
+    />
   );
 }

@@ -1,6 +1,6 @@
 import { Field } from "../parts/Field";
-import { issueAt, type Issues } from "./draft";
-import type { ParamField, Values } from "./paramFields";
+import { issueAt, type Issues } from "./issues";
+import { textOf, type ParamField, type Values } from "./paramFields";
 
 interface Props {
   fields: ParamField[];
@@ -17,6 +17,7 @@ export function ParamsForm({ fields, values, onChange, issues }: Props) {
         <Field
           key={field.name}
           label={field.isRequired ? `${field.name} *` : field.name}
+          isSwitch={field.kind === "boolean"}
           hint={field.description}
           problem={issueAt(issues, "params", field.name)}
         >
@@ -62,7 +63,7 @@ function controlOf(
       min={least}
       max={most}
       required={isRequired}
-      placeholder={initial == null ? (kind === "json" ? "JSON" : undefined) : String(initial)}
+      placeholder={initial == null ? (kind === "json" ? "JSON" : undefined) : textOf(initial)}
       value={text}
       onChange={(event) => onChange(event.target.value)}
     />

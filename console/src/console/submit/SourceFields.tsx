@@ -1,7 +1,9 @@
-import type { DataFormat } from "../../graphql/generated";
 import { Choice } from "../parts/Choice";
 import { Field } from "../parts/Field";
-import { issueAt, type Draft, type Issues } from "./draft";
+import type { Draft } from "./draft";
+import { issueAround, issueAt, type Issues } from "./issues";
+import { JobField } from "./JobField";
+import { LayoutFields } from "./LayoutFields";
 import { UploadField } from "./UploadField";
 
 interface Props {
@@ -10,24 +12,23 @@ interface Props {
   issues: Issues;
 }
 
-const FORMATS: readonly DataFormat[] = ["AUTO", "TEXT", "CSV", "JSON", "JSONL", "PARQUET"];
 const SOURCES = { inline: "Here", files: "Files", upload: "Upload", job: "Job" } as const;
 
 export function SourceFields({ draft, onChange, issues }: Props) {
-  const problem = issueAt(issues, "source");
+  const { source } = draft;
   return (
     <>
       <Choice
         label="Source"
         options={SOURCES}
-        value={draft.source}
+        value={source}
         onChange={(source) => onChange({ source })}
       />
-      {draft.source === "inline" && (
+      {source === "inline" && (
         <Field
           label="Items"
           hint="One on each line: text, or JSON objects as rows."
-          problem={problem}
+          problem={issueAround(issues, "source", "inline")}
         >
           <textarea
             className="code"
@@ -38,11 +39,11 @@ export function SourceFields({ draft, onChange, issues }: Props) {
           />
         </Field>
       )}
-      {draft.source === "files" && (
+      {source === "files" && (
         <Field
           label="Addresses"
           hint="One on each line: s3://…, https://…, or paths below the service's source folders; * and ** are wildcards."
-          problem={problem}
+          problem={issueAround(issues, "source", "files", "uris")}
         >
           <textarea
             className="code"
@@ -53,29 +54,27 @@ export function SourceFields({ draft, onChange, issues }: Props) {
           />
         </Field>
       )}
-      {draft.source === "upload" && (
-        <UploadField upload={draft.upload} onSent={(upload) => onChange({ upload })} />
+      {source === "upload" && (
+        <UploadField
+          upload={draft.upload}
+          onSent={(upload) => onChange({ upload })}
+          problem={issueAround(issues, "source", "upload", "id")}
+        />
       )}
-      {draft.source === "job" && (
-        <Field label="Job" hint="The id of a job whose result is the input." problem={problem}>
-          <input
-            className="code"
-            value={draft.job}
-            onChange={(event) => onChange({ job: event.target.value })}
-          />
-        </Field>
+      {source === "job" && (
+        <JobField
+          id={draft.job}
+          onChange={(job) => onChange({ job })}
+          problem={issueAt(issues, "source")}
+        />
       )}
-      {(draft.source === "files" || draft.source === "upload") && (
-        <Field label="Format">
-          <select
-            value={draft.format}
-            onChange={(event) => onChange({ format: event.target.value as DataFormat })}
-          >
-            {FORMATS.map((format) => (
-              <option key={format}>{format}</option>
-            ))}
-          </select>
-        </Field>
+      {(source === "files" || source === "upload") && (
+        <LayoutFields
+          source={source}
+          values={draft.layout}
+          onChange={(layout) => onChange({ layout })}
+          issues={issues}
+        />
       )}
     </>
   );

@@ -1,29 +1,31 @@
 import { useMemo, useState, type FormEvent } from "react";
-import { useMutation, useQuery } from "urql";
+import { useMutation } from "urql";
 import { ProgramsDocument, SubmitDocument, type SubmitJobInput } from "../../graphql/generated";
+import { useLiveQuery } from "../live/useLiveQuery";
 import { useService } from "../live/useService";
-import { Choice } from "../parts/Choice";
-import { Field } from "../parts/Field";
 import { problemOf } from "../parts/outcome";
 import { jobPath } from "../route";
-import { FIRST_DRAFT, inputOf, issueAt, type Draft, type Issues } from "./draft";
+import { inputOf, type Draft } from "./draft";
+import { issuesOf, type Issues } from "./issues";
+import { MoreOptions } from "./MoreOptions";
 import { OptionFields } from "./OptionFields";
+import { NAMING } from "./options";
 import { fieldsOf } from "./paramFields";
-import { ParamsForm } from "./ParamsForm";
 import { PlanPanel } from "./PlanPanel";
 import { SourceFields } from "./SourceFields";
-import { SqlParams } from "./SqlParams";
 import { usePlan } from "./usePlan";
+import { WorkFields } from "./WorkFields";
 
-const KINDS = { program: "Program", sql: "SQL" } as const;
-
-export function SubmitPage() {
+export function SubmitPage({ first }: { first: Draft }) {
   const { takesSql } = useService();
-  const [{ data }] = useQuery({ query: ProgramsDocument });
-  const [draft, setDraft] = useState(FIRST_DRAFT);
+  const [{ data }] = useLiveQuery({ query: ProgramsDocument });
+  const [draft, setDraft] = useState(first);
   const [{ fetching }, submit] = useMutation(SubmitDocument);
   const [refused, setRefused] = useState<{ problem: string; issues: Issues } | null>(null);
+  // Sent twice because an answer was lost, it is still one job.
+  const [key, setKey] = useState(newKey);
   const change = (change: Partial<Draft>) => {
+    setKey(newKey());
     setRefused(null);
     setDraft((draft) => ({ ...draft, ...change }));
   };
@@ -31,22 +33,26 @@ export function SubmitPage() {
   const programs = data?.programs ?? [];
   const program = programs.find(({ name }) => name === draft.program);
   const fields = useMemo(() => fieldsOf(program?.paramsSchema ?? {}), [program]);
-  const [input, unfit] = useMemo(
+  const [input, missing] = useMemo(
     () => inputOrProblem(draft, program?.paramsSchema),
     [draft, program],
   );
   const planned = usePlan(program || draft.kind === "sql" ? input : null);
-  const issues = refused?.issues ?? planned.issues;
+  const { problem, issues } = refused ?? planned;
 
-  const run = async (event: FormEvent) => {
-    event.preventDefault();
+  const run = async () => {
     if (!input) return;
-    const { data, error } = await submit({ input });
+    const { data, error } = await submit({ input: { ...input, idempotencyKey: key } });
     const answer = data?.submitJob;
     if (answer?.__typename === "SubmitJobSuccess") location.hash = jobPath(answer.job.id);
-    const issues = answer?.__typename === "ValidationError" ? answer.issues : [];
-    const problem = problemOf(error, answer as never);
-    if (problem) setRefused({ problem, issues });
+    const problem = problemOf(error, answer);
+    if (problem) setRefused({ problem, issues: issuesOf(answer) });
+  };
+  const given = { draft, onChange: change, issues };
+  const options = {
+    values: draft.options,
+    onChange: (options: Draft["options"]) => change({ options }),
+    issues,
   };
 
   return (
@@ -54,83 +60,40 @@ export function SubmitPage() {
       <div className="page-head">
         <h1>New job</h1>
       </div>
-      <form className="columns submit" onSubmit={run}>
+      <form
+        className="columns submit"
+        onSubmit={(event: FormEvent) => {
+          event.preventDefault();
+          void run();
+        }}
+      >
         <div>
           <section className="card" aria-labelledby="work">
             <h2 id="work">Work</h2>
-            {takesSql && (
-              <Choice
-                label="Kind"
-                options={KINDS}
-                value={draft.kind}
-                onChange={(kind) => change({ kind })}
-              />
-            )}
-            {draft.kind === "program" ? (
-              <>
-                <Field
-                  label="Program"
-                  hint={program?.description}
-                  problem={issueAt(issues, "program")}
-                >
-                  <select
-                    value={draft.program}
-                    onChange={(event) => change({ program: event.target.value, values: {} })}
-                  >
-                    {programs.map(({ name }) => (
-                      <option key={name}>{name}</option>
-                    ))}
-                  </select>
-                </Field>
-                <ParamsForm
-                  fields={fields}
-                  values={draft.values}
-                  onChange={(values) => change({ values })}
-                  issues={issues}
-                />
-              </>
-            ) : (
-              <>
-                <Field
-                  label="Query"
-                  hint='One SELECT over the table "input"; lines of text are its column "line".'
-                  problem={issueAt(issues, "sql")}
-                >
-                  <textarea
-                    className="code"
-                    rows={8}
-                    spellCheck={false}
-                    value={draft.sql}
-                    onChange={(event) => change({ sql: event.target.value })}
-                  />
-                </Field>
-                <SqlParams
-                  text={draft.sqlParams}
-                  onChange={(sqlParams) => change({ sqlParams })}
-                  problem={issueAt(issues, "params")}
-                />
-              </>
-            )}
+            <WorkFields {...given} programs={programs} fields={fields} takesSql={takesSql} />
           </section>
           <section className="card" aria-labelledby="source">
             <h2 id="source">Source</h2>
-            <SourceFields draft={draft} onChange={change} issues={issues} />
+            <SourceFields {...given} />
           </section>
-          <details className="card">
-            <summary>Options</summary>
-            <OptionFields draft={draft} onChange={change} issues={issues} />
-          </details>
+          <section className="card" aria-label="Name and tags">
+            <OptionFields options={NAMING} {...options} />
+          </section>
+          <MoreOptions {...options} />
         </div>
         <div className="side">
-          <PlanPanel {...planned} problem={unfit ?? refused?.problem ?? planned.problem} />
+          <PlanPanel {...planned} problem={problem} issues={issues} missing={missing} />
           <button className="button primary large" type="submit" disabled={fetching || !input}>
-            Submit
+            {fetching ? "Submitting…" : "Submit"}
           </button>
         </div>
       </form>
     </>
   );
 }
+
+/** Not `randomUUID`, which pages without TLS do not have. */
+const newKey = (): string => crypto.getRandomValues(new Uint32Array(4)).join("-");
 
 function inputOrProblem(draft: Draft, schema: unknown): [SubmitJobInput, null] | [null, string] {
   try {

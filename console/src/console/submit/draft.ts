@@ -1,7 +1,18 @@
 /** A job that is being written, and the input that it makes. */
 
-import type { DataFormat, SourceInput, SubmitJobInput } from "../../graphql/generated";
-import { fieldsOf, paramsOf, type Values } from "./paramFields";
+import type { SourceInput, SubmitJobInput } from "../../graphql/generated";
+import {
+  inputOfOptions,
+  kindOptions,
+  layoutOptions,
+  MORE,
+  NAMING,
+  valuesOfOptions,
+  type OptionValues,
+} from "./options";
+import { fieldsOf, paramsOf, valuesOf, type ParamField, type Values } from "./paramFields";
+
+export type SourceKind = "inline" | "files" | "upload" | "job";
 
 export interface Draft {
   kind: "program" | "sql";
@@ -9,25 +20,16 @@ export interface Draft {
   values: Values;
   sql: string;
   sqlParams: string;
-  source: "inline" | "files" | "upload" | "job";
+  source: SourceKind;
   inline: string;
   uris: string;
-  format: DataFormat;
   upload: { id: string; name: string } | null;
   job: string;
-  name: string;
-  tags: string;
-  tolerated: string;
-  skipsBadItems: boolean;
-  batchItems: string;
-  maxConcurrency: string;
-  output: DataFormat;
+  layout: OptionValues;
+  options: OptionValues;
 }
 
-export type Issues = { path: string[]; message: string }[];
-
-/** How often the answer so far is asked for. */
-const PARTIAL_EVERY_MS = 500;
+export const OPTIONS = [...NAMING, ...Object.values(MORE).flat()];
 
 export const FIRST_DRAFT: Draft = {
   kind: "program",
@@ -38,20 +40,16 @@ export const FIRST_DRAFT: Draft = {
   source: "inline",
   inline: "the quick brown fox\njumps over the lazy dog\nthe end",
   uris: "",
-  format: "AUTO",
   upload: null,
   job: "",
-  name: "",
-  tags: "",
-  tolerated: "",
-  skipsBadItems: false,
-  batchItems: "",
-  maxConcurrency: "",
-  output: "JSONL",
+  layout: {},
+  options: {},
 };
 
 export const linesOf = (text: string): string[] =>
   text.split("\n").filter((line) => line.trim() !== "");
+
+export const formatOf = (draft: Draft): string => draft.layout.format ?? "AUTO";
 
 /** Lines as items; as rows, if each of them is a JSON object. */
 export function itemsOf(text: string): unknown[] {
@@ -65,34 +63,36 @@ export function itemsOf(text: string): unknown[] {
 }
 
 /** Throws an error for what cannot be sent at all; all else is for the service to judge. */
-export function inputOf(draft: Draft, paramsSchema: unknown): SubmitJobInput {
-  const tolerated = numberOf(draft.tolerated);
-  const batchItems = numberOf(draft.batchItems);
-  const maxConcurrency = numberOf(draft.maxConcurrency);
-  const tags = draft.tags.split(/[\s,]+/).filter(Boolean);
+export const inputOf = (draft: Draft, paramsSchema: unknown): SubmitJobInput => ({
+  ...workOf(draft, paramsSchema),
+  source: sourceOf(draft),
+  ...inputOfOptions(OPTIONS, draft.options),
+});
+
+/** A draft that makes the same job again; an upload may be gone, so it is to be sent anew. */
+export function draftLike(accepted: unknown, fields: ParamField[]): Draft {
+  const spec = accepted as SubmitJobInput;
+  const params = (spec.params ?? {}) as Record<string, unknown>;
+  const { inline, files, upload, job } = spec.source as unknown as Record<SourceKind, unknown> & {
+    inline: unknown[] | null;
+    files: { uris: string[] } | null;
+    job: string | null;
+  };
   return {
-    ...workOf(draft, paramsSchema),
-    source: sourceOf(draft),
-    partialEveryMs: PARTIAL_EVERY_MS,
-    ...(draft.name.trim() && { name: draft.name.trim() }),
-    ...(tags.length > 0 && { tags }),
-    ...((tolerated !== null || draft.skipsBadItems) && {
-      failurePolicy: {
-        ...(tolerated !== null && { toleratedFailureCount: tolerated }),
-        ...(draft.skipsBadItems && { badItems: "SKIP" as const }),
-      },
-    }),
-    ...(batchItems !== null && { batching: { maxItems: batchItems } }),
-    ...(maxConcurrency !== null && { maxConcurrency }),
-    ...(draft.output !== "JSONL" && { output: { format: draft.output } }),
+    ...FIRST_DRAFT,
+    ...(spec.program
+      ? { kind: "program", program: spec.program, values: valuesOf(fields, params) }
+      : { kind: "sql", sql: spec.sql ?? "", sqlParams: JSON.stringify(params, null, 2) }),
+    source: upload ? "upload" : job ? "job" : files ? "files" : "inline",
+    inline: (inline ?? []).map(lineOf).join("\n"),
+    uris: files?.uris.join("\n") ?? "",
+    job: job ?? "",
+    layout: valuesOfOptions([...kindOptions("files"), ...layoutOptions("AUTO")], files ?? upload),
+    options: valuesOfOptions(OPTIONS, spec),
   };
 }
 
-/** What is wrong at a place of the input, such as "params", "top". */
-export function issueAt(issues: Issues, ...path: string[]): string | null {
-  const found = issues.filter((issue) => path.every((part, at) => issue.path[at + 1] === part));
-  return found.map(({ message }) => message).join("; ") || null;
-}
+const lineOf = (item: unknown): string => (typeof item === "string" ? item : JSON.stringify(item));
 
 function workOf(draft: Draft, paramsSchema: unknown) {
   if (draft.kind === "program") {
@@ -106,20 +106,19 @@ function workOf(draft: Draft, paramsSchema: unknown) {
 }
 
 function sourceOf(draft: Draft): SourceInput {
-  switch (draft.source) {
-    case "inline":
-      return { inline: itemsOf(draft.inline) };
-    case "files":
-      return {
-        files: { uris: linesOf(draft.uris).map((uri) => uri.trim()), format: draft.format },
-      };
-    case "upload":
-      if (!draft.upload) throw new Error("Choose a file to send.");
-      return { upload: { id: draft.upload.id, format: draft.format } };
-    case "job":
-      return { job: draft.job.trim() };
+  const { source, upload } = draft;
+  if (source === "inline") return { inline: itemsOf(draft.inline) };
+  if (source === "job") {
+    if (!draft.job.trim()) throw new Error("Name the job whose result is the input.");
+    return { job: draft.job.trim() };
   }
+  const options = [...kindOptions(source), ...layoutOptions(formatOf(draft))];
+  const layout = inputOfOptions(options, draft.layout);
+  if (source === "files") {
+    const uris = linesOf(draft.uris).map((uri) => uri.trim());
+    if (uris.length === 0) throw new Error("Give the address of a file.");
+    return { files: { uris, ...layout } };
+  }
+  if (!upload) throw new Error("Choose a file to send.");
+  return { upload: { id: upload.id, ...layout } };
 }
-
-const numberOf = (text: string): number | null =>
-  text.trim() === "" || Number.isNaN(Number(text)) ? null : Number(text);

@@ -14,13 +14,36 @@ export interface ParamField {
 /** What was typed, by name; "" is left out, so that the program's own default holds. */
 export type Values = Record<string, string | boolean>;
 
-type Schema = Record<string, any>;
+interface Schema {
+  $ref?: string;
+  $defs?: Record<string, Schema>;
+  type?: string;
+  description?: string;
+  default?: unknown;
+  properties?: Record<string, Schema>;
+  required?: string[];
+  anyOf?: Schema[];
+  allOf?: Schema[];
+  enum?: unknown[];
+  const?: unknown;
+  minimum?: number;
+  maximum?: number;
+}
+
+type Shape = Pick<ParamField, "kind" | "choices" | "least" | "most">;
+
+const KINDS: Record<string, ParamField["kind"]> = {
+  string: "text",
+  integer: "integer",
+  number: "number",
+  boolean: "boolean",
+};
 
 export function fieldsOf(schema: unknown): ParamField[] {
   const root = schema as Schema;
   const model = resolved(root, root);
-  const required: string[] = model.required ?? [];
-  return Object.entries<Schema>(model.properties ?? {}).map(([name, property]) => {
+  const required = model.required ?? [];
+  return Object.entries(model.properties ?? {}).map(([name, property]) => {
     const { kind, choices, ...rest } = shapeOf(property, root);
     return {
       name,
@@ -36,11 +59,11 @@ export function fieldsOf(schema: unknown): ParamField[] {
 
 export function valuesOf(fields: ParamField[], params: Record<string, unknown>): Values {
   return Object.fromEntries(
-    fields.map(({ name, kind, initial }) => {
+    fields.map(({ name, kind, initial }): [string, string | boolean] => {
       const value = params[name] ?? initial ?? null;
       if (kind === "boolean") return [name, value === true];
       if (value === null) return [name, ""];
-      return [name, kind === "json" ? JSON.stringify(value) : String(value)];
+      return [name, kind === "json" ? JSON.stringify(value) : textOf(value)];
     }),
   );
 }
@@ -70,26 +93,23 @@ function parsed(name: string, kind: ParamField["kind"], text: string): unknown {
   }
 }
 
-function shapeOf(property: Schema, root: Schema): Pick<ParamField, "kind" | "choices"> & Schema {
-  const variants: Schema[] = property.anyOf ?? property.allOf ?? [property];
+/** A value as it is typed. */
+export const textOf = (value: unknown): string =>
+  typeof value === "string" ? value : JSON.stringify(value);
+
+function shapeOf(property: Schema, root: Schema): Shape {
+  const variants = property.anyOf ?? property.allOf ?? [property];
   const others = variants.map((one) => resolved(one, root)).filter(({ type }) => type !== "null");
   const only = others[0];
   if (others.length !== 1 || !only) return { kind: "json", choices: [] };
-  const choices: unknown[] = only.enum ?? (only.const === undefined ? [] : [only.const]);
-  if (choices.length > 0 && choices.every((choice) => typeof choice === "string")) {
-    return { kind: "choice", choices: choices as string[] };
-  }
-  const kinds: Record<string, ParamField["kind"]> = {
-    string: "text",
-    integer: "integer",
-    number: "number",
-    boolean: "boolean",
-  };
-  const kind = kinds[only.type] ?? "json";
+  const choices = only.enum ?? (only.const === undefined ? [] : [only.const]);
+  const isChoice = (choice: unknown): choice is string => typeof choice === "string";
+  if (choices.length > 0 && choices.every(isChoice)) return { kind: "choice", choices };
+  const kind = KINDS[only.type ?? ""] ?? "json";
   return { kind, choices: [], least: only.minimum, most: only.maximum };
 }
 
 function resolved(schema: Schema, root: Schema): Schema {
-  const name = typeof schema.$ref === "string" ? schema.$ref.split("/").at(-1) : undefined;
+  const name = schema.$ref?.split("/").at(-1);
   return name ? (root.$defs?.[name] ?? schema) : schema;
 }

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { FIRST_DRAFT, inputOf, issueAt, itemsOf } from "./draft";
+import { draftLike, FIRST_DRAFT, inputOf, itemsOf, type Draft } from "./draft";
+import { issueAround, issueAt, issuesOf } from "./issues";
 import { fieldsOf, paramsOf, valuesOf } from "./paramFields";
 
 const SCHEMA = {
@@ -64,10 +65,85 @@ test("the first draft is a job", () => {
   });
 });
 
+const FULL: Draft = {
+  ...FIRST_DRAFT,
+  source: "files",
+  uris: "s3://bucket/a/*.csv\n\n /data/b.csv ",
+  layout: { "csv.delimiter": "\\t", "csv.header": "off", "csv.columns": "a, b c" },
+  options: {
+    name: " Counted ",
+    tags: "nightly, eu  text",
+    "output.format": "CSV",
+    "output.uri": "s3://bucket/out/",
+    partialEveryMs: "0",
+    retentionSeconds: "0.5",
+    "failurePolicy.maxAttempts": "5",
+    "failurePolicy.toleratedFailurePercentage": "2.5",
+    "failurePolicy.badItems": "on",
+    "batching.maxBytes": "1.5",
+    maxConcurrency: "4",
+    webhook: "",
+  },
+};
+
+test("what was said in options stands where the input has it, in its units", () => {
+  expect(inputOf(FULL, {})).toEqual({
+    program: "wordcount",
+    params: {},
+    source: {
+      files: {
+        uris: ["s3://bucket/a/*.csv", "/data/b.csv"],
+        csv: { delimiter: "\t", header: false, columns: ["a", "b c"] },
+      },
+    },
+    name: "Counted",
+    tags: ["nightly", "eu", "text"],
+    output: { format: "CSV", uri: "s3://bucket/out/" },
+    partialEveryMs: 0,
+    retentionSeconds: 43_200,
+    failurePolicy: { maxAttempts: 5, toleratedFailurePercentage: 2.5, badItems: "SKIP" },
+    batching: { maxBytes: 1_572_864 },
+    maxConcurrency: 4,
+  });
+});
+
+test("a job that there was fills the form with what makes it again", () => {
+  const spec = inputOf(FULL, {});
+
+  expect(inputOf(draftLike(spec, []), {})).toEqual(spec);
+  expect(inputOf(draftLike({ ...inputOf(FIRST_DRAFT, {}), webhook: null }, []), {})).toEqual(
+    inputOf(FIRST_DRAFT, {}),
+  );
+});
+
+test("what does not fit the chosen format is not sent", () => {
+  const draft = { ...FULL, layout: { ...FULL.layout, format: "JSON", itemsPointer: "/items" } };
+
+  expect(inputOf(draft, {}).source.files).toMatchObject({ format: "JSON", itemsPointer: "/items" });
+  expect(inputOf(draft, {}).source.files).not.toHaveProperty("csv");
+});
+
 test("an issue is told at the part of the input that it is about", () => {
   const issues = [{ path: ["input", "params", "top"], message: "too small" }];
 
   expect(issueAt(issues, "params", "top")).toBe("too small");
   expect(issueAt(issues, "params")).toBe("too small");
   expect(issueAt(issues, "source")).toBeNull();
+});
+
+test("the main field of a part also tells what is wrong with the whole of it", () => {
+  const issues = [
+    { path: ["input", "source"], message: "give one" },
+    { path: ["input", "source", "files", "csv", "delimiter"], message: "too long" },
+  ];
+
+  expect(issueAround(issues, "source", "files", "uris")).toBe("give one");
+  expect(issueAt(issues, "source", "files", "csv", "delimiter")).toBe("too long");
+});
+
+test("a source that cannot be read is an issue too", () => {
+  const path = ["input", "source", "files", "uris"];
+
+  expect(issuesOf({ path, message: "no such file" })).toEqual([{ path, message: "no such file" }]);
+  expect(issuesOf({ path: null, message: "over quota" })).toEqual([]);
 });

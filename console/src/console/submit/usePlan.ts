@@ -2,45 +2,51 @@ import { useEffect, useState } from "react";
 import { useClient } from "urql";
 import { PlanDocument, type PlanQuery, type SubmitJobInput } from "../../graphql/generated";
 import { problemOf } from "../parts/outcome";
-import type { Issues } from "./draft";
+import { issuesOf, type Issues } from "./issues";
 
 export type JobPlan = Extract<PlanQuery["planJob"], { __typename: "JobPlan" }>;
 
-export interface Planned {
+interface Answer {
   plan: JobPlan | null;
   problem: string | null;
   issues: Issues;
+}
+
+export interface Planned extends Answer {
   isAsking: boolean;
 }
 
-const NOTHING: Planned = { plan: null, problem: null, issues: [], isAsking: false };
+const NOTHING: Answer = { plan: null, problem: null, issues: [] };
 const TYPING_MS = 600;
 
 /** What the service would do with the input, asked for once typing has paused. */
 export function usePlan(input: SubmitJobInput | null): Planned {
   const client = useClient();
-  const [planned, setPlanned] = useState(NOTHING);
+  const [answered, setAnswered] = useState<Answer & { key: string | null }>({
+    ...NOTHING,
+    key: null,
+  });
   const key = input && JSON.stringify(input);
   useEffect(() => {
-    if (!key) return setPlanned(NOTHING);
+    if (!key) return;
     let isOld = false;
-    setPlanned((before) => ({ ...before, isAsking: true }));
-    const timer = setTimeout(async () => {
+    const ask = async () => {
       const variables = { input: JSON.parse(key) as SubmitJobInput };
       const { data, error } = await client.query(PlanDocument, variables).toPromise();
       if (isOld) return;
       const answer = data?.planJob;
-      setPlanned({
+      setAnswered({
+        key,
         plan: answer?.__typename === "JobPlan" ? answer : null,
-        problem: problemOf(error, answer as never),
-        issues: answer?.__typename === "ValidationError" ? answer.issues : [],
-        isAsking: false,
+        problem: problemOf(error, answer),
+        issues: issuesOf(answer),
       });
-    }, TYPING_MS);
+    };
+    const timer = setTimeout(() => void ask(), TYPING_MS);
     return () => {
       isOld = true;
       clearTimeout(timer);
     };
   }, [client, key]);
-  return planned;
+  return { ...(key ? answered : NOTHING), isAsking: key !== null && key !== answered.key };
 }

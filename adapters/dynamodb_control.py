@@ -1,0 +1,320 @@
+"""What is done to jobs that were accepted."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from boto3.dynamodb.conditions import Attr, ConditionBase
+
+from adapters.dynamodb_acceptance import MAX_RACES, START_WITHIN_MS, due, take_live
+from adapters.dynamodb_ending import end_intolerable, end_run, hide, tolerates
+from adapters.dynamodb_input import Inputs, input_folder, input_key
+from adapters.dynamodb_items import (
+    META,
+    Due,
+    counters_key,
+    due_key,
+    is_live,
+    job_pk,
+    meta_key,
+    now_ms,
+    tags_text,
+    tenant_key,
+    while_live,
+)
+from adapters.dynamodb_outcome import prefixed
+from adapters.dynamodb_recount import recount
+from adapters.dynamodb_table import IS_NEW, Change, Delete, DynamoTable, ItemKey, Put, Update, Write
+from adapters.dynamodb_values import Item
+from engine.blobs import BlobStore
+from engine.errors import InvalidStateError, NotFoundError, UnavailableError
+from engine.job import JobId, JobState, TaskKind, TaskState
+from engine.jobs import FoundResult, JobUpdate, updated_spec
+from engine.quotas import Quotas
+from engine.runner import Launcher, Runner
+
+_RENEWED = dict.fromkeys(
+    "finished error message expires manifest report result result_rows result_bytes cleaned"
+    " webhook_state webhook_tries webhook_tried webhook_status webhook_next reduce_total"
+    " finish_total plan_retried map_retried reduce_retried finish_retried".split()
+)
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class DynamoControl:
+    """Changes jobs.
+
+    Attributes:
+        table: Where they are.
+        blobs: Where large parts of what was submitted are.
+        launchers: What dispatches the tasks of each runner.
+        retention_s: For how long jobs are kept that do not say so.
+        quotas: What each tenant may have.
+    """
+
+    table: DynamoTable
+    blobs: BlobStore
+    launchers: Mapping[Runner, Launcher]
+    retention_s: int
+    quotas: Quotas
+
+    def cancel(self, tenant: str, job: JobId, *, reason: str | None) -> None:
+        """Stop a job; see ``JobControl``."""
+        for _ in range(MAX_RACES):
+            meta = self._require(tenant, job)
+            if not is_live(meta):
+                return
+            if end_run(self.table, meta, JobState.CANCELLED, sets={"message": reason}) is None:
+                stop(self.launchers, meta)
+                return
+        raise _busy(job)
+
+    def update(self, tenant: str, job: JobId, update: JobUpdate) -> None:
+        """Change a live job; see ``JobControl``."""
+        inputs = Inputs(self.blobs)
+        sets = {
+            "window": update.max_concurrency,
+            "tolerated_count": update.tolerated_failure_count,
+            "tolerated_percentage": update.tolerated_failure_percentage,
+        }
+        given = {name: value for name, value in sets.items() if value is not None}
+        for _ in range(MAX_RACES):
+            meta = self._require(tenant, job)
+            _require_state(meta, is_live(meta), "only a live job can be changed")
+            stored = self.table.get(input_key(job)) or {}
+            spec = updated_spec(inputs.spec_of(stored), update)
+            revision = Attr("revision")
+            is_same: ConditionBase = revision.eq(stored.get("revision", 0))
+            if "revision" not in stored:
+                is_same = revision.not_exists()
+            noted = {**given, "tags": tags_text(spec["tags"]), "updated": now_ms()}
+            change = Change(noted, {"version": 1})
+            failed = self.table.transact(
+                Update(input_key(job), Change(inputs.changed(stored, spec)), is_same),
+                Update(meta_key(job), change, while_live(meta["run"])),
+            )
+            if failed is None:
+                self._look_at_tolerance(job)
+                limit(self.launchers, self._require(tenant, job))
+                return
+        raise _busy(job)
+
+    def redrive(
+        self,
+        tenant: str,
+        job: JobId,
+        *,
+        params: dict[str, Any] | None,
+        idempotency_key: str | None,
+    ) -> None:
+        """Begin the next run; see ``JobControl``. Tasks are left as they are: see ``is_stale``."""
+        for _ in range(MAX_RACES):
+            meta = self._require(tenant, job)
+            if idempotency_key is not None and meta.get("redrive_key") == idempotency_key:
+                return
+            may = not is_live(meta) and meta["state"] != JobState.SUCCEEDED
+            _require_state(meta, may, "only a job that ended without success can be redriven")
+            if "tidy" in meta:
+                raise UnavailableError(f"job {job} is being tidied up; try again in a moment")
+            if self._renew(meta, job, params, idempotency_key):
+                self._launch_again(job)
+                return
+        raise _busy(job)
+
+    def delete(self, tenant: str, job: JobId) -> None:
+        """Make an ended job unknown to everybody; see ``JobControl``."""
+        for _ in range(MAX_RACES):
+            meta = self._require(tenant, job)
+            if is_live(meta):
+                state = meta["state"]
+                raise InvalidStateError(f"job {job} is {state}; cancel it first", state=state)
+            if hide(self.table, meta):
+                return
+        raise _busy(job)
+
+    def erase(self, job: JobId) -> None:
+        """Remove all data of a deleted job; see ``JobControl``."""
+        meta = self.table.get(meta_key(job))
+        if meta is not None and "tenant" in meta:
+            return
+        self.blobs.delete(list(self.blobs.list(input_folder(job))))
+        every = self.table.query(job_pk(job), attributes=("pk", "sk", "due"))
+        self.table.delete_all(_keys_but_meta(every))
+        last = [meta_key(job), due_key(Due.EXPIRY, 0, job)]
+        if meta is not None:
+            last.append(due_key(Due.ENDED, meta["finished"], job))
+            last.append(due_key(Due.REPORT, meta["finished"], job, meta["run"]))
+        self.table.delete_all(last)
+
+    def restore(self, found: FoundResult) -> bool:
+        """Put back an ended job; see ``JobStore``."""
+        retention_s = found.spec.get("retentionSeconds") or self.retention_s
+        expires, now = found.finished_ms + 1000 * retention_s, now_ms()
+        if expires <= now:
+            return False
+        pk, sk = meta_key(found.id)
+        state = JobState.PARTIALLY_SUCCEEDED if found.failed_items else JobState.SUCCEEDED
+        meta: Item = {
+            "pk": pk,
+            "sk": sk,
+            "gsi1pk": f"TENANT#{found.tenant}",
+            "gsi1sk": f"{1000 * found.created_ms:016d}#{found.id}",
+            "tenant": found.tenant,
+            "by": found.submitted_by,
+            "state": state.value,
+            "phase": "DONE",
+            "version": 1,
+            "run": found.run,
+            "base": found.run + 1,
+            "runner": found.spec.get("runner") or Runner.STEP_FUNCTIONS.value,
+            "is_small": 0,
+            "plan_total": 1,
+            "created": found.created_ms,
+            "started": found.started_ms,
+            "finished": found.finished_ms,
+            "updated": now,
+            "expires": expires,
+            "retention_ms": 1000 * retention_s,
+            "items_succeeded": found.items,
+            "items_failed": found.failed_items,
+            "items_total": found.items + found.failed_items,
+            "bytes_read": found.bytes_read,
+            "bytes_total": found.bytes_read,
+            "result_rows": found.rows,
+            "result_bytes": found.size_bytes,
+            "manifest": found.manifest,
+            "result": found.inline,
+            "tags": tags_text(found.spec["tags"]),
+        }
+        given = Inputs(self.blobs).parts(found.id, found.spec)
+        writes = [Put(meta, IS_NEW), *map(Put, given), due(Due.EXPIRY, expires, found.id)]
+        return self.table.transact(*writes) is None
+
+    def _require(self, tenant: str, job: JobId) -> Item:
+        meta = self.table.get(meta_key(job))
+        if meta is None or meta.get("tenant") != tenant:
+            raise NotFoundError(f"no job {job!r}")
+        return meta
+
+    def _look_at_tolerance(self, job: JobId) -> None:
+        meta = self.table.get(meta_key(job))
+        if meta is not None and is_live(meta) and not tolerates(meta):
+            end_intolerable(self.table, meta, "fewer are tolerated now")
+
+    def _renew(
+        self, meta: Item, job: JobId, params: dict[str, Any] | None, key: str | None
+    ) -> bool:
+        """Begin the next run; False when the job is not as *meta* says any more."""
+        run, now = meta["run"] + 1, now_ms()
+        renewed = {**meta, "run": run, "base": run if "cleaned" in meta else meta["base"]}
+        tally = recount(self.table, job, renewed)
+        is_planned = bool(tally.states[TaskKind.PLAN, TaskState.SUCCEEDED])
+        sets: dict[str, Any] = {
+            **_RENEWED,
+            **tally.changes(),
+            "state": JobState.QUEUED.value,
+            "run": run,
+            "base": renewed["base"],
+            "redrive_key": key,
+            "phase": (TaskKind.MAP if is_planned else TaskKind.PLAN).value,
+            "start_due": now + START_WITHIN_MS,
+            "updated": now,
+        }
+        if not is_planned and "is_planned" not in meta:
+            sets |= {"map_total": None, "plan": None}
+        writes: list[Write] = [
+            due(Due.START, sets["start_due"], job, run),
+            take_live(
+                tenant_key(meta["tenant"], "LIVE"),
+                self.table.get(tenant_key(meta["tenant"], "LIVE")) or {},
+                self.quotas,
+            ),
+            Delete(due_key(Due.EXPIRY, meta["expires"], job)),
+            Delete(due_key(Due.REPORT, meta["finished"], job, meta["run"])),
+        ]
+        if "timeout_ms" in meta:
+            sets["deadline"] = now + meta["timeout_ms"]
+            writes.append(due(Due.DEADLINE, sets["deadline"], job, run))
+        if params is not None:
+            writes.append(self._with_params(job, params))
+        is_same = Attr("version").eq(meta["version"]) & Attr("tenant").eq(meta["tenant"])
+        condition = is_same & Attr("tidy").not_exists()
+        change = Change(sets, {"version": 1})
+        if self.table.transact(Update(meta_key(job), change, condition), *writes) is not None:
+            return False
+        pk, sk = counters_key(job)
+        self.table.put({"pk": pk, "sk": sk, **prefixed(tally.counters)})
+        return True
+
+    def _with_params(self, job: JobId, params: dict[str, Any]) -> Write:
+        inputs, stored = Inputs(self.blobs), self.table.get(input_key(job)) or {}
+        spec = {**inputs.spec_of(stored), "params": params}
+        return Update(input_key(job), Change(inputs.changed(stored, spec)))
+
+    def _launch_again(self, job: JobId) -> None:
+        meta = self.table.get(meta_key(job))
+        if meta is not None:
+            launch(self.launchers, meta)
+
+
+def launch(launchers: Mapping[Runner, Launcher], meta: Item) -> None:
+    """Have the present run of a job begun; what cannot be is logged, and comes up again."""
+    job, run = JobId(meta["pk"].partition("#")[2]), int(meta["run"])
+    launcher = launchers.get(Runner(meta["runner"]))
+    if launcher is None:
+        return
+    try:
+        keeps_plan = run > 1 and meta["phase"] != TaskKind.PLAN
+        if not (keeps_plan and launcher.resume(job, run)):
+            launcher.start(job, run, is_small=bool(meta["is_small"]))
+    except UnavailableError as exc:
+        log.warning("job %s: its run cannot be begun now: %s", job, exc)
+
+
+def limit(launchers: Mapping[Runner, Launcher], meta: Item) -> None:
+    """Let whatever dispatches a run know its limits; what begins later reads them anyway."""
+    job = JobId(meta["pk"].partition("#")[2])
+    launcher = launchers.get(Runner(meta["runner"]))
+    if launcher is None or not is_live(meta):
+        return
+    may_fail = bool(meta["tolerated_count"] or meta["tolerated_percentage"])
+    try:
+        launcher.limit(job, meta["run"], max_concurrency=meta.get("window"), may_fail=may_fail)
+    except UnavailableError as exc:
+        log.warning("job %s: its run cannot be limited now: %s", job, exc)
+
+
+def stop(launchers: Mapping[Runner, Launcher], meta: Item) -> None:
+    """Have no more tasks of a run dispatched that has ended; those that are come to nothing."""
+    job = JobId(meta["pk"].partition("#")[2])
+    launcher = launchers.get(Runner(meta["runner"]))
+    if launcher is None:
+        return
+    try:
+        launcher.stop(job, meta["run"])
+    except UnavailableError as exc:
+        log.warning("job %s: its run cannot be stopped now: %s", job, exc)
+
+
+def _keys_but_meta(items: Iterable[Item]) -> Iterator[ItemKey]:
+    """Yield the keys of a job's items, and those of what somebody is to be told of it."""
+    for item in items:
+        if item["sk"] != META:
+            yield item["pk"], item["sk"]
+        if "due" in item:
+            yield due_key(Due.WEBHOOK, 0, "")[0], item["due"]
+
+
+def _require_state(meta: Item, may: bool, expected: str) -> None:
+    if not may:
+        job, state = meta["pk"].partition("#")[2], meta["state"]
+        raise InvalidStateError(f"job {job} is {state}: {expected}", state=state)
+
+
+def _busy(job: JobId) -> UnavailableError:
+    return UnavailableError(f"job {job}: others keep changing it; try again in a moment")

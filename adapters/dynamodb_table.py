@@ -1,0 +1,467 @@
+"""One table in DynamoDB: its definition, reads and writes in few words, its errors translated.
+
+Everything that is kept is in items of this table, found by ``pk`` and ``sk``; jobs of a tenant are
+listed by ``gsi1pk`` and ``gsi1sk``. Reads of the table are strongly consistent, those of the index
+are not. Every method blocks.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from itertools import islice
+from typing import TYPE_CHECKING, Any, Final
+
+from boto3.dynamodb.conditions import Attr, ConditionBase, ConditionExpressionBuilder, Key
+from boto3.session import Session
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+
+from adapters.dynamodb_values import Item, read_item, read_value, write_item, write_value
+from engine.errors import UnavailableError
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+ItemKey = tuple[str, str]
+"""``pk`` and ``sk``."""
+
+INDEX: Final = "gsi1"
+TTL_ATTRIBUTE: Final = "ttl"
+DEFINITION: Final[dict[str, Any]] = {
+    "BillingMode": "PAY_PER_REQUEST",
+    "AttributeDefinitions": [
+        {"AttributeName": name, "AttributeType": "S"} for name in ("pk", "sk", "gsi1pk", "gsi1sk")
+    ],
+    "KeySchema": [
+        {"AttributeName": "pk", "KeyType": "HASH"},
+        {"AttributeName": "sk", "KeyType": "RANGE"},
+    ],
+    "GlobalSecondaryIndexes": [
+        {
+            "IndexName": INDEX,
+            "KeySchema": [
+                {"AttributeName": "gsi1pk", "KeyType": "HASH"},
+                {"AttributeName": "gsi1sk", "KeyType": "RANGE"},
+            ],
+            "Projection": {"ProjectionType": "KEYS_ONLY"},
+        }
+    ],
+    "StreamSpecification": {"StreamEnabled": True, "StreamViewType": "NEW_IMAGE"},
+}
+"""What ``CreateTable`` is told but for the name; the template says the same."""
+
+CONNECT_TIMEOUT_S: Final = 2.0
+COMMAND_TIMEOUT_S: Final = 5.0
+MAX_CONNECTIONS: Final = 32
+MAX_ATTEMPTS: Final = 8
+KEYS_A_READ: Final = 100
+ITEMS_A_WRITE: Final = 25
+MAX_CONFLICTS: Final = 14
+_FIRST_PAUSE_S: Final = 0.02
+_LONGEST_PAUSE_S: Final = 1.0
+_MISTAKES: Final = frozenset({"ValidationException", "SerializationException"})
+_FAILED: Final = "ConditionalCheckFailed"
+_CONFLICT: Final = "TransactionConflictException"
+_CANCELLED: Final = "TransactionCanceledException"
+
+
+def connect(environ: Mapping[str, str], *, attempts: int = MAX_ATTEMPTS) -> DynamoDBClient:
+    """Return a client; nothing is sent yet. It is safe to use from many threads.
+
+    A command is tried again, with growing pauses, when it is throttled or the connection fails.
+
+    Args:
+        environ: Where the standard AWS variables are, ``AWS_ENDPOINT_URL`` among them; boto3 finds
+            roles of the machine by itself.
+        attempts: How often a command is tried at most.
+    """
+    session = Session(
+        aws_access_key_id=environ.get("AWS_ACCESS_KEY_ID"),
+        aws_secret_access_key=environ.get("AWS_SECRET_ACCESS_KEY"),
+        aws_session_token=environ.get("AWS_SESSION_TOKEN"),
+        region_name=environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1",
+    )
+    config = Config(
+        connect_timeout=CONNECT_TIMEOUT_S,
+        read_timeout=COMMAND_TIMEOUT_S,
+        max_pool_connections=MAX_CONNECTIONS,
+        retries={"mode": "standard", "total_max_attempts": attempts},
+    )
+    endpoint = environ.get("AWS_ENDPOINT_URL_DYNAMODB") or environ.get("AWS_ENDPOINT_URL")
+    return session.client("dynamodb", endpoint_url=endpoint, config=config)
+
+
+def create_table(client: DynamoDBClient, name: str) -> None:
+    """Create an empty table, as the template does.
+
+    Raises:
+        UnavailableError: DynamoDB does not answer, or has one of that name.
+    """
+    with translated():
+        client.create_table(TableName=name, **DEFINITION)
+        client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1})
+        client.update_time_to_live(
+            TableName=name,
+            TimeToLiveSpecification={"Enabled": True, "AttributeName": TTL_ATTRIBUTE},
+        )
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """Turn what botocore raises into ``UnavailableError``, but for mistakes of our own.
+
+    Throttling is no other case: it has been tried again already for as long as is sensible.
+    """
+    try:
+        yield
+    except ClientError as exc:
+        if _code(exc) in _MISTAKES:
+            raise
+        raise UnavailableError(f"DynamoDB refuses: {exc}") from exc
+    except ParamValidationError:
+        raise
+    except BotoCoreError as exc:
+        raise UnavailableError(f"DynamoDB does not answer: {exc}") from exc
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What an update does to an item, which is made if it is not there.
+
+    Attributes:
+        sets: Attributes and their values; None removes.
+        adds: What is added to numbers, those that are not there being 0.
+    """
+
+    sets: Mapping[str, Any] = field(default_factory=dict)
+    adds: Mapping[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Put:
+    """Writes an item, whatever was there."""
+
+    item: Item
+    condition: ConditionBase | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """Changes an item."""
+
+    key: ItemKey
+    change: Change
+    condition: ConditionBase | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Delete:
+    """Removes an item; one that is not there stays so."""
+
+    key: ItemKey
+    condition: ConditionBase | None = None
+
+
+Write = Put | Update | Delete
+
+IS_NEW: Final = Attr("pk").not_exists()
+IS_KNOWN: Final = Attr("pk").exists()
+
+
+class DynamoTable:
+    """Items of one table; attributes are str, int, float, bool and bytes.
+
+    Raises ``UnavailableError`` when DynamoDB does not answer; a write may then have happened.
+
+    Args:
+        client: From ``connect``.
+        name: The table's.
+    """
+
+    def __init__(self, client: DynamoDBClient, name: str) -> None:
+        self._client = client
+        self.name = name
+
+    def get(self, key: ItemKey) -> Item | None:
+        """Return an item; None if there is none."""
+        found = _patiently(
+            lambda: self._client.get_item(TableName=self.name, Key=_key(key), ConsistentRead=True)
+        )
+        item = found.get("Item")
+        return None if item is None else read_item(item)
+
+    def get_many(self, keys: Iterable[ItemKey]) -> dict[ItemKey, Item]:
+        """Return those items that there are, in one round trip for each hundred."""
+        found: dict[ItemKey, Item] = {}
+        wanted = list(dict.fromkeys(keys))
+        while wanted:
+            request: Any = {
+                "Keys": [_key(key) for key in wanted[:KEYS_A_READ]],
+                "ConsistentRead": True,
+            }
+            answer = _patiently(
+                partial(self._client.batch_get_item, RequestItems={self.name: request})
+            )
+            for stored in answer["Responses"].get(self.name, ()):
+                item = read_item(stored)
+                found[item["pk"], item["sk"]] = item
+            left = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
+            wanted = [_key_of(key) for key in left] + wanted[KEYS_A_READ:]
+        return found
+
+    def put(self, item: Item, *, condition: ConditionBase | None = None) -> bool:
+        """Write an item; return False when the condition does not hold."""
+        words = _put_words(self.name, item, condition)
+        return self._conditionally(lambda: self._client.put_item(**words)) is not None
+
+    def update(
+        self, key: ItemKey, change: Change, *, condition: ConditionBase | None = None
+    ) -> Item | None:
+        """Change an item and return it as it is then; None when the condition does not hold."""
+        words = {**_update_words(self.name, key, change, condition), "ReturnValues": "ALL_NEW"}
+        answer = self._conditionally(lambda: self._client.update_item(**words))
+        return None if answer is None else read_item(answer["Attributes"])
+
+    def delete(self, key: ItemKey, *, condition: ConditionBase | None = None) -> bool:
+        """Remove an item; return False when the condition does not hold."""
+        words = _delete_words(self.name, key, condition)
+        return self._conditionally(lambda: self._client.delete_item(**words)) is not None
+
+    def put_all(self, items: Iterable[Item]) -> None:
+        """Write many items, not in one step."""
+        self._write_all({"PutRequest": {"Item": write_item(item)}} for item in items)
+
+    def delete_all(self, keys: Iterable[ItemKey]) -> None:
+        """Remove many items, not in one step."""
+        self._write_all({"DeleteRequest": {"Key": _key(key)}} for key in keys)
+
+    def query(
+        self,
+        pk: str,
+        *,
+        prefix: str = "",
+        below: str | None = None,
+        above: str | None = None,
+        index: bool = False,
+        newest_first: bool = False,
+        attributes: Sequence[str] = (),
+        limit: int | None = None,
+    ) -> Iterator[Item]:
+        """Yield items of a partition, ordered by ``sk``; pages of a megabyte are read as needed.
+
+        Args:
+            pk: The partition, of the index where *index* says so; so are the others.
+            prefix: Of ``sk``; not together with *below* and *above*.
+            below: ``sk`` is smaller.
+            above: ``sk`` is larger.
+            index: Whether to read the index, which has keys alone.
+            newest_first: Whether to begin at the end.
+            attributes: Those to read; none for all.
+            limit: How many at most.
+        """
+        if below is not None and above is not None and below <= above:
+            return
+        hash_name, range_name = ("gsi1pk", "gsi1sk") if index else ("pk", "sk")
+        condition: ConditionBase = Key(hash_name).eq(pk)
+        if prefix:
+            condition &= Key(range_name).begins_with(prefix)
+        elif below is not None and above is not None:
+            condition &= Key(range_name).between(above, below)
+        elif below is not None:
+            condition &= Key(range_name).lt(below)
+        elif above is not None:
+            condition &= Key(range_name).gt(above)
+        words = _condition_words("KeyConditionExpression", condition, is_key=True)
+        words |= {"TableName": self.name, "ScanIndexForward": not newest_first}
+        words |= {"IndexName": INDEX} if index else {"ConsistentRead": True}
+        if attributes:
+            names = {f"#p{at}": name for at, name in enumerate(attributes)}
+            words["ProjectionExpression"] = ", ".join(names)
+            words["ExpressionAttributeNames"] = {**words["ExpressionAttributeNames"], **names}
+        if limit is not None:
+            words["Limit"] = limit
+        ends = (below, above)
+        found = (
+            item for item in self._pages(words, self._client.query) if item[range_name] not in ends
+        )
+        yield from islice(found, limit)
+
+    def scan(self) -> Iterator[Item]:
+        """Yield all items of the table, in no order."""
+        words: dict[str, Any] = {"TableName": self.name, "ConsistentRead": True}
+        yield from self._pages(words, self._client.scan)
+
+    def transact(self, *writes: Write) -> int | None:
+        """Make up to 100 writes in one step, or none of them.
+
+        Returns:
+            None when they are made, else the position of the first whose condition does not hold.
+        """
+        words = [_transact_words(self.name, write) for write in writes]
+        for conflicts in range(MAX_CONFLICTS):
+            try:
+                self._client.transact_write_items(TransactItems=words)  # type: ignore[arg-type]
+            except ClientError as exc:
+                codes = _reasons(exc)
+                if _FAILED in codes:
+                    return codes.index(_FAILED)
+                if _code(exc) != _CANCELLED or "ValidationError" in codes:
+                    with translated():
+                        raise
+                _pause(conflicts)
+            except BotoCoreError:
+                with translated():
+                    raise
+            else:
+                return None
+        raise UnavailableError("DynamoDB: others keep changing the same items")
+
+    def _pages(self, words: dict[str, Any], read: Callable[..., Any]) -> Iterator[Item]:
+        while True:
+            answer = _patiently(partial(read, **words))
+            yield from map(read_item, answer["Items"])
+            if "LastEvaluatedKey" not in answer:
+                return
+            words = {**words, "ExclusiveStartKey": answer["LastEvaluatedKey"]}
+
+    def _write_all(self, requests: Iterable[dict[str, Any]]) -> None:
+        waiting = iter(requests)
+        batch = list(islice(waiting, ITEMS_A_WRITE))
+        pauses = 0
+        while batch:
+            words: Any = {self.name: batch}
+            answer = _patiently(partial(self._client.batch_write_item, RequestItems=words))
+            left: list[Any] = list(answer.get("UnprocessedItems", {}).get(self.name, []))
+            if left:
+                if pauses == MAX_CONFLICTS:
+                    raise UnavailableError("DynamoDB writes less than it is given")
+                _pause(pauses)
+                pauses += 1
+            batch = left + list(islice(waiting, ITEMS_A_WRITE - len(left)))
+
+    def _conditionally(self, call: Callable[[], Any]) -> Any:
+        try:
+            return _patiently(call)
+        except ClientError as exc:
+            if _code(exc) == "ConditionalCheckFailedException":
+                return None
+            with translated():
+                raise
+
+
+def _patiently(call: Callable[[], Any]) -> Any:
+    """Call, and again while a transaction holds the item."""
+    for conflicts in range(MAX_CONFLICTS):
+        try:
+            return call()
+        except ClientError as exc:
+            code = _code(exc)
+            if code == "ConditionalCheckFailedException":
+                raise
+            if code != _CONFLICT:
+                with translated():
+                    raise
+            _pause(conflicts)
+        except BotoCoreError:
+            with translated():
+                raise
+    raise UnavailableError("DynamoDB: others keep changing the same item")
+
+
+def _pause(conflicts: int) -> None:
+    longest = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**conflicts)
+    time.sleep(longest * random.uniform(0.5, 1))  # noqa: S311 - keeps rivals apart
+
+
+def _code(exc: ClientError) -> str:
+    return str(exc.response.get("Error", {}).get("Code", ""))
+
+
+def _reasons(exc: ClientError) -> list[str]:
+    reasons: Any = exc.response.get("CancellationReasons", ())
+    return [reason.get("Code", "") for reason in reasons]
+
+
+def _key(key: ItemKey) -> dict[str, Any]:
+    return {"pk": {"S": key[0]}, "sk": {"S": key[1]}}
+
+
+def _key_of(stored: Mapping[str, Any]) -> ItemKey:
+    return str(read_value(stored["pk"])), str(read_value(stored["sk"]))
+
+
+def _condition_words(
+    name: str, condition: ConditionBase | None, *, is_key: bool = False
+) -> dict[str, Any]:
+    """Return an expression with its names and values; empty without a condition."""
+    if condition is None:
+        return {}
+    built = ConditionExpressionBuilder().build_expression(condition, is_key_condition=is_key)
+    words: dict[str, Any] = {
+        name: built.condition_expression,
+        "ExpressionAttributeNames": dict(built.attribute_name_placeholders),
+    }
+    if built.attribute_value_placeholders:
+        words["ExpressionAttributeValues"] = {
+            placeholder: write_value(value)
+            for placeholder, value in built.attribute_value_placeholders.items()
+        }
+    return words
+
+
+def _put_words(table: str, item: Item, condition: ConditionBase | None) -> dict[str, Any]:
+    words = _condition_words("ConditionExpression", condition)
+    return {"TableName": table, "Item": write_item(item), **words}
+
+
+def _delete_words(table: str, key: ItemKey, condition: ConditionBase | None) -> dict[str, Any]:
+    words = _condition_words("ConditionExpression", condition)
+    return {"TableName": table, "Key": _key(key), **words}
+
+
+def _update_words(
+    table: str, key: ItemKey, change: Change, condition: ConditionBase | None
+) -> dict[str, Any]:
+    names: dict[str, str] = {}
+    values: dict[str, Any] = {}
+    clauses: dict[str, list[str]] = {"SET": [], "ADD": [], "REMOVE": []}
+
+    def note(name: str, value: Any, clause: str, form: str) -> None:
+        at = len(names)
+        names[f"#u{at}"] = name
+        if value is not None:
+            values[f":u{at}"] = write_value(value)
+        clauses[clause].append(form.format(at=at))
+
+    for name, value in change.sets.items():
+        if value is None:
+            note(name, None, "REMOVE", "#u{at}")
+        else:
+            note(name, value, "SET", "#u{at} = :u{at}")
+    for name, value in change.adds.items():
+        if value:
+            note(name, value, "ADD", "#u{at} :u{at}")
+    expression = " ".join(f"{verb} {', '.join(parts)}" for verb, parts in clauses.items() if parts)
+    words = _condition_words("ConditionExpression", condition)
+    found_names = {**words.pop("ExpressionAttributeNames", {}), **names}
+    found_values = {**words.pop("ExpressionAttributeValues", {}), **values}
+    words |= {"TableName": table, "Key": _key(key), "UpdateExpression": expression}
+    words["ExpressionAttributeNames"] = found_names
+    if found_values:
+        words["ExpressionAttributeValues"] = found_values
+    return words
+
+
+def _transact_words(table: str, write: Write) -> dict[str, Any]:
+    match write:
+        case Put(item, condition):
+            return {"Put": _put_words(table, item, condition)}
+        case Update(key, change, condition):
+            return {"Update": _update_words(table, key, change, condition)}
+        case Delete(key, condition):
+            return {"Delete": _delete_words(table, key, condition)}

@@ -1,0 +1,111 @@
+"""The Lambda function that runs the steps of jobs, as the state machines call them.
+
+A function does one thing at a time, in a machine of its own, so programs run in this very process:
+what ends it, Step Functions notices. It is wired for the first event, and serves those that follow.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import time
+from dataclasses import dataclass, replace
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from adapters.dynamodb_records import DynamoRecords
+from adapters.dynamodb_run_ledger import DynamoRunLedger
+from adapters.dynamodb_table import DynamoTable, connect
+from app.aws.settings import load_deployment
+from app.aws.step_events import StepEvents
+from app.garbage import collect_garbage_seldom
+from app.runtime import log_to_stderr, steps_of
+from engine.errors import ConfigError
+from engine.steps import SqlWorks, Steps
+from workers.lister import Lister
+from workers.memory import give_back_memory
+from workers.orchestrated import OrchestratedRun
+
+if TYPE_CHECKING:
+    from engine.sql.runtime import SqlRuntime
+
+MAX_LISTED_ITEMS: Final = 1_000
+LEFT_FOR_THE_LEDGER_S: Final = 10.0
+SQL_MEMORY_SHARE: Final = 0.5
+"""Of the function's memory; the rest is for Python, Arrow and what DuckDB does not count."""
+MEGABYTE: Final = 1024 * 1024
+
+
+class LambdaContext(Protocol):
+    """What Lambda tells a handler beside the event, as far as it is used here."""
+
+    aws_request_id: str
+    memory_limit_in_mb: int | str
+
+    def get_remaining_time_in_millis(self) -> int:
+        """Return how long the function may still run."""
+        ...
+
+
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Run the step that *event* names; see ``StepEvents``."""
+    wired = _wired(int(context.memory_limit_in_mb))
+    left_s = context.get_remaining_time_in_millis() / 1000 - LEFT_FOR_THE_LEDGER_S
+    run = replace(
+        wired.run,
+        worker=f"lambda-{context.aws_request_id}",
+        ends_at=time.monotonic() + max(left_s, 1.0),
+    )
+    try:
+        return StepEvents(run, wired.results).handle(event)
+    finally:
+        give_back_memory()
+
+
+@dataclass(frozen=True, slots=True)
+class _Wired:
+    run: OrchestratedRun
+    results: str
+
+
+@cache
+def _wired(memory_mb: int) -> _Wired:
+    """Make what all events of this process share.
+
+    Raises:
+        ConfigError: A setting is wrong, or results are not in S3.
+    """
+    deployment = load_deployment(os.environ)
+    settings = deployment.common
+    log_to_stderr(settings)
+    if settings.result_uri is None or not settings.result_uri.startswith("s3://"):
+        raise ConfigError("FANFOLD_RESULT_URI: must be s3://bucket/prefix here")
+    scratch = Path(tempfile.mkdtemp(prefix="fanfold-"))
+    steps = steps_of(settings, scratch=scratch)
+    table = DynamoTable(connect(os.environ), deployment.aws.table)
+    ledger = DynamoRunLedger(table, steps.blobs)
+    lister = Lister(DynamoRecords(table, steps.blobs), steps.blobs, scratch / "listings")
+    if settings.sql:
+        steps = replace(steps, sql=_sql(steps, memory_bytes=memory_mb * MEGABYTE))
+    collect_garbage_seldom()
+    run = OrchestratedRun(ledger, steps, lister, worker="lambda", max_listed_items=MAX_LISTED_ITEMS)
+    return _Wired(run, settings.result_uri)
+
+
+def _sql(steps: Steps, *, memory_bytes: int) -> SqlWorks:
+    """Return what makes the work of a job in SQL; DuckDB is opened for the first of them."""
+
+    @cache
+    def runtime() -> SqlRuntime:
+        from engine.sql.runtime import SqlRuntime  # only here: DuckDB takes a while to load
+
+        return SqlRuntime(
+            catalog=steps.catalog,
+            sources=steps.sources,
+            folders=(),
+            scratch=steps.scratch,
+            memory_bytes=int(memory_bytes * SQL_MEMORY_SHARE),
+        )
+
+    return lambda task, context: runtime().work(task, context)

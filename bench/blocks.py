@@ -1,0 +1,148 @@
+"""How long one request holds up all others: the longest answer to a question that costs nothing.
+
+One API process, asked for ``/livez`` over and over while it gets requests that are as heavy as its
+limits allow. Each is sent several times and the best counts, because a block comes every time, what
+else the machine does comes seldom.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Mapping
+from http.client import HTTPConnection
+from pathlib import Path
+from typing import Any, Final
+
+from app.embedded_redis import EmbeddedRedis
+from bench.report import show
+from bench.submit_rate import fanfold, running
+
+TRIES: Final = int(os.environ.get("BENCH_ROUNDS", "5"))
+GOAL_MS: Final = 25
+SETTLE_S: Final = 0.1
+PAUSE_S: Final = 0.0005
+PING: Final = b"GET /livez HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n"
+MIB: Final = 1024 * 1024 - 400
+SUBMIT: Final = """mutation Submit($input: SubmitJobInput!) {
+  submitJob(input: $input) { __typename ... on SubmitJobSuccess { job { id } } }
+}"""
+
+
+def main() -> None:
+    """Measure and print."""
+    asyncio.run(_main())
+
+
+async def _main() -> None:
+    rows = []
+    with tempfile.TemporaryDirectory(prefix="fanfold-bench-") as name:
+        folder = Path(name)
+        (system, *_) = fanfold(folder)
+        async with EmbeddedRedis(folder / "redis") as redis:
+            system.environment["FANFOLD_REDIS_URL"] = redis.url
+            with running(system) as port:
+                for case, body in {"nothing": None, **_bodies()}.items():
+                    found = [await asyncio.to_thread(_longest, port, body) for _ in range(TRIES)]
+                    best, answer = min(found)
+                    rows.append([case, f"{best:.0f}", f"{max(found)[0]:.0f}", answer])
+    show(
+        f"longest wait for others, ms; the goal is {GOAL_MS}",
+        ["", "best try", "worst", "answer"],
+        rows,
+    )
+
+
+def _bodies() -> Mapping[str, bytes]:
+    """Return requests that are as heavy as they may be, by name."""
+    items = [str(i) for i in range(100_000)]
+    objects = [{"a": i % 10} for i in range(80_000)]
+    nulls = [{"a": None} for _ in range(75_000)]
+    empty = "[" + ",".join(["[]"] * (MIB // 3 - 100)) + "]"
+    return {
+        "100,000 items, a batch each": _submit(inline=items, batching={"maxItems": 1}),
+        "100,000 items": _submit(inline=items),
+        "80,000 objects": _submit(inline=objects),
+        "75,000 objects of nulls, a batch each": _submit(inline=nulls, batching={"maxItems": 1}),
+        "100,000 items of no kind": _submit(inline=[1] * 100_000),
+        "one item of 350,000 lists": _request(
+            '{"program":"wordcount","source":{"inline":[{"a":' + empty + "}]}}"
+        ),
+        "parameters of 350,000 lists": _request(
+            '{"program":"wordcount","params":{"a":' + empty + '},"source":{"inline":["a"]}}'
+        ),
+        "200,000 tags": _submit(inline=["a"], tags=["a"] * 200_000),
+        "SQL over 80,000 objects": _request(
+            json.dumps({"sql": "SELECT count(*) AS n FROM input", "source": {"inline": objects}})
+        ),
+        "SQL with parameters of 350,000 lists": _request(
+            '{"sql":"SELECT $a AS n FROM input","params":{"a":'
+            + empty
+            + '},"source":{"inline":["a"]}}'
+        ),
+        "a file of 10,000 addresses": _submit(files={"uris": ["x/y"] * 10_000}),
+        "a document of 1,000 words": json.dumps({"query": "{" + "a " * 990 + "}"}).encode(),
+        "a document of 64 KiB": json.dumps({"query": '{a(b:"' + "x" * 65_000 + '")}'}).encode(),
+        "fields that repeat": json.dumps({"query": "{" + "service{version}" * 150 + "}"}).encode(),
+    }
+
+
+def _submit(**rest: Any) -> bytes:
+    source = {name: rest.pop(name) for name in ("inline", "files") if name in rest}
+    return _request(json.dumps({"program": "wordcount", "source": source, **rest}))
+
+
+def _request(input: str) -> bytes:
+    return f'{{"query":{json.dumps(SUBMIT)},"variables":{{"input":{input}}}}}'.encode()
+
+
+def _longest(port: int, body: bytes | None) -> tuple[float, str]:
+    """Return how long somebody else waited at most, in ms, and what became of the request."""
+    is_over, waits, answer = threading.Event(), [0.0], "-"
+    pinging = threading.Thread(target=_ping, args=(port, waits, is_over))
+    pinging.start()
+    try:
+        is_over.wait(SETTLE_S)
+        if body is not None:
+            answer = _answer(*_sent(port, body))
+        is_over.wait(SETTLE_S)
+    finally:
+        is_over.set()
+        pinging.join()
+    return 1000 * max(waits), answer
+
+
+def _ping(port: int, waits: list[float], is_over: threading.Event) -> None:
+    with socket.create_connection(("127.0.0.1", port)) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        while not is_over.wait(PAUSE_S):
+            since = time.perf_counter()
+            connection.sendall(PING)
+            connection.recv(4096)
+            waits.append(time.perf_counter() - since)
+
+
+def _sent(port: int, body: bytes) -> tuple[int, bytes]:
+    connection = HTTPConnection("127.0.0.1", port, timeout=60)
+    try:
+        connection.request("POST", "/graphql", body, {"Content-Type": "application/json"})
+        found = connection.getresponse()
+        return found.status, found.read()
+    finally:
+        connection.close()
+
+
+def _answer(status: int, text: bytes) -> str:
+    body = json.loads(text)
+    if body.get("errors"):
+        return f"{status}: {body['errors'][0]['message'][:50]}"
+    return f"{status} {body['data']['submitJob']['__typename']}"
+
+
+if __name__ == "__main__":
+    main()

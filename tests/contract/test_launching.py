@@ -1,0 +1,155 @@
+"""When a job store asks the system that dispatches tasks: to begin a run, repeat it, stop it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from adapters.dynamodb_acceptance import due
+from adapters.dynamodb_items import Due
+from adapters.dynamodb_jobs import DynamoJobs
+from adapters.dynamodb_run_ledger import DynamoRunLedger
+from adapters.dynamodb_sweeper import DynamoSweeper
+from adapters.dynamodb_table import DynamoTable
+from engine.errors import UnavailableError
+from engine.job import JobError, JobId, JobState, TaskId, TaskKind
+from engine.ledger import Claim
+from engine.runner import Runner
+from tests.support.jobs import TENANT, claim_of, files_job, inline_job, outcome_of
+from tests.support.memory import MemoryBlobs
+
+pytestmark = pytest.mark.anyio
+
+BROKEN = JobError(code="USER_CODE", message="no")
+
+
+@dataclass
+class Asked:
+    """A launcher that keeps what it was asked.
+
+    Attributes:
+        is_down: Whether it does not answer.
+        resumes: Whether it can repeat a run by itself.
+    """
+
+    asked: list[tuple[object, ...]] = field(default_factory=list)
+    is_down: bool = False
+    resumes: bool = False
+
+    def start(self, job: JobId, run: int, *, is_small: bool) -> None:
+        self._note("start", job, run, is_small)
+
+    def resume(self, job: JobId, run: int) -> bool:
+        self._note("resume", job, run)
+        return self.resumes
+
+    def stop(self, job: JobId, run: int) -> None:
+        self._note("stop", job, run)
+
+    def limit(self, job: JobId, run: int, *, max_concurrency: int | None, may_fail: bool) -> None:
+        self._note("limit", job, run, max_concurrency, may_fail)
+
+    def _note(self, *words: object) -> None:
+        if self.is_down:
+            raise UnavailableError("the launcher is out of order")
+        self.asked.append(words)
+
+
+class World:
+    """A job store with a launcher for each of two runners."""
+
+    def __init__(self, table: DynamoTable) -> None:
+        blobs = MemoryBlobs()
+        self.table = table
+        self.steps, self.spark = Asked(), Asked()
+        launchers = {Runner.STEP_FUNCTIONS: self.steps, Runner.SPARK: self.spark}
+        self.jobs = DynamoJobs(table, blobs, launchers=launchers)
+        self.sweeper = DynamoSweeper(table, blobs, launchers=launchers)
+        self.ledger = DynamoRunLedger(table, blobs)
+
+    async def state(self, job: JobId) -> JobState:
+        [status] = await self.jobs.statuses(TENANT, [job])
+        assert status is not None
+        return status.state
+
+    async def fail(self, job: JobId) -> None:
+        """Fail a job of inline items in its map phase."""
+        plan = claim_of(job, "plan-0")
+        self.ledger.begin(job, plan.task, worker="w")
+        self.ledger.commit(plan, outcome_of(plan))
+        self.ledger.open(job, TaskKind.MAP)
+        self.ledger.begin(job, TaskId("map-0"), worker="w")
+        self.ledger.fail(Claim(job, TaskId("map-0"), 1), BROKEN)
+        assert await self.state(job) is JobState.FAILED
+
+
+@pytest.fixture
+def world(dynamo: DynamoTable) -> World:
+    return World(dynamo)
+
+
+async def test_a_job_is_begun_by_what_runs_it(world: World) -> None:
+    small, unknown, spark = inline_job(), files_job(), inline_job(runner="SPARK")
+    for new in (small, unknown, spark):
+        await world.jobs.accept(new)
+
+    assert world.steps.asked == [("start", small.id, 1, True), ("start", unknown.id, 1, False)]
+    assert world.spark.asked == [("start", spark.id, 1, True)]
+
+
+async def test_a_run_that_has_not_begun_in_time_is_begun_by_the_caretaker(world: World) -> None:
+    world.steps.is_down = True
+    new = inline_job()
+    await world.jobs.accept(new)
+    world.steps.is_down = False
+    assert await world.sweeper.sweep() == 0  # it has a minute
+
+    world.table.put(due(Due.START, 1, new.id, 1).item)
+    assert await world.sweeper.sweep() == 1
+    assert await world.sweeper.sweep() == 0
+
+    assert world.steps.asked == [("start", new.id, 1, True)]
+    world.ledger.begin(new.id, TaskId("plan-0"), worker="w")
+    world.table.put(due(Due.START, 1, new.id, 1).item)
+    assert await world.sweeper.sweep() == 0  # it has begun
+
+
+@pytest.mark.parametrize("ends", ["is cancelled", "is out of time"])
+async def test_what_has_ended_from_outside_is_stopped(world: World, ends: str) -> None:
+    new = inline_job(timeoutSeconds=0.001)
+    await world.jobs.accept(new)
+
+    if ends == "is cancelled":
+        await world.jobs.cancel(TENANT, new.id, reason=None)
+        await world.jobs.cancel(TENANT, new.id, reason=None)
+    else:
+        while not await world.sweeper.sweep():
+            assert await world.state(new.id) is JobState.QUEUED
+
+    assert world.steps.asked[1:] == [("stop", new.id, 1)]
+
+
+async def test_a_launcher_that_is_down_stops_nobody_from_cancelling(world: World) -> None:
+    new = inline_job()
+    await world.jobs.accept(new)
+    world.steps.is_down = True
+
+    await world.jobs.cancel(TENANT, new.id, reason=None)
+
+    assert await world.state(new.id) is JobState.CANCELLED
+
+
+@pytest.mark.parametrize("resumes", [True, False])
+async def test_a_run_is_repeated_by_what_can_do_so_and_begun_elsewhere(
+    world: World, resumes: bool
+) -> None:
+    new = inline_job(failurePolicy={"maxAttempts": 1})
+    await world.jobs.accept(new)
+    await world.fail(new.id)
+    world.steps.resumes = resumes
+
+    await world.jobs.redrive(TENANT, new.id, params=None, idempotency_key=None)
+
+    started = [] if resumes else [("start", new.id, 2, True)]
+    assert world.steps.asked[1:] == [("resume", new.id, 2), *started]

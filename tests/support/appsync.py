@@ -1,0 +1,138 @@
+"""AppSync on loopback: Amplify's simulator, which ``tests/aws/simulator`` makes more like it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from schema.appsync import appsync_sdl
+from schema.build import build_schema
+from schema.sdl import served_sdl
+from tests.support.ministack import ACCESS_KEY
+from tests.support.node import Node, without_proxies
+from tests.support.running import ROOT, free_port
+from tests.support.waiting import eventually
+from transport.appsync.fields import fields_of
+
+API_KEY: Final = "da2-fakefanfoldkey"
+ISSUER: Final = "https://issuer.example"
+SIMULATOR: Final = ROOT / "tests" / "aws" / "simulator"
+RESOLVERS: Final = ROOT / "deploy" / "aws" / "resolvers"
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """How many published events nobody hears of.
+
+    Attributes:
+        share: Of all, 0 to 1.
+        seed: Decides which.
+    """
+
+    share: float
+    seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class AppSync:
+    """A simulator that runs.
+
+    Attributes:
+        port: On loopback.
+    """
+
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Where queries and mutations go."""
+        return f"http://127.0.0.1:{self.port}/graphql"
+
+    @property
+    def realtime_url(self) -> str:
+        """Where subscriptions go."""
+        return f"ws://127.0.0.1:{self.port}/graphql/realtime"
+
+
+@contextmanager
+def running_appsync(
+    folder: Path,
+    node: Node,
+    *,
+    aws: str,
+    table: str,
+    function: str,
+    env: Mapping[str, str],
+    dropped: Dropped | None = None,
+    port: int | None = None,
+) -> Iterator[AppSync]:
+    """Yield an API with our schema and resolvers.
+
+    Args:
+        folder: For its log.
+        node: Runs it.
+        aws: Where DynamoDB and Lambda answer.
+        table: Of jobs.
+        function: Runs the Python resolvers.
+        env: What resolvers find as ``ctx.env``.
+        dropped: Events to be lost.
+        port: Where to listen, as after a restart; None takes a free one.
+    """
+    node.install(SIMULATOR)
+    api = AppSync(port or free_port())
+    credentials = {"accessKeyId": ACCESS_KEY, "secretAccessKey": ACCESS_KEY}
+    config: dict[str, Any] = {
+        "port": api.port,
+        "schema": appsync_sdl(served_sdl()),
+        "apiKey": API_KEY,
+        "issuer": ISSUER,
+        "table": {"endpoint": aws, "region": "us-east-1", "tableName": table, **credentials},
+        "functionUrl": f"{aws}/2015-03-31/functions/{function}/invocations",
+        "env": dict(env),
+        "resolvers": list(_resolvers()),
+        "drop": None if dropped is None else {"share": dropped.share, "seed": dropped.seed},
+    }
+    log = folder / f"appsync-{api.port}.log"
+    with (
+        log.open("ab") as output,
+        subprocess.Popen(
+            node.command(SIMULATOR / "server.mjs"),
+            env=without_proxies(),
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=output,
+        ) as process,
+    ):
+        try:
+            assert process.stdin is not None
+            process.stdin.write(json.dumps(config).encode())
+            process.stdin.close()
+            eventually(lambda: _is_ready(process, log), within_s=60)
+            yield api
+        finally:
+            process.terminate()
+            process.wait()
+
+
+def _is_ready(process: subprocess.Popen[bytes], log: Path) -> bool:
+    said = log.read_text()
+    assert process.poll() is None, f"the simulator ended: {said}"
+    return "READY" in said
+
+
+def _resolvers() -> Iterator[dict[str, str]]:
+    for name in fields_of(build_schema().graphql):
+        yield _resolver(name, "Function", "python.js")
+    yield _resolver("Mutation.publishJobStatus", "None", "publishJobStatus.js")
+    yield _resolver("Subscription.jobStatus", "Table", "subscribe.js")
+    yield _resolver("Subscription.jobFeed", "Table", "subscribe.js")
+
+
+def _resolver(name: str, source: str, file: str) -> dict[str, str]:
+    type_name, _, field = name.partition(".")
+    return {"type": type_name, "field": field, "source": source, "file": str(RESOLVERS / file)}
