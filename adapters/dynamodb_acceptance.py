@@ -12,7 +12,16 @@ from typing import Any, Final
 from boto3.dynamodb.conditions import Attr
 
 from adapters.dynamodb_input import Inputs
-from adapters.dynamodb_items import Due, as_hash, due_key, meta_key, tags_text, tenant_key
+from adapters.dynamodb_items import (
+    Due,
+    as_hash,
+    due_key,
+    jobs_index,
+    live_item,
+    meta_key,
+    tags_text,
+    tenant_key,
+)
 from adapters.dynamodb_table import IS_NEW, Change, DynamoTable, Put, Update, Write
 from adapters.dynamodb_values import Item
 from adapters.redis_snapshot import read_job
@@ -106,7 +115,7 @@ class DynamoAcceptance:
             pk, sk = tenant_key(new.tenant, f"KEY#{new.spec.idempotency_key}")
             owner = {"pk": pk, "sk": sk, "job": job, "digest": meta["digest"]}
             writes.append(Put(owner, IS_NEW))
-        writes += map(Put, given)
+        writes += map(Put, [live_item(meta), *given])
         writes.append(due(Due.START, meta["start_due"], job, 1))
         if "deadline" in meta:
             writes.append(due(Due.DEADLINE, meta["deadline"], job, 1))
@@ -146,7 +155,7 @@ class DynamoAcceptance:
         meta: dict[str, Any] = {
             "pk": pk,
             "sk": sk,
-            "gsi1pk": f"TENANT#{new.tenant}",
+            "gsi1pk": jobs_index(new.tenant),
             "gsi1sk": f"{now_us:016d}#{new.id}",
             "tenant": new.tenant,
             "by": new.submitted_by,

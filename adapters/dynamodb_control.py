@@ -19,6 +19,8 @@ from adapters.dynamodb_items import (
     due_key,
     is_live,
     job_pk,
+    jobs_index,
+    live_item,
     meta_key,
     now_ms,
     tags_text,
@@ -162,7 +164,7 @@ class DynamoControl:
         meta: Item = {
             "pk": pk,
             "sk": sk,
-            "gsi1pk": f"TENANT#{found.tenant}",
+            "gsi1pk": jobs_index(found.tenant),
             "gsi1sk": f"{1000 * found.created_ms:016d}#{found.id}",
             "tenant": found.tenant,
             "by": found.submitted_by,
@@ -228,6 +230,7 @@ class DynamoControl:
         if not is_planned and "is_planned" not in meta:
             sets |= {"map_total": None, "plan": None}
         writes: list[Write] = [
+            Put(live_item(meta)),
             due(Due.START, sets["start_due"], job, run),
             take_live(
                 tenant_key(meta["tenant"], "LIVE"),

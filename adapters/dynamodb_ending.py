@@ -9,6 +9,7 @@ from typing import Any, Final
 from boto3.dynamodb.conditions import Attr
 
 from adapters.dynamodb_items import (
+    LIVE,
     META,
     Due,
     due_key,
@@ -87,6 +88,7 @@ def end_run(
     writes: list[Write] = [
         Update(meta_key(job), Change(noted, counted), while_live(run)),
         *also,
+        Delete((meta["pk"], LIVE)),
         Update(tenant_key(meta["tenant"], "LIVE"), Change(adds={"live": -1})),
         _due(Due.EXPIRY, noted["expires"], job),
     ]

@@ -3,6 +3,7 @@
     pk            sk                          what
     JOB#<job>     META                        where the job stands; attributes are called as the
                                               fields of the hash in ``lua/prelude.lua``
+    JOB#<job>     LIVE                        that it has not ended, for lists of such jobs
     JOB#<job>     INPUT, ITEMS                what was submitted: see ``dynamodb_input.py``
     JOB#<job>     TASK#<KIND>#<index>         a task that was begun once: state, attempt, run,
                                               tries, worker, times, items, piece, error, log
@@ -15,6 +16,9 @@
     TENANT#<t>    ERASED#<sha1 of the job>    that there was such a job
     APIKEY#<id>   KEY                         an API key
     DUE#<kind>    <ms>#<job>[#<run>]          what a caretaker has to look at
+
+The index has jobs of a tenant under ``TENANT#<tenant>`` and those that are live under
+``LIVE#<tenant>``, each ordered by when it was accepted; and API keys under ``APIKEYS``.
 
 A redrive touches no task: each notes the run that it was begun in, and ``is_stale`` tells whether
 what it says still counts. ``base`` of the job is the first run whose tasks count at all.
@@ -37,7 +41,7 @@ from engine.job import parse_task_id as parse_task
 from engine.jsonvalue import encode
 
 META: Final = "META"
-INDEX_OF_JOBS: Final = "TENANT#"
+LIVE: Final = "LIVE"
 LIVE_STATES: Final = (JobState.QUEUED.value, JobState.RUNNING.value)
 MAX_FAILURES: Final = 10_000
 MAX_MESSAGE_LENGTH: Final = 8_192
@@ -78,6 +82,22 @@ def meta_key(job: str) -> ItemKey:
     return job_pk(job), META
 
 
+def jobs_index(tenant: str) -> str:
+    """Return the partition of the index that has a tenant's jobs."""
+    return f"TENANT#{tenant}"
+
+
+def live_index(tenant: str) -> str:
+    """Return the partition of the index that has a tenant's jobs as long as they are live."""
+    return f"LIVE#{tenant}"
+
+
+def live_item(meta: Item) -> Item:
+    """Return the item by which a job is in ``live_index``."""
+    tenant, place = live_index(meta["tenant"]), meta["gsi1sk"]
+    return {"pk": meta["pk"], "sk": LIVE, "gsi1pk": tenant, "gsi1sk": place}
+
+
 def counters_key(job: str) -> ItemKey:
     """Return the key of a job's counters."""
     return job_pk(job), "COUNTERS"
@@ -86,7 +106,7 @@ def counters_key(job: str) -> ItemKey:
 def task_key(job: str, task: TaskId) -> ItemKey:
     """Return the key of a task."""
     kind, index = parse_task(task)
-    return job_pk(job), f"{tasks_prefix(kind)}{index:06d}"
+    return job_pk(job), f"{tasks_prefix(kind)}{index:09d}"
 
 
 def tasks_prefix(kind: TaskKind | None = None) -> str:

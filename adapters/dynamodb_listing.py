@@ -9,13 +9,14 @@ from typing import Final
 
 from adapters.dynamodb_items import (
     COUNTER_PREFIX,
-    INDEX_OF_JOBS,
     as_hash,
     counters_key,
     failures_prefix,
     is_live,
     is_stale,
     job_pk,
+    jobs_index,
+    live_index,
     meta_key,
     task_key,
     task_of,
@@ -57,9 +58,10 @@ class DynamoListing:
         Goes by the index, which hears of a new job within a second or so. Ends before *first* jobs
         where their specs are large.
         """
-        created_after = wanted.created_after
+        created_after, states = wanted.created_after, wanted.states
+        are_live = states is not None and not any(state.is_terminal for state in states)
         keys = self.table.query(
-            f"{INDEX_OF_JOBS}{tenant}",
+            live_index(tenant) if are_live else jobs_index(tenant),
             below=self._place(tenant, after),
             above=None if created_after is None else f"{_micros(created_after.timestamp()):016d}",
             index=True,

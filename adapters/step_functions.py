@@ -168,7 +168,7 @@ class _RefusedError(Exception):
 
     def __init__(self, exc: ClientError) -> None:
         super().__init__(f"Step Functions refuses: {exc}")
-        self.code = exc.response["Error"].get("Code", "")
+        self.code = _code(exc)
 
 
 @contextmanager
@@ -176,7 +176,7 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except ClientError as exc:
-        if exc.response["Error"].get("Code") in _MISTAKES:
+        if _code(exc) in _MISTAKES:
             raise
         raise _RefusedError(exc) from exc
     except ParamValidationError:
@@ -187,3 +187,7 @@ def _translated() -> Iterator[None]:
 
 def _name(job: JobId, run: int) -> str:
     return f"{job}-{run}"
+
+
+def _code(exc: ClientError) -> str:
+    return exc.response.get("Error", {}).get("Code", "")

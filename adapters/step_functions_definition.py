@@ -21,8 +21,6 @@ FUNCTION: Final = "${StepsFunctionArn}"
 """Replaced when it is deployed, by ``DefinitionSubstitutions``."""
 STEP_TIMEOUT_S: Final = 905
 """A little longer than a Lambda may run."""
-MAX_INPUT_BYTES: Final = 200 * 1024
-"""Of a batch of listed objects; a state holds 256 KiB."""
 _SERVICE_ERRORS: Final = (
     "Lambda.ServiceException",
     "Lambda.AWSLambdaException",
@@ -84,6 +82,7 @@ def standard() -> State:
                     "redrives.$": "$$.Execution.RedriveCount",
                     "source.$": "$.plan.source",
                     "prefix.$": "$.plan.prefix",
+                    "perChild.$": "$.plan.perChild",
                 },
                 result="$.mapped",
                 following="Shuffle",
@@ -254,7 +253,6 @@ def _distributed(
         **({} if selector is None else {"ItemSelector": selector}),
         "ItemBatcher": {
             "MaxItemsPerBatchPath": f"{place}.perChild",
-            "MaxInputBytesPerBatch": MAX_INPUT_BYTES,
             "BatchInput": batch_input,
         },
         "MaxConcurrencyPath": f"{place}.concurrency",
@@ -300,14 +298,14 @@ def _child(name: str, batch_input: State) -> State:
     """Return what runs some tasks: again as long as the ledger wants that."""
     given = {each: f"$.BatchInput.{each.removesuffix('.$')}" for each in batch_input}
     step = "reduce" if "index.$" in batch_input else "map"
-    tasks = {"job.$": "$.BatchInput.job", "tasks.$": "$.Items"}
+    tasks = {**given, "tasks.$": "$.Items"}
     run, answer = f"{name}Run", f"{name}Answer"
     following = {"again": f"{name}Wait", "failed": f"{name}GiveUp"}
     return {
         "StartAt": run,
         "States": {
             run: {
-                **_step(step, {**given, "tasks.$": "$.Items"}),
+                **_step(step, tasks),
                 "Retry": _RETRY,
                 "Catch": [_caught(f"{name}Lost")],
                 "ResultPath": "$.answer",

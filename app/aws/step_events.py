@@ -67,10 +67,9 @@ class StepEvents:
             case "finish":
                 return _unless_failed(lambda: self._finish(job, event["form"]))
             case "lost":
-                tasks = map(_task_of, event["tasks"])
-                return _again(self._run.lost(job, tasks, _error_of(event["error"])))
+                return _again(self._run.lost(job, _tasks_of(event), _error_of(event["error"])))
             case "give_up":
-                self._run.give_up(job, list(map(_task_of, event["tasks"])))
+                self._run.give_up(job, _tasks_of(event))
                 return _again(Retry(0))
             case "failed":
                 return self._failed(job, event["run"], event["error"])
@@ -107,7 +106,8 @@ class StepEvents:
     def _map(self, job: JobId, event: Event) -> Retry | None:
         if "source" in event:
             batch = batch_of(event["source"], event["prefix"], event["tasks"])
-            return self._run.map_listed(job, event["run"] + event["redrives"], batch)
+            run = event["run"] + event["redrives"]
+            return self._run.map_listed(job, run, _number_of(event), batch)
         references = list(map(TaskReference.from_json, event["tasks"]))
         return self._run.map(job, event["batches"], references)
 
@@ -178,9 +178,16 @@ def _again(retry: Retry | None) -> Answer:
     }
 
 
-def _task_of(each: Event) -> TaskId:
-    """Return the task of what a child was given: a reference, or the first listed object."""
-    return TaskId(each["task"]) if "task" in each else task_id(TaskKind.MAP, each["index"])
+def _tasks_of(event: Event) -> list[TaskId]:
+    """Return the tasks of what a child was given: references, or listed objects."""
+    if "source" in event:
+        return [task_id(TaskKind.MAP, _number_of(event))]
+    return [TaskId(each["task"]) for each in event["tasks"]]
+
+
+def _number_of(event: Event) -> int:
+    """Return which batch of a listing a child was given: all but the last are full."""
+    return int(event["tasks"][0]["index"]) // int(event["perChild"])
 
 
 def _error_of(error: Event) -> JobError:

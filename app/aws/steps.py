@@ -12,25 +12,19 @@ import time
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Any, Final, Protocol
 
-from adapters.dynamodb_records import DynamoRecords
-from adapters.dynamodb_run_ledger import DynamoRunLedger
-from adapters.dynamodb_table import DynamoTable, connect
+from app.aws.runs import run_of
 from app.aws.settings import load_deployment
 from app.aws.step_events import StepEvents
 from app.garbage import collect_garbage_seldom
-from app.runtime import log_to_stderr, steps_of
+from app.runtime import log_to_stderr
 from engine.errors import ConfigError
-from engine.steps import SqlWorks, Steps
-from workers.lister import Lister
 from workers.memory import give_back_memory
 from workers.orchestrated import OrchestratedRun
 
-if TYPE_CHECKING:
-    from engine.sql.runtime import SqlRuntime
-
-MAX_LISTED_ITEMS: Final = 1_000
+MAX_LISTED_ITEMS: Final = 200
+"""Of a batch: a state holds 256 KiB, and the longest keys have 1 KiB."""
 LEFT_FOR_THE_LEDGER_S: Final = 10.0
 SQL_MEMORY_SHARE: Final = 0.5
 """Of the function's memory; the rest is for Python, Arrow and what DuckDB does not count."""
@@ -81,31 +75,12 @@ def _wired(memory_mb: int) -> _Wired:
     log_to_stderr(settings)
     if settings.result_uri is None or not settings.result_uri.startswith("s3://"):
         raise ConfigError("FANFOLD_RESULT_URI: must be s3://bucket/prefix here")
-    scratch = Path(tempfile.mkdtemp(prefix="fanfold-"))
-    steps = steps_of(settings, scratch=scratch)
-    table = DynamoTable(connect(os.environ), deployment.aws.table)
-    ledger = DynamoRunLedger(table, steps.blobs)
-    lister = Lister(DynamoRecords(table, steps.blobs), steps.blobs, scratch / "listings")
-    if settings.sql:
-        steps = replace(steps, sql=_sql(steps, memory_bytes=memory_mb * MEGABYTE))
+    run = run_of(
+        deployment,
+        worker="lambda",
+        scratch=Path(tempfile.mkdtemp(prefix="fanfold-")),
+        sql_bytes=int(memory_mb * MEGABYTE * SQL_MEMORY_SHARE),
+    )
     collect_garbage_seldom()
-    run = OrchestratedRun(ledger, steps, lister, worker="lambda", max_listed_items=MAX_LISTED_ITEMS)
+    run = replace(run, max_listed_items=MAX_LISTED_ITEMS)
     return _Wired(run, settings.result_uri)
-
-
-def _sql(steps: Steps, *, memory_bytes: int) -> SqlWorks:
-    """Return what makes the work of a job in SQL; DuckDB is opened for the first of them."""
-
-    @cache
-    def runtime() -> SqlRuntime:
-        from engine.sql.runtime import SqlRuntime  # only here: DuckDB takes a while to load
-
-        return SqlRuntime(
-            catalog=steps.catalog,
-            sources=steps.sources,
-            folders=(),
-            scratch=steps.scratch,
-            memory_bytes=int(memory_bytes * SQL_MEMORY_SHARE),
-        )
-
-    return lambda task, context: runtime().work(task, context)

@@ -122,6 +122,7 @@ async def test_step_functions_lists_what_a_job_maps_file_by_file(cloud: Cloud) -
         ("listed/c", 3),
     ]
     assert job.status.items.total == 3
+    assert [task.id for task in await cloud.tasks_of(job.id)] == ["map-0", "map-1", "map-2"]
     assert cloud.maps_of(job.id) == [("MapListing", 0)]
 
 
