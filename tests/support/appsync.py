@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from schema.appsync import appsync_sdl
+from schema.appsync import SIGN_IN_MODES, appsync_sdl
 from schema.build import build_schema
 from schema.sdl import served_sdl
-from tests.support.ministack import ACCESS_KEY
+from tests.support.ministack import ACCESS_KEY, ENVIRON
 from tests.support.node import Node, without_proxies
 from tests.support.running import ROOT, free_port
 from tests.support.waiting import eventually
@@ -88,7 +88,7 @@ def running_appsync(
     credentials = {"accessKeyId": ACCESS_KEY, "secretAccessKey": ACCESS_KEY}
     config: dict[str, Any] = {
         "port": api.port,
-        "schema": appsync_sdl(served_sdl()),
+        "schema": appsync_sdl(served_sdl(), modes=(*SIGN_IN_MODES, "aws_oidc")),
         "apiKey": API_KEY,
         "issuer": ISSUER,
         "table": {"endpoint": aws, "region": "us-east-1", "tableName": table, **credentials},
@@ -102,7 +102,7 @@ def running_appsync(
         log.open("ab") as output,
         subprocess.Popen(
             node.command(SIMULATOR / "server.mjs"),
-            env=without_proxies(),
+            env={**without_proxies(), **ENVIRON},
             stdin=subprocess.PIPE,
             stdout=output,
             stderr=output,
