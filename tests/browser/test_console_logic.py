@@ -10,7 +10,6 @@ from tests.support.needs import do_without
 from tests.support.node import Node, NoNodeError
 from tests.support.running import ROOT
 
-
 MOST_PACKED_BYTES = 200_000
 
 

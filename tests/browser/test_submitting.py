@@ -88,7 +88,8 @@ def test_a_file_of_the_callers_is_sent_and_read(open_page: Open, tmp_path: Path)
     (tmp_path / "own.txt").write_text(FOX)
     opened.page.get_by_text("Upload", exact=True).click()
     opened.page.get_by_label("File", exact=True).set_input_files(tmp_path / "own.txt")
-    expect(opened.page.get_by_text("own.txt was sent.")).to_be_visible()
+    sent = opened.page.get_by_role("region", name="Source").get_by_role("status")
+    expect(sent).to_have_text("own.txt was sent.")
 
     opened.press("Submit")
 
