@@ -1,7 +1,8 @@
 """Push: thousands of subscribers on one API process, beside Strawberry, Node and the raw limit.
 
-``BENCH_SOCKETS`` (10,000), ``BENCH_ROUNDS`` (20) and ``BENCH_SYSTEMS`` (names, comma-separated)
-scale it down. The load, which is one process too, needs a core of its own.
+``BENCH_SOCKETS`` (10,000), ``BENCH_ROUNDS`` (20), ``BENCH_SCENARIOS`` (1,2,3,4) and
+``BENCH_SYSTEMS`` (names, comma-separated) scale it down. The load, which is one process too, needs
+a core of its own; what it and Redis take of processors is shown beside what the server takes.
 """
 
 from __future__ import annotations
