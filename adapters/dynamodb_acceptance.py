@@ -22,8 +22,9 @@ from adapters.dynamodb_items import (
     tags_text,
     tenant_key,
 )
-from adapters.dynamodb_table import IS_NEW, Change, DynamoTable, Put, Update, Write
+from adapters.dynamodb_table import DynamoTable
 from adapters.dynamodb_values import Item
+from adapters.dynamodb_writes import IS_NEW, Change, Put, Update, Write
 from adapters.redis_snapshot import read_job
 from engine.errors import IdempotencyConflictError, QuotaExceededError, UnavailableError
 from engine.job import JobId

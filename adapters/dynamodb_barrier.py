@@ -17,8 +17,9 @@ from adapters.dynamodb_items import (
 )
 from adapters.dynamodb_outcome import prefixed
 from adapters.dynamodb_recount import recount
-from adapters.dynamodb_table import Change, DynamoTable
+from adapters.dynamodb_table import DynamoTable
 from adapters.dynamodb_values import Item
+from adapters.dynamodb_writes import Change
 from engine.job import JobId, JobState, TaskKind
 from engine.jsonvalue import decode
 from engine.run_ledger import Phase

@@ -29,8 +29,9 @@ from adapters.dynamodb_items import (
 )
 from adapters.dynamodb_outcome import prefixed
 from adapters.dynamodb_recount import recount
-from adapters.dynamodb_table import IS_NEW, Change, Delete, DynamoTable, ItemKey, Put, Update, Write
+from adapters.dynamodb_table import DynamoTable
 from adapters.dynamodb_values import Item
+from adapters.dynamodb_writes import IS_NEW, Change, Delete, ItemKey, Put, Update, Write
 from engine.blobs import BlobStore
 from engine.errors import InvalidStateError, NotFoundError, UnavailableError
 from engine.job import JobId, JobState, TaskKind, TaskState
@@ -101,8 +102,8 @@ class DynamoControl:
                 Update(meta_key(job), change, while_live(meta["run"])),
             )
             if failed is None:
-                self._look_at_tolerance(job)
-                limit(self.launchers, self._require(tenant, job))
+                if given:
+                    self._apply_limits(job)
                 return
         raise _busy(job)
 
@@ -203,10 +204,16 @@ class DynamoControl:
             raise NotFoundError(f"no job {job!r}")
         return meta
 
-    def _look_at_tolerance(self, job: JobId) -> None:
+    def _apply_limits(self, job: JobId) -> None:
+        """End a job of which too many items have failed by now, or let its runner know."""
         meta = self.table.get(meta_key(job))
-        if meta is not None and is_live(meta) and not tolerates(meta):
+        if meta is None or not is_live(meta):
+            return
+        if tolerates(meta):
+            limit(self.launchers, meta)
+        else:
             end_intolerable(self.table, meta, "fewer are tolerated now")
+            stop(self.launchers, meta)
 
     def _renew(
         self, meta: Item, job: JobId, params: dict[str, Any] | None, key: str | None

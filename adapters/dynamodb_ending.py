@@ -20,16 +20,9 @@ from adapters.dynamodb_items import (
     tenant_key,
     while_live,
 )
-from adapters.dynamodb_table import (
-    TTL_ATTRIBUTE,
-    Change,
-    Delete,
-    DynamoTable,
-    Put,
-    Update,
-    Write,
-)
+from adapters.dynamodb_table import TTL_ATTRIBUTE, DynamoTable
 from adapters.dynamodb_values import Item
+from adapters.dynamodb_writes import Change, Delete, Put, Update, Write
 from engine.job import JobError, JobState
 from engine.tolerance import intolerable, is_tolerated
 

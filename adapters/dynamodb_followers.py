@@ -12,8 +12,9 @@ from itertools import chain
 from typing import Final
 
 from adapters.dynamodb_items import job_pk
-from adapters.dynamodb_table import TTL_ATTRIBUTE, DynamoTable, ItemKey, Put
+from adapters.dynamodb_table import TTL_ATTRIBUTE, DynamoTable
 from adapters.dynamodb_values import Item
+from adapters.dynamodb_writes import ItemKey, Put
 from engine.errors import QuotaExceededError
 from engine.followers import MAX_FOLLOWED, ConnectionId, Following
 from engine.job import JobId

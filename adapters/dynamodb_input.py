@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from adapters.dynamodb_items import job_pk
-from adapters.dynamodb_table import ItemKey
 from adapters.dynamodb_values import Item
+from adapters.dynamodb_writes import ItemKey
 from engine.blobs import BlobStore
 from engine.jobs import NewJob
 from engine.jsonvalue import decode, encode_again

@@ -130,10 +130,7 @@ class DynamoJobs:
         await asyncio.to_thread(partial(self._control.cancel, tenant, job, reason=reason))
 
     async def update(self, tenant: str, job: JobId, update: JobUpdate) -> None:
-        """Change a live job; see ``JobControl``.
-
-        How many tasks may run at once counts from the next phase on.
-        """
+        """Change a live job; see ``JobControl``."""
         await asyncio.to_thread(self._control.update, tenant, job, update)
 
     async def redrive(

@@ -16,8 +16,9 @@ from typing import Any, Final
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
 from adapters.dynamodb_barrier import open_phase
+from adapters.dynamodb_beginning import DynamoBeginning
 from adapters.dynamodb_ending import end_intolerable, end_run, tolerates
-from adapters.dynamodb_input import Inputs, input_key, items_key
+from adapters.dynamodb_input import Inputs
 from adapters.dynamodb_items import (
     MAX_FAILURES,
     counters_key,
@@ -34,9 +35,10 @@ from adapters.dynamodb_items import (
     tasks_prefix,
     while_live,
 )
-from adapters.dynamodb_outcome import committed, prefixed, read_piece, summary_of
-from adapters.dynamodb_table import IS_NEW, Change, DynamoTable, Put, Update, Write
+from adapters.dynamodb_outcome import committed, prefixed, read_piece
+from adapters.dynamodb_table import DynamoTable
 from adapters.dynamodb_values import Item
+from adapters.dynamodb_writes import Change, Put, Update, Write
 from engine.attempt import Attempt, Outcome, Piece
 from engine.blobs import BlobStore
 from engine.job import (
@@ -57,9 +59,6 @@ MAX_INLINE_BYTES: Final = 128 * 1024
 """Of rows that are kept with the job, whose item has room for 400 KB."""
 FAILURES_A_STEP: Final = 90
 WORKERS: Final = 16
-_RENEWED: Final = dict.fromkeys(
-    "finished error items failed_items failures log bytes piece piece_bytes cuts counters".split()
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,31 +98,13 @@ class DynamoRunLedger:
 
     def __init__(self, table: DynamoTable, blobs: BlobStore, *, workers: int = WORKERS) -> None:
         self._table = table
-        self._inputs = Inputs(blobs)
-        self._workers = workers
+        self._beginning = DynamoBeginning(table, Inputs(blobs), workers)
 
     def begin(
         self, job: JobId, task: TaskId, *, worker: str, known_items: int = 0
     ) -> Attempt | None:
         """Take a task under the next attempt number; see ``RunLedger``."""
-        kind, _ = parse_task_id(task)
-        keys = [meta_key(job), input_key(job), task_key(job, task)]
-        if kind is TaskKind.PLAN:
-            keys.append(items_key(job))
-        while True:
-            found = self._table.get_many(keys)
-            meta, held = found.get(meta_key(job)), found.get(task_key(job, task))
-            if meta is None or not is_live(meta) or meta["phase"] != kind.value:
-                return None
-            is_renewed = held is not None and is_stale(held, meta)
-            if held is not None and not is_renewed and _is_over(held):
-                return None
-            taken = self._take(meta, held, task_key(job, task), worker, known_items, is_renewed)
-            if taken is not None:
-                break
-        if not self._count_begun(meta, None if is_renewed else held, taken, kind):
-            return None
-        return self._attempt(Claim(job, task, taken["attempt"]), meta, taken, found)
+        return self._beginning.begin(job, task, worker=worker, known_items=known_items)
 
     def commit(self, claim: Claim, outcome: Outcome) -> Verdict:
         """Make an attempt's outcome the task's; see ``RunLedger``."""
@@ -199,71 +180,6 @@ class DynamoRunLedger:
         """Return whether a run is still to be worked on; see ``RunLedger``."""
         meta = self._table.get(meta_key(job))
         return meta is not None and is_live(meta) and bool(meta["run"] == run)
-
-    def _take(
-        self,
-        meta: Item,
-        held: Item | None,
-        key: tuple[str, str],
-        worker: str,
-        known_items: int,
-        is_renewed: bool,
-    ) -> Item | None:
-        """Note the next attempt with its task; None when another one came first."""
-        sets: dict[str, Any] = {
-            "state": TaskState.RUNNING.value,
-            "attempt": (held["attempt"] if held else 0) + 1,
-            "run": meta["run"],
-            "worker": worker or None,
-            "started": now_ms(),
-            "known_items": known_items,
-            "pause_ms": None,
-        }
-        if is_renewed:
-            sets |= {**_RENEWED, "tries": 0}
-        condition: ConditionBase = IS_NEW
-        if held is not None:
-            condition = Attr("attempt").eq(held["attempt"]) & Attr("state").eq(held["state"])
-        return self._table.update(key, Change(sets), condition=condition)
-
-    def _count_begun(self, meta: Item, held: Item | None, taken: Item, kind: TaskKind) -> bool:
-        """Count an attempt that has begun; return False when the run has ended meanwhile."""
-        adds: dict[str, float] = {"version": 1, "items_running": taken["known_items"]}
-        if held is not None and held["state"] == TaskState.RUNNING:  # its process died in silence
-            adds["items_running"] -= held.get("known_items", 0)
-            adds[f"{kind.lower()}_retried"] = 1
-        else:
-            adds[f"{kind.lower()}_running"] = 1
-        key, sets = (meta["pk"], meta["sk"]), {"updated": now_ms()}
-        if meta["state"] == JobState.QUEUED:
-            first = {**sets, "state": JobState.RUNNING.value, "started": now_ms()}
-            condition = while_live(meta["run"]) & Attr("state").eq(JobState.QUEUED.value)
-            if self._table.update(key, Change(first, adds), condition=condition) is not None:
-                return True
-        return (
-            self._table.update(key, Change(sets, adds), condition=while_live(meta["run"]))
-            is not None
-        )
-
-    def _attempt(
-        self, claim: Claim, meta: Item, task: Item, found: dict[tuple[str, str], Item]
-    ) -> Attempt:
-        given = found[input_key(claim.job)]
-        kind, _ = parse_task_id(claim.task)
-        isolates = meta["bad_items"] == "SKIP" and task.get("tries", 0) + 1 >= meta["max_attempts"]
-        return Attempt(
-            job=claim.job,
-            task=claim.task,
-            number=claim.number,
-            spec=self._inputs.spec_of(given, found.get(items_key(claim.job))),
-            reducers=meta.get("reducers", 0),
-            timeout_s=meta.get("task_timeout_s"),
-            job_summary=summary_of(meta, task) if kind is TaskKind.FINISH else {},
-            sql=self._inputs.sql_of(given),
-            resolved_source=given.get("resolved_source"),
-            workers=self._workers,
-            isolates=kind is TaskKind.MAP and isolates,
-        )
 
     def _held(self, claim: Claim) -> _Held | Verdict:
         meta, task = self._read(claim.job, claim.task)
@@ -479,7 +395,3 @@ def _told(task: Item) -> Retry | None:
     """Return what the attempt was told that ended last."""
     is_again = task["state"] == TaskState.PENDING
     return Retry(task.get("pause_ms", 0) / 1000) if is_again else None
-
-
-def _is_over(task: Item) -> bool:
-    return task["state"] in (TaskState.SUCCEEDED, TaskState.FAILED)

@@ -28,8 +28,9 @@ from adapters.dynamodb_items import (
     now_ms,
     while_live,
 )
-from adapters.dynamodb_table import Change, Delete, DynamoTable, Update, Write
+from adapters.dynamodb_table import DynamoTable
 from adapters.dynamodb_values import Item
+from adapters.dynamodb_writes import Change, Delete, Update, Write
 from adapters.redis_snapshot import read_ended_run
 from engine.blobs import BlobStore
 from engine.job import JobError, JobId, JobState
@@ -39,6 +40,8 @@ from engine.quotas import Quotas
 from engine.runner import Launcher, Runner
 
 SWEEP_LIMIT: Final = 500
+SMALL_WITHIN_MS: Final = 330_000
+"""After which a run that was begun as a small one goes on as any other: nobody tells of its end."""
 _OUT_OF_TIME: Final = JobError(code="JOB_TIMEOUT", message="the job ran out of time")
 
 
@@ -112,11 +115,11 @@ class DynamoSweeper:
         return count
 
     def _begin_again(self, item: Item, meta: Item | None) -> bool:
-        """Begin a run that has not begun; return whether there was one."""
+        """Begin a run that has not begun, or that was to be short and is not over; tell if so."""
         job, run = job_of_due(item)
         key = item["pk"], item["sk"]
         waits = meta is not None and is_live(meta) and meta["run"] == run
-        if meta is None or not waits or meta["state"] != JobState.QUEUED:
+        if meta is None or not waits or not (_is_queued(meta) or meta["is_small"]):
             self._table.delete(key)
             return False
         at_ms = now_ms() + START_WITHIN_MS
@@ -124,7 +127,12 @@ class DynamoSweeper:
         later = due(Due.START, at_ms, job, run)
         if self._table.transact(Delete(key, Attr("pk").exists()), noting, later) is not None:
             return False  # another caretaker does so
-        launch(self._launchers, meta)
+        if _is_queued(meta):
+            launch(self._launchers, meta)
+        elif meta.get("started", 0) + SMALL_WITHIN_MS < now_ms():
+            launch(self._launchers, {**meta, "is_small": 0})
+        else:
+            return False
         return True
 
     def _ended_jobs(self) -> list[EndedJob]:
@@ -193,3 +201,7 @@ class DynamoSweeper:
         random.shuffle(items)
         metas = self._table.get_many(meta_key(job_of_due(item)[0]) for item in items)
         return [(item, metas.get(meta_key(job_of_due(item)[0]))) for item in items]
+
+
+def _is_queued(meta: Item) -> bool:
+    return bool(meta["state"] == JobState.QUEUED)

@@ -11,24 +11,32 @@ import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
-from boto3.dynamodb.conditions import Attr, ConditionBase, ConditionExpressionBuilder, Key
+from boto3.dynamodb.conditions import ConditionBase, Key
 from boto3.session import Session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
-from adapters.dynamodb_values import Item, read_item, read_value, write_item, write_value
+from adapters.dynamodb_values import Item, read_item, write_item
+from adapters.dynamodb_writes import (
+    Change,
+    ItemKey,
+    Write,
+    condition_words,
+    delete_words,
+    key_of,
+    key_words,
+    put_words,
+    transact_words,
+    update_words,
+)
 from engine.errors import UnavailableError
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
-
-ItemKey = tuple[str, str]
-"""``pk`` and ``sk``."""
 
 INDEX: Final = "gsi1"
 TTL_ATTRIBUTE: Final = "ttl"
@@ -129,50 +137,6 @@ def translated() -> Iterator[None]:
         raise UnavailableError(f"DynamoDB does not answer: {exc}") from exc
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What an update does to an item, which is made if it is not there.
-
-    Attributes:
-        sets: Attributes and their values; None removes.
-        adds: What is added to numbers, those that are not there being 0.
-    """
-
-    sets: Mapping[str, Any] = field(default_factory=dict)
-    adds: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class Put:
-    """Writes an item, whatever was there."""
-
-    item: Item
-    condition: ConditionBase | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Update:
-    """Changes an item."""
-
-    key: ItemKey
-    change: Change
-    condition: ConditionBase | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Delete:
-    """Removes an item; one that is not there stays so."""
-
-    key: ItemKey
-    condition: ConditionBase | None = None
-
-
-Write = Put | Update | Delete
-
-IS_NEW: Final = Attr("pk").not_exists()
-IS_KNOWN: Final = Attr("pk").exists()
-
-
 class DynamoTable:
     """Items of one table; attributes are str, int, float, bool and bytes.
 
@@ -190,7 +154,9 @@ class DynamoTable:
     def get(self, key: ItemKey) -> Item | None:
         """Return an item; None if there is none."""
         found = _patiently(
-            lambda: self._client.get_item(TableName=self.name, Key=_key(key), ConsistentRead=True)
+            lambda: self._client.get_item(
+                TableName=self.name, Key=key_words(key), ConsistentRead=True
+            )
         )
         item = found.get("Item")
         return None if item is None else read_item(item)
@@ -201,7 +167,7 @@ class DynamoTable:
         wanted = list(dict.fromkeys(keys))
         while wanted:
             request: Any = {
-                "Keys": [_key(key) for key in wanted[:KEYS_A_READ]],
+                "Keys": [key_words(key) for key in wanted[:KEYS_A_READ]],
                 "ConsistentRead": True,
             }
             answer = _patiently(
@@ -211,25 +177,25 @@ class DynamoTable:
                 item = read_item(stored)
                 found[item["pk"], item["sk"]] = item
             left = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
-            wanted = [_key_of(key) for key in left] + wanted[KEYS_A_READ:]
+            wanted = [key_of(key) for key in left] + wanted[KEYS_A_READ:]
         return found
 
     def put(self, item: Item, *, condition: ConditionBase | None = None) -> bool:
         """Write an item; return False when the condition does not hold."""
-        words = _put_words(self.name, item, condition)
+        words = put_words(self.name, item, condition)
         return self._conditionally(lambda: self._client.put_item(**words)) is not None
 
     def update(
         self, key: ItemKey, change: Change, *, condition: ConditionBase | None = None
     ) -> Item | None:
         """Change an item and return it as it is then; None when the condition does not hold."""
-        words = {**_update_words(self.name, key, change, condition), "ReturnValues": "ALL_NEW"}
+        words = {**update_words(self.name, key, change, condition), "ReturnValues": "ALL_NEW"}
         answer = self._conditionally(lambda: self._client.update_item(**words))
         return None if answer is None else read_item(answer["Attributes"])
 
     def delete(self, key: ItemKey, *, condition: ConditionBase | None = None) -> bool:
         """Remove an item; return False when the condition does not hold."""
-        words = _delete_words(self.name, key, condition)
+        words = delete_words(self.name, key, condition)
         return self._conditionally(lambda: self._client.delete_item(**words)) is not None
 
     def put_all(self, items: Iterable[Item]) -> None:
@@ -238,7 +204,7 @@ class DynamoTable:
 
     def delete_all(self, keys: Iterable[ItemKey]) -> None:
         """Remove many items, not in one step."""
-        self._write_all({"DeleteRequest": {"Key": _key(key)}} for key in keys)
+        self._write_all({"DeleteRequest": {"Key": key_words(key)}} for key in keys)
 
     def query(
         self,
@@ -276,7 +242,7 @@ class DynamoTable:
             condition &= Key(range_name).lt(below)
         elif above is not None:
             condition &= Key(range_name).gt(above)
-        words = _condition_words("KeyConditionExpression", condition, is_key=True)
+        words = condition_words("KeyConditionExpression", condition, is_key=True)
         words |= {"TableName": self.name, "ScanIndexForward": not newest_first}
         words |= {"IndexName": INDEX} if index else {"ConsistentRead": True}
         if attributes:
@@ -302,7 +268,7 @@ class DynamoTable:
         Returns:
             None when they are made, else the position of the first whose condition does not hold.
         """
-        words = [_transact_words(self.name, write) for write in writes]
+        words = [transact_words(self.name, write) for write in writes]
         for conflicts in range(MAX_CONFLICTS):
             try:
                 self._client.transact_write_items(TransactItems=words)  # type: ignore[arg-type]
@@ -385,83 +351,3 @@ def _code(exc: ClientError) -> str:
 def _reasons(exc: ClientError) -> list[str]:
     reasons: Any = exc.response.get("CancellationReasons", ())
     return [reason.get("Code", "") for reason in reasons]
-
-
-def _key(key: ItemKey) -> dict[str, Any]:
-    return {"pk": {"S": key[0]}, "sk": {"S": key[1]}}
-
-
-def _key_of(stored: Mapping[str, Any]) -> ItemKey:
-    return str(read_value(stored["pk"])), str(read_value(stored["sk"]))
-
-
-def _condition_words(
-    name: str, condition: ConditionBase | None, *, is_key: bool = False
-) -> dict[str, Any]:
-    """Return an expression with its names and values; empty without a condition."""
-    if condition is None:
-        return {}
-    built = ConditionExpressionBuilder().build_expression(condition, is_key_condition=is_key)
-    words: dict[str, Any] = {
-        name: built.condition_expression,
-        "ExpressionAttributeNames": dict(built.attribute_name_placeholders),
-    }
-    if built.attribute_value_placeholders:
-        words["ExpressionAttributeValues"] = {
-            placeholder: write_value(value)
-            for placeholder, value in built.attribute_value_placeholders.items()
-        }
-    return words
-
-
-def _put_words(table: str, item: Item, condition: ConditionBase | None) -> dict[str, Any]:
-    words = _condition_words("ConditionExpression", condition)
-    return {"TableName": table, "Item": write_item(item), **words}
-
-
-def _delete_words(table: str, key: ItemKey, condition: ConditionBase | None) -> dict[str, Any]:
-    words = _condition_words("ConditionExpression", condition)
-    return {"TableName": table, "Key": _key(key), **words}
-
-
-def _update_words(
-    table: str, key: ItemKey, change: Change, condition: ConditionBase | None
-) -> dict[str, Any]:
-    names: dict[str, str] = {}
-    values: dict[str, Any] = {}
-    clauses: dict[str, list[str]] = {"SET": [], "ADD": [], "REMOVE": []}
-
-    def note(name: str, value: Any, clause: str, form: str) -> None:
-        at = len(names)
-        names[f"#u{at}"] = name
-        if value is not None:
-            values[f":u{at}"] = write_value(value)
-        clauses[clause].append(form.format(at=at))
-
-    for name, value in change.sets.items():
-        if value is None:
-            note(name, None, "REMOVE", "#u{at}")
-        else:
-            note(name, value, "SET", "#u{at} = :u{at}")
-    for name, value in change.adds.items():
-        if value:
-            note(name, value, "ADD", "#u{at} :u{at}")
-    expression = " ".join(f"{verb} {', '.join(parts)}" for verb, parts in clauses.items() if parts)
-    words = _condition_words("ConditionExpression", condition)
-    found_names = {**words.pop("ExpressionAttributeNames", {}), **names}
-    found_values = {**words.pop("ExpressionAttributeValues", {}), **values}
-    words |= {"TableName": table, "Key": _key(key), "UpdateExpression": expression}
-    words["ExpressionAttributeNames"] = found_names
-    if found_values:
-        words["ExpressionAttributeValues"] = found_values
-    return words
-
-
-def _transact_words(table: str, write: Write) -> dict[str, Any]:
-    match write:
-        case Put(item, condition):
-            return {"Put": _put_words(table, item, condition)}
-        case Update(key, change, condition):
-            return {"Update": _update_words(table, key, change, condition)}
-        case Delete(key, condition):
-            return {"Delete": _delete_words(table, key, condition)}

@@ -21,17 +21,23 @@ FUNCTION: Final = "${StepsFunctionArn}"
 """Replaced when it is deployed, by ``DefinitionSubstitutions``."""
 STEP_TIMEOUT_S: Final = 905
 """A little longer than a Lambda may run."""
-_SERVICE_ERRORS: Final = (
-    "Lambda.ServiceException",
-    "Lambda.AWSLambdaException",
-    "Lambda.SdkClientException",
-    "Lambda.TooManyRequestsException",
-)
 _RETRY: Final[list[State]] = [
     {
-        "ErrorEquals": list(_SERVICE_ERRORS),
+        "ErrorEquals": ["Lambda.TooManyRequestsException"],  # as many run as may, by no fault
         "IntervalSeconds": 1,
-        "MaxAttempts": 10,
+        "MaxAttempts": 60,
+        "BackoffRate": 2,
+        "MaxDelaySeconds": 60,
+        "JitterStrategy": "FULL",
+    },
+    {
+        "ErrorEquals": [
+            "Lambda.ServiceException",
+            "Lambda.AWSLambdaException",
+            "Lambda.SdkClientException",
+        ],
+        "IntervalSeconds": 1,
+        "MaxAttempts": 8,
         "BackoffRate": 2,
         "MaxDelaySeconds": 60,
         "JitterStrategy": "FULL",

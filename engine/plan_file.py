@@ -20,7 +20,6 @@ from engine.batch import Batch
 from engine.blobs import BlobStore
 from engine.job import TaskId, TaskKind, task_id
 
-PAGE_BYTES: Final = 1024 * 1024
 _FOLDER: Final = "plan"
 _BATCHES: Final = "batches.jsonl"
 _TASKS: Final = "tasks.json"
@@ -160,12 +159,3 @@ def read_batches(
     data = blobs.read(batches, start=first, end=references[-1].end)
     for reference in references:
         yield Batch.from_json(json.loads(data[reference.start - first : reference.end - first]))
-
-
-def read_lines(blobs: BlobStore, batches: str) -> Iterator[bytes]:
-    """Yield the batches of a plan as JSON, in order, fetched a megabyte at a time."""
-    start, rest = 0, b""
-    while page := blobs.read(batches, start=start, end=start + PAGE_BYTES):
-        start += len(page)
-        *lines, rest = (rest + page).split(b"\n")
-        yield from lines

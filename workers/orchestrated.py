@@ -18,10 +18,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
-from engine.attempt import Attempt, Outcome
+from engine.attempt import Attempt, Outcome, Piece
 from engine.batch import Batch
 from engine.errors import (
-    FanfoldError,
     NotFoundError,
     SourceChangedError,
     SourceError,
@@ -50,16 +49,12 @@ LISTED_REDUCERS: Final = 8
 Execute = Callable[[Attempt], Outcome]
 
 
-class TaskFailedError(FanfoldError):
+class TaskFailedError(Exception):
     """A task has failed for good; the ledger knows."""
 
-    code = "TASK_FAILED"
 
-
-class RunOverError(FanfoldError):
+class RunOverError(Exception):
     """The run has ended, so there is nothing to do."""
-
-    code = "INVALID_STATE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,12 +132,12 @@ class OrchestratedRun:
         found = read_batches(self.steps.blobs, batches, references)
         return self._map(job, zip((each.task for each in references), found, strict=True))
 
-    def map_listed(self, job: JobId, run: int, batch: Batch) -> Retry | None:
-        """Map entries that the caller has listed, as the task of the first one's position.
+    def map_listed(self, job: JobId, run: int, number: int, batch: Batch) -> Retry | None:
+        """Map entries that the caller has listed, as batch *number* of the listing.
 
         Ends the run where an earlier listing had others there: tasks may have been mapped by it.
         """
-        task = task_id(TaskKind.MAP, batch.first_item)
+        task = task_id(TaskKind.MAP, number)
         if not self._is_as_listed(f"jobs/{job}/plan/{task}.json", batch):
             message = "the source has changed since it was listed first; submit the job again"
             self.ledger.end(job, run, JobError(SourceChangedError.code, message, task_id=task))
@@ -168,16 +163,19 @@ class OrchestratedRun:
 
     def reduce(self, job: JobId, index: str, number: int) -> Retry | None:
         """Run reduce task *number*; *index* is from ``shuffle``."""
+        return self.reduce_parts(
+            job, number, lambda: read_piece_index(self.steps.blobs, index, number)
+        )
+
+    def reduce_parts(
+        self, job: JobId, number: int, parts: Callable[[], tuple[Piece, ...]]
+    ) -> Retry | None:
+        """Run reduce task *number* on what *parts* returns, which is asked once for an attempt."""
         task = task_id(TaskKind.REDUCE, number)
         attempt = self.ledger.begin(job, task, worker=self.worker)
         if attempt is None:
             return None
-
-        def reduce(attempt: Attempt) -> Outcome:
-            inputs = read_piece_index(self.steps.blobs, index, number)
-            return self.steps.run(replace(attempt, inputs=inputs))
-
-        return self._run(attempt, reduce)
+        return self._run(attempt, lambda begun: self.steps.run(replace(begun, inputs=parts())))
 
     def finish(self, job: JobId) -> Phase | Retry | None:
         """Write the result; the job has ended when this returns None.
@@ -300,9 +298,9 @@ class OrchestratedRun:
         files = spec.source.files
         if files is None or files.mode is not FilesMode.OBJECTS or attempt.sql is not None:
             return None
-        if len(files.uris) > 1 or spec.batching.max_bytes is not None:
+        uri, *others = files.uris
+        if others or spec.batching.max_bytes is not None:
             return None
-        uri = files.uris[0]
         is_folder = uri.lower().startswith("s3://") and uri.endswith("/") and "*" not in uri
         return uri if is_folder else None
 

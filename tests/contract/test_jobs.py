@@ -128,6 +128,21 @@ async def test_jobs_are_listed_newest_first_in_pages(house: House) -> None:
     assert [job.id for job in tagged.jobs] == [ids[3], ids[1]]
 
 
+async def test_live_jobs_are_listed_by_themselves(house: House) -> None:
+    live, ended = inline_job(), inline_job()
+    await house.jobs.accept(live)
+    await house.jobs.accept(ended)
+    await house.jobs.cancel(TENANT, ended.id, reason=None)
+    queued = JobFilter(states=frozenset({JobState.QUEUED, JobState.RUNNING}))
+
+    found = await house.jobs.page(TENANT, first=9, after=None, wanted=queued)
+    await house.jobs.redrive(TENANT, ended.id, params=None, idempotency_key=None)
+    again = await house.jobs.page(TENANT, first=9, after=None, wanted=queued)
+
+    assert [job.id for job in found.jobs] == [live.id]
+    assert [job.id for job in again.jobs] == [ended.id, live.id]
+
+
 async def test_tasks_can_be_looked_at_one_by_one(house: House) -> None:
     new = inline_job(batches=3)
     await house.jobs.accept(new)

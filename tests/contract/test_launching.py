@@ -7,13 +7,15 @@ from dataclasses import dataclass, field
 import pytest
 
 from adapters.dynamodb_acceptance import due
-from adapters.dynamodb_items import Due
+from adapters.dynamodb_items import Due, meta_key
 from adapters.dynamodb_jobs import DynamoJobs
 from adapters.dynamodb_run_ledger import DynamoRunLedger
 from adapters.dynamodb_sweeper import DynamoSweeper
 from adapters.dynamodb_table import DynamoTable
+from adapters.dynamodb_writes import Change
 from engine.errors import UnavailableError
 from engine.job import JobError, JobId, JobState, TaskId, TaskKind
+from engine.jobs import JobUpdate
 from engine.ledger import Claim
 from engine.runner import Runner
 from tests.support.jobs import TENANT, claim_of, files_job, inline_job, outcome_of
@@ -115,6 +117,18 @@ async def test_a_run_that_has_not_begun_in_time_is_begun_by_the_caretaker(world:
     assert await world.sweeper.sweep() == 0  # it has begun
 
 
+async def test_a_small_run_that_is_not_over_in_time_goes_on_as_any_other(world: World) -> None:
+    new = inline_job()
+    await world.jobs.accept(new)
+    world.ledger.begin(new.id, TaskId("plan-0"), worker="that dies")
+    world.table.update(meta_key(new.id), Change({"started": 1}))
+
+    world.table.put(due(Due.START, 1, new.id, 1).item)
+    assert await world.sweeper.sweep() == 1
+
+    assert world.steps.asked[1:] == [("start", new.id, 1, False)]
+
+
 @pytest.mark.parametrize("ends", ["is cancelled", "is out of time"])
 async def test_what_has_ended_from_outside_is_stopped(world: World, ends: str) -> None:
     new = inline_job(timeoutSeconds=0.001)
@@ -128,6 +142,16 @@ async def test_what_has_ended_from_outside_is_stopped(world: World, ends: str) -
             assert await world.state(new.id) is JobState.QUEUED
 
     assert world.steps.asked[1:] == [("stop", new.id, 1)]
+
+
+async def test_limits_that_change_are_told_to_what_runs_the_job(world: World) -> None:
+    new = inline_job(failurePolicy={"toleratedFailureCount": 2})
+    await world.jobs.accept(new)
+
+    await world.jobs.update(TENANT, new.id, JobUpdate(add_tags=("t",)))
+    await world.jobs.update(TENANT, new.id, JobUpdate(max_concurrency=7))
+
+    assert world.steps.asked[1:] == [("limit", new.id, 1, 7, True)]
 
 
 async def test_a_launcher_that_is_down_stops_nobody_from_cancelling(world: World) -> None:

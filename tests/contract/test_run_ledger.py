@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from random import Random
+from threading import Event
+from typing import TYPE_CHECKING
 
 import pytest
+from boto3.dynamodb.conditions import ConditionBase
 
 from adapters.dynamodb_items import counters_key, meta_key
 from adapters.dynamodb_jobs import DynamoJobs
 from adapters.dynamodb_run_ledger import DynamoRunLedger
-from adapters.dynamodb_table import Change, DynamoTable, connect
+from adapters.dynamodb_table import DynamoTable, connect
+from adapters.dynamodb_values import Item
+from adapters.dynamodb_writes import Change, ItemKey
 from engine.attempt import Attempt, Outcome
 from engine.errors import UnavailableError
 from engine.job import ItemFailure, Job, JobError, JobId, JobPhase, JobState, TaskId, TaskKind
@@ -19,6 +26,9 @@ from engine.run_ledger import Retry
 from tests.support.jobs import BROKEN, TENANT, claim_of, files_job, inline_job, outcome_of
 from tests.support.memory import MemoryBlobs
 from tests.support.ministack import ENVIRON
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
 
 pytestmark = pytest.mark.anyio
 
@@ -285,6 +295,103 @@ async def test_attempts_that_end_at_once_are_all_counted(run: Run) -> None:
     status = (await run.job()).status
     assert (status.map.succeeded, status.map.running, status.items.succeeded) == (16, 0, 16)
     assert status.version == 4 + 2 * 16  # accepted, begun, planned, opened; begun, ended
+
+
+class Slow(DynamoTable):
+    """A table at which a commit waits between its task's write and the count of it."""
+
+    def __init__(self, table: DynamoTable, client: DynamoDBClient) -> None:
+        super().__init__(client, table.name)
+        self.is_written, self.may_count = Event(), Event()
+
+    def update(
+        self, key: ItemKey, change: Change, *, condition: ConditionBase | None = None
+    ) -> Item | None:
+        if "map_succeeded" in change.adds:
+            self.is_written.set()
+            assert self.may_count.wait(10)
+        return super().update(key, change, condition=condition)
+
+
+async def test_what_was_counted_at_the_barrier_is_not_counted_again(
+    run: Run, dynamodb: DynamoDBClient
+) -> None:
+    await run.planned(files_job(), batches=1)
+    claim, slow = run.begin_claim("map-0"), Slow(run.table, dynamodb)
+    late = DynamoRunLedger(slow, MemoryBlobs())
+
+    with ThreadPoolExecutor(1) as pool:
+        verdict = pool.submit(late.commit, claim, outcome_of(claim))
+        assert slow.is_written.wait(10)
+        phase = run.ledger.open(run.id, TaskKind.REDUCE)
+        slow.may_count.set()
+
+    assert verdict.result() is Verdict.ACCEPTED
+    assert phase is not None
+    status = (await run.job()).status
+    assert (phase.kind, status.map.succeeded, status.items.succeeded) == (TaskKind.REDUCE, 1, 1)
+
+
+class Flaky(DynamoTable):
+    """A table at which some counts are not written: their process dies before."""
+
+    def __init__(self, table: DynamoTable, client: DynamoDBClient, rng: Random) -> None:
+        super().__init__(client, table.name)
+        self.rng = rng
+
+    def update(
+        self, key: ItemKey, change: Change, *, condition: ConditionBase | None = None
+    ) -> Item | None:
+        if "version" in change.adds and self.rng.random() < 0.3:
+            raise UnavailableError("the process died")
+        return super().update(key, change, condition=condition)
+
+
+@pytest.mark.parametrize("seed", range(2))
+async def test_whatever_happens_figures_are_right_at_the_barrier(
+    run: Run, dynamodb: DynamoDBClient, seed: int
+) -> None:
+    rng = Random(seed)  # noqa: S311 - the same each time
+    await run.planned(files_job(failurePolicy={"maxAttempts": 100, "backoffMs": 0}), batches=4)
+    flaky = DynamoRunLedger(Flaky(run.table, dynamodb, rng), MemoryBlobs())
+    claims: list[Claim] = []
+    committed: dict[TaskId, int] = {}
+    for _ in range(60):
+        task = TaskId(f"map-{rng.randrange(4)}")
+        claim = rng.choice([each for each in claims if each.task == task] or [None])
+        with suppress(UnavailableError):
+            match rng.randrange(5):
+                case 0 | 1:
+                    attempt = flaky.begin(run.id, task, worker="w", known_items=1)
+                    if attempt is not None:
+                        claims.append(Claim(run.id, task, attempt.number))
+                case 2 if claim is not None:
+                    verdict = flaky.commit(claim, outcome_of(claim))
+                    if verdict is not Verdict.FENCED:
+                        assert committed.setdefault(task, claim.number) == claim.number
+                case 3 if claim is not None:
+                    flaky.fail(claim, BROKEN)
+                case _:
+                    flaky.lost(run.id, task, CRASHED)
+    for index in range(4):
+        attempt = run.ledger.begin(run.id, TaskId(f"map-{index}"), worker="w", known_items=1)
+        if attempt is not None:
+            assert attempt.task not in committed
+            claim = Claim(run.id, attempt.task, attempt.number)
+            run.ledger.commit(claim, outcome_of(claim))
+            committed[attempt.task] = attempt.number
+
+    phase = run.ledger.open(run.id, TaskKind.REDUCE)
+
+    assert phase is not None
+    assert phase.kind is TaskKind.REDUCE
+    status = (await run.job()).status
+    assert (status.map.succeeded, status.map.running, status.map.failed) == (4, 0, 0)
+    assert (status.items.succeeded, status.items.running, status.bytes_read) == (4, 0, 20)
+    names = [piece.name for piece in run.ledger.pieces(run.id, TaskKind.MAP)]
+    assert len(names) == 4
+    for task, number in committed.items():
+        assert f"jobs/{run.id}/{task}-a{number}" in names
 
 
 async def test_a_table_that_does_not_answer_is_unavailable() -> None:

@@ -15,8 +15,9 @@ from adapters.dynamodb_jobs import DynamoJobs
 from adapters.dynamodb_records import DynamoRecords
 from adapters.dynamodb_run_ledger import DynamoRunLedger
 from adapters.dynamodb_sweeper import DynamoSweeper
-from adapters.dynamodb_table import Change, Delete, DynamoTable, Update
+from adapters.dynamodb_table import DynamoTable
 from adapters.dynamodb_webhooks import DynamoWebhooks
+from adapters.dynamodb_writes import Change, Delete, Update
 from engine.attempt import Attempt, Outcome
 from engine.batch import Batch
 from engine.blobs import BlobStore

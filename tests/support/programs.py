@@ -275,6 +275,23 @@ def _yielding(value: Any) -> Callable[[str, Context], Iterator[Any]]:
     return count_lines
 
 
+def words_at_second_try(line: str, ctx: Context) -> Iterator[tuple[str, int]]:
+    _die_at_first(line, ctx)
+    for word in line.split():
+        yield word, 1
+
+
+def total_at_second_try(key: str, values: list[int], ctx: Context) -> int:
+    _die_at_first(key, ctx)
+    return sum(values)
+
+
+def _die_at_first(text: str, ctx: Context) -> None:
+    if text == "bad" and ctx.attempt == 1:
+        _kills_itself()
+
+
+dies_at_first = Program(name="dies_at_first", map=words_at_second_try, reduce=total_at_second_try)
 exits = Program(name="exits", map=_on_bad(_exits), reduce=total)
 leaves = Program(name="leaves", map=_on_bad(_leaves), reduce=total)
 kills_itself = Program(name="kills_itself", map=_on_bad(_kills_itself), reduce=total)
