@@ -1,8 +1,9 @@
 """How long one request holds up all others: the longest answer to a question that costs nothing.
 
 One API process, asked for ``/livez`` over and over while it gets requests that are as heavy as its
-limits allow. Each is sent several times and the best counts, because a block comes every time, what
-else the machine does comes seldom.
+limits allow, each several times. Beside the clock's time it tells how long the process was at work
+between a question and its answer: that is what a request is to blame for, whatever else the machine
+does meanwhile.
 """
 
 from __future__ import annotations
@@ -17,11 +18,11 @@ import time
 from collections.abc import Mapping
 from http.client import HTTPConnection
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from app.embedded_redis import EmbeddedRedis
-from bench.report import show
-from bench.submit_rate import fanfold, running
+from bench.report import show, spread
+from bench.submit_rate import Serving, fanfold, running
 
 TRIES: Final = int(os.environ.get("BENCH_ROUNDS", "5"))
 GOAL_MS: Final = 25
@@ -46,14 +47,20 @@ async def _main() -> None:
         (system, *_) = fanfold(folder)
         async with EmbeddedRedis(folder / "redis") as redis:
             system.environment["FANFOLD_REDIS_URL"] = redis.url
-            with running(system) as port:
+            with running(system) as serving:
                 for case, body in {"nothing": None, **_bodies()}.items():
-                    found = [await asyncio.to_thread(_longest, port, body) for _ in range(TRIES)]
-                    best, answer = min(found)
-                    rows.append([case, f"{best:.0f}", f"{max(found)[0]:.0f}", answer])
+                    found = [await asyncio.to_thread(_longest, serving, body) for _ in range(TRIES)]
+                    rows.append(
+                        [
+                            case,
+                            spread([wait.busy_ms for wait, _ in found], digits=0),
+                            spread([wait.clock_ms for wait, _ in found], digits=0),
+                            found[0][1],
+                        ]
+                    )
     show(
         f"longest wait for others, ms; the goal is {GOAL_MS}",
-        ["", "best try", "worst", "answer"],
+        ["", "at work", "by the clock", "answer"],
         rows,
     )
 
@@ -101,30 +108,45 @@ def _request(input: str) -> bytes:
     return f'{{"query":{json.dumps(SUBMIT)},"variables":{{"input":{input}}}}}'.encode()
 
 
-def _longest(port: int, body: bytes | None) -> tuple[float, str]:
-    """Return how long somebody else waited at most, in ms, and what became of the request."""
-    is_over, waits, answer = threading.Event(), [0.0], "-"
-    pinging = threading.Thread(target=_ping, args=(port, waits, is_over))
+class _Wait(NamedTuple):
+    """From a question to its answer: time that the server was at work, and time that went by."""
+
+    busy_ms: float
+    clock_ms: float
+
+
+def _longest(serving: Serving, body: bytes | None) -> tuple[_Wait, str]:
+    """Return how long somebody else waited at most, and what became of the request."""
+    is_over, waits, answer = threading.Event(), [_Wait(0, 0)], "-"
+    pinging = threading.Thread(target=_ping, args=(serving, waits, is_over))
     pinging.start()
     try:
         is_over.wait(SETTLE_S)
         if body is not None:
-            answer = _answer(*_sent(port, body))
+            answer = _answer(*_sent(serving.port, body))
         is_over.wait(SETTLE_S)
     finally:
         is_over.set()
         pinging.join()
-    return 1000 * max(waits), answer
+    longest = _Wait(max(wait.busy_ms for wait in waits), max(wait.clock_ms for wait in waits))
+    return longest, answer
 
 
-def _ping(port: int, waits: list[float], is_over: threading.Event) -> None:
-    with socket.create_connection(("127.0.0.1", port)) as connection:
+def _ping(serving: Serving, waits: list[_Wait], is_over: threading.Event) -> None:
+    work = Path(f"/proc/{serving.pid}/task/{serving.pid}/schedstat")
+    with socket.create_connection(("127.0.0.1", serving.port)) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         while not is_over.wait(PAUSE_S):
-            since = time.perf_counter()
+            busy, since = _work_ms(work), time.perf_counter()
             connection.sendall(PING)
             connection.recv(4096)
-            waits.append(time.perf_counter() - since)
+            clock_ms = 1000 * (time.perf_counter() - since)
+            waits.append(_Wait(_work_ms(work) - busy, clock_ms))
+
+
+def _work_ms(schedstat: Path) -> float:
+    """Return for how long a thread has had a core."""
+    return int(schedstat.read_text().split()[0]) / 1e6
 
 
 def _sent(port: int, body: bytes) -> tuple[int, bytes]:

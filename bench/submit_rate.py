@@ -19,10 +19,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, NamedTuple
+
+import psutil
 
 from app.embedded_redis import EmbeddedRedis
 from app.launcher import tied
@@ -52,6 +54,13 @@ BODY: Final = json.dumps(
 ).encode()
 
 
+class Serving(NamedTuple):
+    """Where a system answers, and its first process."""
+
+    port: int
+    pid: int
+
+
 class _Used(NamedTuple):
     """Time on a core: of the server's processes, and of Redis."""
 
@@ -66,6 +75,7 @@ class _System:
     environment: dict[str, str] = field(default_factory=dict)
     loads: list[Load] = field(default_factory=list)
     used: list[_Used] = field(default_factory=list)
+    serving: Serving | None = None
 
     @property
     def rate(self) -> float:
@@ -85,24 +95,28 @@ async def _main() -> None:
     with tempfile.TemporaryDirectory(prefix="fanfold-bench-") as name:
         folder = Path(name)
         systems = [*fanfold(folder), *_peers()]
-        for _ in range(ROUNDS):
-            for system in systems:
-                async with EmbeddedRedis(folder / f"redis-{time.monotonic_ns()}") as redis:
-                    system.environment["FANFOLD_REDIS_URL"] = redis.url
-                    with running(system) as port:
-                        before = _used_s()
-                        found = await asyncio.to_thread(
-                            load,
-                            port,
-                            BODY,
-                            connections=CONNECTIONS,
-                            seconds=SECONDS,
-                            folder=folder,
-                        )
-                        spent = zip(_used_s(), before, strict=True)
-                    system.loads.append(found)
-                    system.used.append(_Used(*(1e6 * (b - a) / found.requests for b, a in spent)))
+        async with AsyncExitStack() as stack:
+            for number, system in enumerate(systems):
+                redis = await stack.enter_async_context(EmbeddedRedis(folder / f"redis-{number}"))
+                system.environment["FANFOLD_REDIS_URL"] = redis.url
+                system.serving = stack.enter_context(running(system))
+            # In turns, all being warm: what else the machine does is then about the same for all.
+            for _ in range(ROUNDS):
+                for system in systems:
+                    await _measure(system, folder)
     _show(systems)
+
+
+async def _measure(system: _System, folder: Path) -> None:
+    serving = system.serving
+    assert serving is not None
+    before = _used_s(serving.pid)
+    found = await asyncio.to_thread(
+        load, serving.port, BODY, connections=CONNECTIONS, seconds=SECONDS, folder=folder
+    )
+    spent = zip(_used_s(serving.pid), before, strict=True)
+    system.loads.append(found)
+    system.used.append(_Used(*(1e6 * (after - since) / found.requests for after, since in spent)))
 
 
 def _show(systems: Sequence[_System]) -> None:
@@ -127,12 +141,12 @@ def _show(systems: Sequence[_System]) -> None:
     )
 
 
-def _used_s() -> _Used:
-    """Return what the processes below this one have used so far; a load that ended is none."""
-    own, *below = process_memory(os.getpid())
-    del own
-    redis = sum(process.cpu_s for process in below if process.name == "Redis")
-    return _Used(sum(process.cpu_s for process in below) - redis, redis)
+def _used_s(pid: int) -> _Used:
+    """Return what the processes of a system have used so far; of all Redis one alone is at work."""
+    # Not their children, which write files anew and end.
+    servers = [child for child in psutil.Process().children() if "redis" in child.name()]
+    redis = sum(sum(server.cpu_times()[:2]) for server in servers)
+    return _Used(sum(found.cpu_s for found in process_memory(pid)), redis)
 
 
 def _beside(system: _System, peer: _System) -> str:
@@ -141,7 +155,6 @@ def _beside(system: _System, peer: _System) -> str:
 
 def fanfold(folder: Path) -> list[_System]:
     settings = {
-        "FANFOLD_DATA_DIR": str(folder / "data"),
         "FANFOLD_QUOTA_LIVE_JOBS": "0",
         "FANFOLD_QUOTA_QUEUED_TASKS": "0",
         "FANFOLD_QUOTA_SUBMITS_PER_MINUTE": "0",
@@ -150,7 +163,11 @@ def fanfold(folder: Path) -> list[_System]:
         _System(
             f"Fanfold, {processes} API process{'es' if processes > 1 else ''}",
             lambda port: [sys.executable, "-m", "app.cli", "api", "--port", str(port)],
-            {**settings, "FANFOLD_API_PROCESSES": str(processes)},
+            {
+                **settings,
+                "FANFOLD_API_PROCESSES": str(processes),
+                "FANFOLD_DATA_DIR": str(folder / f"data-{processes}"),
+            },
         )
         for processes in (1, 2)
     ]
@@ -180,8 +197,8 @@ def _yoga(node: Node, server: Path, *mode: str) -> Callable[[int], Sequence[str]
 
 
 @contextmanager
-def running(system: _System) -> Iterator[int]:
-    """Run a system while the context is open; yield its port."""
+def running(system: _System) -> Iterator[Serving]:
+    """Run a system while the context is open."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -191,7 +208,7 @@ def running(system: _System) -> Iterator[int]:
         stack.callback(process.wait, STOPS_WITHIN_S)
         stack.callback(process.terminate)
         _wait_until_answering(port, process)
-        yield port
+        yield Serving(port, process.pid)
 
 
 def _wait_until_answering(port: int, process: subprocess.Popen[bytes]) -> None:

@@ -30,6 +30,7 @@ DEFAULTS: dict[str, Any] = {
     },
     "output": {"format": "JSONL", "uri": None},
     "partialEveryMs": 0,
+    "runner": None,
     "retentionSeconds": None,
     "name": None,
     "tags": [],
