@@ -14,7 +14,7 @@ from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 from transport.admission import Admission, CrowdedError, Turn
-from transport.outbox import Outbox
+from transport.turn_writer import TurnWriter
 
 HEAD_WITHIN_S: Final = 10.0
 """From when a request could begin, or the last one was answered, to the end of its headers."""
@@ -57,7 +57,7 @@ class PatientHttpProtocol(HttpToolsProtocol):
     _is_head_too_large = False
     _is_upgraded = False
     _turn: Turn | None = None
-    _outbox: Outbox
+    _outbox: TurnWriter
 
     def __init__(self, *args: Any, admission: Admission, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -66,7 +66,7 @@ class PatientHttpProtocol(HttpToolsProtocol):
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Wait for the first request."""
         super().connection_made(transport)
-        self._outbox = Outbox(self.loop, transport)
+        self._outbox = TurnWriter(self.loop, transport)
         self._wait(_Stage.HEAD, HEAD_WITHIN_S)
 
     def connection_lost(self, exc: Exception | None) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 
 
-class Outbox:
+class TurnWriter:
     """The part of a transport that answers are written with.
 
     Args:
@@ -28,9 +28,9 @@ class Outbox:
         self._parts.append(data)
 
     def flush(self) -> None:
-        """Send what there is."""
-        if self._parts:
-            parts, self._parts = self._parts, []
+        """Send what there is; nothing when the peer has gone meanwhile."""
+        parts, self._parts = self._parts, []
+        if parts and not self._transport.is_closing():
             self._transport.write(b"".join(parts))
 
     def close(self) -> None:
