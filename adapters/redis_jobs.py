@@ -86,7 +86,7 @@ class RedisJobs:
     async def _read(
         self, tenant: str, ids: Sequence[JobId]
     ) -> AsyncGenerator[tuple[Job | None, int], None]:
-        """Yield jobs, and how many bytes their specs have; others have their turns in between."""
+        """Yield jobs, and how many bytes each has; others have turns in between."""
         for first in range(0, len(ids), READ_AT_ONCE):
             some = ids[first : first + READ_AT_ONCE]
             with translated():
@@ -101,8 +101,9 @@ class RedisJobs:
                 if not _is_of(tenant, fields):
                     yield None, 0
                     continue
-                yield read_job(job, fields, spec, inline), len(spec)
-                if len(spec) > SMALL_BYTES:
+                size_bytes = len(spec) + len(inline or b"")
+                yield read_job(job, fields, spec, inline), size_bytes
+                if size_bytes > SMALL_BYTES:
                     await asyncio.sleep(0)
 
     async def statuses(self, tenant: str, ids: Sequence[JobId]) -> list[JobStatus | None]:
@@ -115,7 +116,7 @@ class RedisJobs:
         """List jobs, newest first; see ``JobStore``.
 
         Goes on below the last score seen: an offset would skip or repeat jobs while the list
-        changes between two round trips. Ends before *first* jobs where their specs are large.
+        changes between two round trips. Ends before *first* jobs where specs or rows are large.
         """
         jobs: list[Job] = []
         size_bytes = 0
@@ -133,11 +134,11 @@ class RedisJobs:
             async with aclosing(
                 self._read(tenant, [JobId(job.decode()) for job, _ in scored])
             ) as found:
-                async for job, spec_bytes in found:
+                async for job, job_bytes in found:
                     if job is None or not wanted.admits(job):
                         continue
                     jobs.append(job)
-                    size_bytes += spec_bytes
+                    size_bytes += job_bytes
                     if len(jobs) > first or size_bytes > PAGE_BYTES:
                         return JobPage(jobs=tuple(jobs[:first]), has_next=True)
             if len(scored) < SCAN_STEP:

@@ -157,10 +157,11 @@ START: Final = Cursor(0, 0)
 
 @dataclass(frozen=True, slots=True)
 class RowPage:
-    """Some rows, each with the cursor after it."""
+    """Some rows, each with the cursor after it, and how many bytes they have as JSON."""
 
     rows: tuple[tuple[Cursor, Any], ...]
     has_next: bool
+    size_bytes: int
 
 
 def read_page(
@@ -187,11 +188,11 @@ def read_page(
     rows: list[tuple[Cursor, Any]] = []
     size_bytes = 0
     for cursor, line in _lines_from(blobs, manifest, after):
+        if len(rows) == first or (rows and size_bytes + len(line) > limit_bytes):
+            return RowPage(rows=tuple(rows), has_next=True, size_bytes=size_bytes)
         size_bytes += len(line)
-        if len(rows) == first or (rows and size_bytes > limit_bytes):
-            return RowPage(rows=tuple(rows), has_next=True)
         rows.append((cursor, decode(line)))
-    return RowPage(rows=tuple(rows), has_next=False)
+    return RowPage(rows=tuple(rows), has_next=False, size_bytes=size_bytes)
 
 
 def read_all(blobs: BlobStore, manifest: Manifest) -> Iterator[Any]:

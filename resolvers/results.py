@@ -18,6 +18,7 @@ from engine.result import START, Cursor, Manifest, read_page
 from engine.rows import Columns
 from engine.signing import Grant
 from resolvers.pages import Edge, Page, page_size
+from resolvers.row_budget import RowBudget
 from resolvers.services import Services
 
 MAX_ROWS: Final = 1_000
@@ -132,8 +133,15 @@ class ResultReader:
             self._file, MANIFEST, stored.name, len(stored.data), digest, base_url
         )
 
-    async def rows(self, *, first: int, after: str | None = None) -> Page[Any]:
+    async def rows(
+        self, *, first: int, after: str | None = None, budget: RowBudget | None = None
+    ) -> Page[Any]:
         """Return some rows in the order of the result's files, 1,000 or 4 MiB at most.
+
+        Args:
+            first: How many are wanted.
+            after: The cursor to begin after.
+            budget: Of the operation that asks.
 
         Raises:
             InputError: *first* is negative, or *after* is no cursor of these rows.
@@ -142,9 +150,17 @@ class ResultReader:
         size = page_size(first, limit=MAX_ROWS)
         start = START if after is None else Cursor.parse(after)
         manifest = (await self._read_manifest()).manifest
-        found = await asyncio.to_thread(
-            read_page, self._services.blobs, manifest, first=size, after=start
-        )
+        budget = budget or RowBudget()
+        async with budget.turn:
+            found = await asyncio.to_thread(
+                read_page,
+                self._services.blobs,
+                manifest,
+                first=size,
+                after=start,
+                limit_bytes=budget.left_bytes,
+            )
+            budget.left_bytes = max(0, budget.left_bytes - found.size_bytes)
         return Page(
             edges=tuple(Edge(str(cursor), row) for cursor, row in found.rows),
             has_next=found.has_next,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 import strawberry
 
 from resolvers.access.caller import Caller
 from resolvers.live.hub import StatusHub
+from resolvers.row_budget import RowBudget
 from resolvers.services import Services
 
 
@@ -21,12 +22,18 @@ class Context:
         hub: Lets callers follow jobs.
         caller: On whose behalf the operation runs.
         base_url: By which address the service was called, for addresses in answers.
+        rows: How much of results it may read.
     """
 
     services: Services
     hub: StatusHub
     caller: Caller
     base_url: str = ""
+    rows: RowBudget = field(default_factory=RowBudget, compare=False)
+
+    def afresh(self) -> Context:
+        """Return the context of the same caller's next operation."""
+        return replace(self, rows=RowBudget())
 
 
 Info: TypeAlias = strawberry.Info[Context, None]

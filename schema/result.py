@@ -163,8 +163,10 @@ class JobResult:
 
     @strawberry.field
     async def rows(
-        self, first: int | None = 100, after: str | None = strawberry.UNSET
+        self, info: Info, first: int | None = 100, after: str | None = strawberry.UNSET
     ) -> RowConnection:
         """Read a page of rows."""
-        page = await self.reader.rows(first=100 if first is None else first, after=after or None)
+        page = await self.reader.rows(
+            first=100 if first is None else first, after=after or None, budget=info.context.rows
+        )
         return RowConnection.of(page)

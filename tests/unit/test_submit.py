@@ -29,6 +29,7 @@ from resolvers.delete import delete_job
 from resolvers.plan import plan_job
 from resolvers.read import get_job, list_jobs, list_tasks
 from resolvers.results import ResultReader
+from resolvers.row_budget import RowBudget
 from resolvers.submit import Submitted, submit_job
 from tests.support.memory import ADA, EVE, World, checked_sql, job_of, make_world
 from tests.support.waiting import eventually_async
@@ -380,6 +381,19 @@ class TestReading:
         assert [edge.node["n"] for edge in (*first.edges, *second.edges)] == [1, 2, 3]
         assert (first.has_next, second.has_next) == (True, False)
         assert await reader.columns() == (("n", "integer"),)
+
+    async def test_pages_of_one_operation_are_short_together(self, world: World) -> None:
+        job = job_of("j-1", state=JobState.SUCCEEDED)
+        store_result(world, job.id, [b'{"n":1}\n{"n":2}\n{"n":3}\n'])
+        reader, budget = ResultReader(world.services, job), RowBudget(left_bytes=20)
+
+        first = await reader.rows(first=10, budget=budget)
+        second = await reader.rows(first=10, budget=budget)
+
+        assert [(len(page.edges), page.has_next) for page in (first, second)] == [
+            (2, True),
+            (1, True),
+        ]
 
     @pytest.mark.parametrize("place", ["-1:0", "0:-5", "0", "²:0"])
     async def test_a_made_up_place_among_the_rows_is_refused(

@@ -281,7 +281,7 @@ class Connection:
         answer: bytes | None = None
         errors = None
         try:
-            answer = await self._served.operations.run(operation, variables, context)
+            answer = await self._served.operations.run(operation, variables, context.afresh())
         except RequestError as exc:
             errors = exc.errors
         except Exception as exc:  # noqa: BLE001 - masked and logged
