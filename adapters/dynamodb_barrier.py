@@ -36,6 +36,8 @@ def open_phase(table: DynamoTable, job: JobId, kind: TaskKind) -> Phase | None:
     present = TaskKind(meta["phase"])
     if _ORDER.index(present) >= _ORDER.index(kind):
         return _phase(meta, kind)
+    if kind is not _following(meta, present) and kind is not TaskKind.REDUCE:
+        return _phase(meta, present)
     tally = recount(table, job, meta)
     total = meta[f"{present.lower()}_total"]
     # How many there are is not known beforehand where the runner lists the source.
@@ -67,6 +69,13 @@ def open_phase(table: DynamoTable, job: JobId, kind: TaskKind) -> Phase | None:
     pk, sk = counters_key(job)
     table.put({"pk": pk, "sk": sk, **prefixed(tally.counters)})
     return _phase(opened, kind)
+
+
+def _following(meta: Item, present: TaskKind) -> TaskKind:
+    """Return the phase after *present*, which none is opened before."""
+    if present is TaskKind.MAP and not meta.get("reducers"):
+        return TaskKind.FINISH
+    return _ORDER[_ORDER.index(present) + 1]
 
 
 def _phase(meta: Item, kind: TaskKind) -> Phase:

@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 CONNECT_TIMEOUT_S: Final = 2.0
 COMMAND_TIMEOUT_S: Final = 10.0
 MAX_ATTEMPTS: Final = 5
+DRIVER_ATTEMPTS: Final = 3
+"""A driver that was lost begins again, and finds in the ledger what has been done."""
 PAGE: Final = 50
 LOOKS_BACK: Final = timedelta(hours=1)
 """For how long a job run that may not have ended yet is looked at after its time is up."""
@@ -50,7 +52,6 @@ SIZES: Final = {
 """Programs run in Python and DuckDB, outside of Java's heap, so more than half is left to them."""
 _STARTED_OTHERWISE: Final = "ConflictException"
 _UNKNOWN: Final = "ResourceNotFoundException"
-_MISTAKES: Final = ("ValidationException", "AccessDeniedException")
 
 
 def connect(environ: Mapping[str, str]) -> EMRServerlessClient:
@@ -123,6 +124,7 @@ class EmrServerless:
                         ]
                     },
                     executionTimeoutMinutes=self.timeout_minutes,
+                    retryPolicy={"maxAttempts": DRIVER_ATTEMPTS},
                     tags={"fanfold:job": job, "fanfold:run": str(run)},
                 )
         except _RefusedError as exc:
@@ -194,7 +196,7 @@ class _RefusedError(Exception):
 
     def __init__(self, exc: ClientError) -> None:
         super().__init__(f"EMR Serverless refuses: {exc}")
-        self.code = exc.response["Error"].get("Code", "")
+        self.code = exc.response.get("Error", {}).get("Code", "")
 
 
 @contextmanager
@@ -202,8 +204,6 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except ClientError as exc:
-        if exc.response["Error"].get("Code") in _MISTAKES:
-            raise
         raise _RefusedError(exc) from exc
     except ParamValidationError:
         raise

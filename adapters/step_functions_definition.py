@@ -107,17 +107,7 @@ def standard() -> State:
                 following="Finish",
             ),
             **_finish(),
-            "FinishAnswer": _choice(
-                "$.finish.next",
-                {
-                    "done": "Done",
-                    "again": "FinishWait",
-                    "failed": "FinishGiveUp",
-                    "reduce": "Reduce",
-                    "listing": "MapListing",
-                },
-                default="Map",
-            ),
+            "FinishAnswer": _finish_answer(),
             "Done": {"Type": "Succeed"},
         },
     }
@@ -156,16 +146,7 @@ def express() -> State:
                 catch=caught,
             ),
             **_finish(lost_catch=caught),
-            "FinishAnswer": _choice(
-                "$.finish.next",
-                {
-                    "done": "Done",
-                    "again": "FinishWait",
-                    "failed": "FinishGiveUp",
-                    "reduce": "Reduce",
-                },
-                default="Map",
-            ),
+            "FinishAnswer": _finish_answer(),
             "Tell": {
                 **_step("failed", {"job.$": "$.job", "run.$": "$.run", "error.$": "$.error"}),
                 "Retry": _RETRY,
@@ -184,7 +165,12 @@ def _plan(*, lost_catch: list[State] | None = None, is_inline: bool = False) -> 
 
 
 def _finish(*, lost_catch: list[State] | None = None) -> dict[str, State]:
-    return _task("finish", {"job.$": "$.job", "form.$": "$.plan.next"}, lost_catch=lost_catch)
+    return _task("finish", {"job.$": "$.job"}, lost_catch=lost_catch)
+
+
+def _finish_answer() -> State:
+    following = {"done": "Done", "again": "FinishWait", "failed": "FinishGiveUp"}
+    return _choice("$.finish.next", {**following, "reduce": "Reduce"}, default="Shuffle")
 
 
 def _task(step: str, payload: State, *, lost_catch: list[State] | None) -> dict[str, State]:

@@ -1,25 +1,27 @@
-"""API keys as an operator handles them: made, listed, revoked, straight in Redis.
+"""API keys as an operator handles them: made, listed, revoked, straight where they are kept.
 
-Needs no running API, and no key: whoever can write to this Redis can do all that any key can.
+That is Redis, or DynamoDB where ``FANFOLD_AWS_TABLE`` names a table. Needs no running API, and no
+key: whoever can write there can do all that any key can.
 """
 
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from adapters.redis_client import connect
 from adapters.redis_keys import RedisKeys
 from app.embedded_redis import address_of
-from app.settings import Settings, load_settings
-from engine.api_keys import ApiKey, ApiKeyId, Secret, digest_of
+from app.settings import PREFIX, Settings, load_settings
+from engine.api_keys import ApiKey, ApiKeyId, ApiKeys, Secret, digest_of
 from engine.errors import ConfigError, UnavailableError
 from resolvers.access.bearer import MAX_SUBJECT_LENGTH, TENANT
 from resolvers.access.caller import Scope
 
+AWS_TABLE: Final = f"{PREFIX}AWS_TABLE"
 DEFAULT_SCOPES: Final = (Scope.READ, Scope.SUBMIT, Scope.MANAGE)
 
 
@@ -35,7 +37,7 @@ async def create_key(
         expires_days: After how many days it ends; None for never.
 
     Raises:
-        ConfigError: There is no Redis.
+        ConfigError: There is neither Redis nor the table.
         ValueError: The tenant, a scope or the name is none.
     """
     shown = tenant if name is None else name
@@ -69,7 +71,7 @@ async def list_keys(tenant: str | None) -> list[ApiKey]:
     """Return the keys of a tenant, or all.
 
     Raises:
-        ConfigError: There is no Redis.
+        ConfigError: There is neither Redis nor the table.
     """
     async with _keys() as keys:
         return await keys.of(tenant)
@@ -79,7 +81,7 @@ async def revoke_key(id: str) -> bool:
     """Revoke a key, by its id or by its whole text; return whether there was one.
 
     Raises:
-        ConfigError: There is no Redis.
+        ConfigError: There is neither Redis nor the table.
     """
     whole = Secret.parse(id)
     async with _keys() as keys:
@@ -87,7 +89,11 @@ async def revoke_key(id: str) -> bool:
 
 
 @asynccontextmanager
-async def _keys() -> AsyncIterator[RedisKeys]:
+async def _keys() -> AsyncIterator[ApiKeys]:
+    if os.environ.get(AWS_TABLE):
+        with _dynamo_keys() as keys:
+            yield keys
+        return
     settings = load_settings(os.environ)
     redis = connect(_redis_url(settings))
     try:
@@ -96,6 +102,21 @@ async def _keys() -> AsyncIterator[RedisKeys]:
         raise ConfigError(f"{exc.message}; is the service running?") from exc
     finally:
         await redis.aclose()
+
+
+@contextmanager
+def _dynamo_keys() -> Iterator[ApiKeys]:
+    try:
+        from adapters.dynamodb_keys import DynamoKeys  # only here: boto3 is in the extra "aws"
+        from adapters.dynamodb_table import DynamoTable, connect
+        from app.aws.settings import load_deployment
+    except ModuleNotFoundError as exc:
+        raise ConfigError(f'{AWS_TABLE} needs the extra "aws": {exc}') from exc
+    deployment = load_deployment(os.environ)
+    try:
+        yield DynamoKeys(DynamoTable(connect(os.environ), deployment.aws.table))
+    except UnavailableError as exc:
+        raise ConfigError(exc.message) from exc
 
 
 def _redis_url(settings: Settings) -> str:

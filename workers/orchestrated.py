@@ -24,6 +24,7 @@ from engine.errors import (
     NotFoundError,
     SourceChangedError,
     SourceError,
+    TaskError,
     UnavailableError,
 )
 from engine.job import JobError, JobId, TaskId, TaskKind, task_id
@@ -325,6 +326,8 @@ class OrchestratedRun:
     def _finish(self, attempt: Attempt) -> Outcome:
         kind = TaskKind.REDUCE if attempt.reducers else TaskKind.MAP
         inputs = tuple(replace(p, cuts=()) for p in self.ledger.pieces(attempt.job, kind))
+        if attempt.reducers and not inputs:
+            raise TaskError("no reduce task has left anything")
         return self.steps.run(asyncio.run(self.lister.prepare(replace(attempt, inputs=inputs))))
 
     def _place_of(self, attempt: Attempt) -> str:

@@ -79,7 +79,7 @@ class SparkJob:
             except Exception as exc:
                 if not self.run.ledger.is_live(job, number):
                     return  # that is why Spark was stopped
-                message = f"Spark failed: {exc}"[:MAX_MESSAGE]
+                message = f"Spark failed: {str(exc).partition(chr(10))[0]}"[:MAX_MESSAGE]
                 error = JobError(RUNNER_FAILED, message, retryable=True)
                 self.run.ledger.end(job, number, error)
                 raise

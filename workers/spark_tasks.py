@@ -12,6 +12,7 @@ from functools import partial
 from importlib import import_module
 from itertools import groupby, islice, pairwise
 from operator import itemgetter
+from pathlib import Path
 from threading import Event
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from engine.attempt import Piece
+from engine.blobs import BlobStore
 from engine.errors import TaskCrashedError
 from engine.job import JobError, JobId, TaskId, TaskKind, task_id
 from engine.piece_index import partitions_of
@@ -96,17 +98,24 @@ def pieces_table(pieces: Iterable[Piece], *, tasks: int) -> pa.Table:
 def send_parts(
     rows: Iterator[pa.RecordBatch], *, tasks: int, run_of: RunOf
 ) -> Iterator[pa.RecordBatch]:
-    """Yield what each reduce task reads of some pieces, each of which is read once.
-
-    Every reduce task gets a row before all others, so that one for which there is nothing runs,
-    too.
+    """Yield what each reduce task reads of some pieces; see ``parts_of``.
 
     Args:
         rows: From ``pieces_table``.
         tasks: How many reduce tasks there are.
         run_of: Gives the steps of this process.
     """
-    blobs = run_of().steps.blobs
+    return parts_of(run_of().steps.blobs, rows, tasks=tasks)
+
+
+def parts_of(
+    blobs: BlobStore, rows: Iterable[pa.RecordBatch], *, tasks: int
+) -> Iterator[pa.RecordBatch]:
+    """Yield the bytes of pieces by reduce task, each read once, a few megabytes at a time.
+
+    The row that names no piece gives every reduce task a row before all others, so that one for
+    which there is nothing runs, too.
+    """
     for row in _dicts(rows):
         slot, name, cuts = row["slot"], row["name"], row["cuts"]
         if not name:
@@ -121,6 +130,26 @@ def send_parts(
             )
 
 
+def gathered(rows: Iterable[pa.RecordBatch], scratch: Path) -> Iterator[tuple[int, PartSpool]]:
+    """Yield each reduce task with its parts, which are gone when the next one is asked for.
+
+    Args:
+        rows: From ``parts_of``, sorted by task, piece and place.
+        scratch: A folder on this machine's disk.
+    """
+    parts = (
+        part
+        for batch in rows
+        for part in zip(*(batch[name].to_pylist() for name in _PARTS.names), strict=True)
+    )
+    for number, found in groupby(parts, key=itemgetter(0)):
+        with PartSpool(scratch) as spool:
+            for _, piece, _, data in found:
+                if piece != _NOBODY:
+                    spool.add(piece, data)
+            yield number, spool
+
+
 def reduce_tasks(
     rows: Iterator[pa.RecordBatch], *, job: JobId, run_of: RunOf
 ) -> Iterator[pa.RecordBatch]:
@@ -132,18 +161,9 @@ def reduce_tasks(
         run_of: Gives the steps of this process.
     """
     run, again = run_of(), _Again()
-    parts = (
-        part
-        for batch in rows
-        for part in zip(*(batch[name].to_pylist() for name in _PARTS.names), strict=True)
-    )
-    for number, found in groupby(parts, key=itemgetter(0)):
-        with PartSpool(run.steps.scratch) as spool:
-            for _, piece, _, data in found:
-                if piece != _NOBODY:
-                    spool.add(piece, data)
-            reduce = partial(run.reduce_parts, job, number, spool.parts)
-            again.run(run, job, task_id(TaskKind.REDUCE, number), reduce)
+    for number, spool in gathered(rows, run.steps.scratch):
+        reduce = partial(run.reduce_parts, job, number, spool.parts)
+        again.run(run, job, task_id(TaskKind.REDUCE, number), reduce)
     yield from ()
 
 

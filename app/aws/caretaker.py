@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cache, partial
@@ -12,20 +13,26 @@ from pathlib import Path
 
 from adapters.dynamodb_jobs import DynamoJobs
 from adapters.dynamodb_records import DynamoRecords
+from adapters.dynamodb_run_ledger import DynamoRunLedger
 from adapters.dynamodb_sweeper import DynamoSweeper
 from adapters.dynamodb_table import DynamoTable, connect
 from adapters.dynamodb_webhooks import DynamoWebhooks
 from adapters.httpx_webhooks import HttpxWebhooks
-from app.aws.launchers import launchers_of
+from app.aws.launchers import launchers_of, watchers_of
 from app.aws.process import Process
 from app.aws.settings import Deployment
 from app.runtime import blobs_of, signer_of
 from engine.blobs import BlobStore
+from engine.errors import UnavailableError
+from engine.failed_runs import RunWatcher, end_failed_runs
 from engine.ledger import Sweeper
+from engine.run_ledger import RunLedger
 from engine.webhooks import key_name, webhook_secret
 from workers.caretaker import look_after_jobs, remove_old_uploads
 from workers.lister import Lister
 from workers.webhooks import Webhooks
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +43,8 @@ class Care:
     blobs: BlobStore
     lister: Lister
     webhooks: Webhooks
+    ledger: RunLedger
+    watchers: Iterable[RunWatcher]
     keep_uploads_s: int
 
     async def take(self) -> None:
@@ -43,6 +52,11 @@ class Care:
         await self.webhooks.look()
         await look_after_jobs(self.sweeper, self.blobs, lister=self.lister)
         await asyncio.to_thread(remove_old_uploads, self.blobs, keep_s=self.keep_uploads_s)
+        for watcher in self.watchers:
+            try:
+                await asyncio.to_thread(end_failed_runs, watcher, self.ledger)
+            except UnavailableError as exc:  # which holds up nothing else
+                log.warning("runs that were given up stay as they are for now: %s", exc)
         await self.webhooks.settled()
 
 
@@ -52,9 +66,10 @@ async def care_of(deployment: Deployment) -> AsyncIterator[Care]:
     settings = deployment.common
     table = DynamoTable(connect(os.environ), deployment.aws.table)
     blobs, signer = blobs_of(settings), signer_of(settings)
+    launchers = launchers_of(deployment.aws)
     with HttpxWebhooks(settings.webhook_hosts) as sender:
         yield Care(
-            sweeper=DynamoSweeper(table, blobs, launchers=launchers_of(deployment.aws)),
+            sweeper=DynamoSweeper(table, blobs, launchers=launchers),
             blobs=blobs,
             lister=Lister(DynamoRecords(table, blobs), blobs, Path(settings.data_dir) / "listings"),
             webhooks=Webhooks(
@@ -63,6 +78,8 @@ async def care_of(deployment: Deployment) -> AsyncIterator[Care]:
                 sender=sender,
                 secret_of=partial(webhook_secret, signer),
             ),
+            ledger=DynamoRunLedger(table, blobs),
+            watchers=watchers_of(launchers),
             keep_uploads_s=settings.retention_seconds,
         )
 

@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable, Mapping
 
-from adapters.step_functions import StepFunctions, connect
+from adapters import emr_serverless, step_functions
+from adapters.emr_serverless import EmrServerless
+from adapters.local_spark import LocalSpark
+from adapters.step_functions import StepFunctions
 from app.aws.settings import AwsSettings
+from app.runtime import module_command
+from app.settings import PREFIX, Settings
+from engine.failed_runs import RunWatcher
+from engine.job import JobId
 from engine.runner import Launcher, Runner
 
 
@@ -14,6 +22,41 @@ def launchers_of(aws: AwsSettings) -> dict[Runner, Launcher]:
     found: dict[Runner, Launcher] = {}
     if aws.state_machine is not None:
         found[Runner.STEP_FUNCTIONS] = StepFunctions(
-            connect(os.environ), standard=aws.state_machine, express=aws.express_state_machine
+            step_functions.connect(os.environ),
+            standard=aws.state_machine,
+            express=aws.express_state_machine,
         )
+    if aws.emr_application and aws.emr_role and aws.emr_entry_point:
+        found[Runner.SPARK] = EmrServerless(
+            emr_serverless.connect(os.environ),
+            application=aws.emr_application,
+            role=aws.emr_role,
+            entry_point=aws.emr_entry_point,
+            environ=_without_secrets(os.environ),
+            parameters=aws.emr_spark_parameters,
+            timeout_minutes=aws.emr_timeout_minutes,
+        )
+    elif aws.spark is not None:
+        found[Runner.SPARK] = LocalSpark(_spark_command)
     return found
+
+
+def watchers_of(launchers: Mapping[Runner, Launcher]) -> Iterable[RunWatcher]:
+    """Return those that have to be asked which runs they have given up."""
+    return [each for each in launchers.values() if isinstance(each, EmrServerless | LocalSpark)]
+
+
+def _spark_command(job: JobId, run: int) -> list[str]:
+    return module_command("app.aws.spark", job, str(run))
+
+
+def _without_secrets(environ: Mapping[str, str]) -> dict[str, str]:
+    """Return our settings and the region, for a process that answers nobody."""
+    hidden = {
+        PREFIX + name.upper() for name, field in Settings.model_fields.items() if not field.repr
+    }
+    return {
+        name: value
+        for name, value in environ.items()
+        if (name.startswith(PREFIX) and name not in hidden) or name == "AWS_REGION"
+    }

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -25,6 +25,9 @@ class AwsSettings(BaseModel):
         emr_application: Id of the EMR Serverless application; None without Spark.
         emr_role: ARN that its jobs run as.
         emr_entry_point: Of its jobs, in S3.
+        emr_spark_parameters: Of ``spark-submit``, such as ``--conf spark.executor.cores=8``.
+        emr_timeout_minutes: After which EMR ends a run; 0 for never.
+        spark: ``local`` runs Spark on this machine where there is no EMR; None does not.
         url: Where the REST face is, for addresses in answers; None without one.
         tenant: Of callers whom IAM knows, or who show an API key of AppSync alone.
         api_key_scopes: What the latter may do; the former may do everything.
@@ -40,6 +43,9 @@ class AwsSettings(BaseModel):
     emr_application: str | None = None
     emr_role: str | None = None
     emr_entry_point: str | None = None
+    emr_spark_parameters: str = ""
+    emr_timeout_minutes: int = Field(default=1_440, ge=0, le=1_000_000)
+    spark: Literal["local"] | None = None
     url: str | None = None
     tenant: str = "main"
     api_key_scopes: tuple[str, ...] = ("read", "submit")

@@ -13,7 +13,8 @@ from typing import Any, Final
 
 from adapters.step_functions import MAX_CONCURRENCY
 from adapters.step_functions_listing import batch_of
-from engine.errors import TaskCrashedError, TaskError, TaskTimeoutError, UnavailableError
+from engine.errors import TaskCrashedError, TaskError, TaskTimeoutError
+from engine.failed_runs import RUNNER_FAILED
 from engine.job import JobError, JobId, TaskId, TaskKind, parse_task_id, task_id
 from engine.plan_file import TaskReference, read_references, tasks_of
 from engine.run_ledger import Phase, Retry
@@ -65,7 +66,7 @@ class StepEvents:
             case "reduce":
                 return _unless_failed(lambda: _again(self._reduce(job, event)))
             case "finish":
-                return _unless_failed(lambda: self._finish(job, event["form"]))
+                return _unless_failed(lambda: self._finish(job))
             case "lost":
                 return _again(self._run.lost(job, _tasks_of(event), _error_of(event["error"])))
             case "give_up":
@@ -114,7 +115,7 @@ class StepEvents:
     def _shuffle(self, job: JobId, form: str) -> Answer:
         found = self._run.shuffle(job)
         return {
-            "next": _state_of(found.phase.kind, form),
+            "next": form if found.phase.kind is TaskKind.MAP else found.phase.kind.lower(),
             "index": found.index,
             "tasks": [
                 {"task": task_id(TaskKind.REDUCE, number)} for number in range(found.phase.tasks)
@@ -131,15 +132,17 @@ class StepEvents:
             waits += [] if retry is None else [retry.after_s]
         return Retry(max(waits)) if waits else None
 
-    def _finish(self, job: JobId, form: str) -> Answer:
+    def _finish(self, job: JobId) -> Answer:
         found = self._run.finish(job)
         if isinstance(found, Retry):
             return {"next": "again", **_again(found)}
-        return {"next": "done" if found is None else _state_of(found.kind, form)}
+        if found is None:
+            return {"next": "done"}
+        return {"next": "reduce" if found.kind is TaskKind.REDUCE else "shuffle"}
 
     def _failed(self, job: JobId, run: int, error: Event) -> Answer:
-        message = f"Step Functions ended the run: {_message_of(error)}"
-        self._run.ledger.end(job, run, JobError(UnavailableError.code, message, retryable=True))
+        message = f"Step Functions gave the run up: {_message_of(error)}"
+        self._run.ledger.end(job, run, JobError(RUNNER_FAILED, message, retryable=True))
         return {}
 
     def _ended(self, detail: Event) -> Answer:
@@ -163,10 +166,6 @@ def _limits(phase: Phase) -> Answer:
         "concurrency": phase.max_concurrency or MAX_CONCURRENCY,
         "tolerated": ALL if phase.may_fail else 0,
     }
-
-
-def _state_of(kind: TaskKind, form: str) -> str:
-    return form if kind is TaskKind.MAP else kind.lower()
 
 
 def _again(retry: Retry | None) -> Answer:

@@ -29,7 +29,7 @@ def create_key(
 ) -> int:
     """Make a key and print it, this once.
 
-    Needs a running 'fanfold up' on FANFOLD_DATA_DIR, or FANFOLD_REDIS_URL.
+    Needs a running 'fanfold up' on FANFOLD_DATA_DIR, FANFOLD_REDIS_URL, or FANFOLD_AWS_TABLE.
     """
     import asyncio
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from enum import StrEnum
 from functools import partial
 from typing import Annotated
 
@@ -10,6 +11,16 @@ import typer
 
 from app.commands.configured import configured, in_uvloop, logged, serve
 from app.commands.options import Host, Port
+
+
+class SignIn(StrEnum):
+    """Ways to sign in at AppSync, by the names of their directives."""
+
+    API_KEY = "aws_api_key"
+    COGNITO = "aws_cognito_user_pools"
+    IAM = "aws_iam"
+    LAMBDA = "aws_lambda"
+    OIDC = "aws_oidc"
 
 
 def demo(
@@ -67,10 +78,23 @@ def schema(
     appsync: Annotated[
         bool, typer.Option("--appsync", help="The variant for AWS AppSync.")
     ] = False,
+    sign_in: Annotated[
+        list[SignIn] | None,
+        typer.Option(
+            "--sign-in",
+            metavar="MODE",
+            help="With --appsync: how callers sign in there, instead of by IAM, API key and Lambda; "
+            f"give it once for each of {', '.join(SignIn)}.",
+        ),
+    ] = None,
 ) -> None:
     """Print the schema that is served."""
-    from schema.appsync import appsync_sdl
+    from schema.appsync import PUBLISHER_MODE, SIGN_IN_MODES, appsync_sdl
     from schema.sdl import served_sdl
 
+    if sign_in and not appsync:
+        raise typer.BadParameter("is for --appsync", param_hint="--sign-in")
+    # Who publishes signs in by IAM, and what it selects must be open to it.
+    modes = dict.fromkeys((PUBLISHER_MODE, *sign_in)) if sign_in else SIGN_IN_MODES
     sdl = served_sdl()
-    typer.echo((appsync_sdl(sdl) if appsync else sdl).rstrip("\n"))
+    typer.echo((appsync_sdl(sdl, modes=tuple(modes)) if appsync else sdl).rstrip("\n"))

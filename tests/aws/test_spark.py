@@ -8,7 +8,8 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -90,6 +91,11 @@ OTHERS: Final[dict[str, dict[str, Any]]] = {
         "batching": {"maxItems": 1},
         "failurePolicy": {"backoffMs": 10},
     },
+    "endless": {
+        "program": "endless",
+        "source": files_in("text"),
+        "failurePolicy": {"maxAttempts": 1, "taskTimeoutSeconds": 0.3},
+    },
     "always dying": {
         "program": "kills_itself",
         "source": files_in("poison"),
@@ -152,7 +158,12 @@ def world(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> World:
     jobs = {name: asyncio.run(cloud.submit(**spec)) for name, spec in specs.items()}
     runs = [*((job, 1) for job in jobs.values()), (jobs["redriven"], 2)]
     with running_spark(cloud, folder, runs) as process:
-        eventually(lambda: list((folder / "stage").glob("map-0.*")), within_s=WITHIN_S)
+
+        def is_held() -> bool:
+            assert process.poll() is None, "Spark ended"
+            return any((folder / "stage").glob("map-0.*"))
+
+        eventually(is_held, within_s=WITHIN_S)
         refusing_nothing = {"refuses": "nothing"}
         asyncio.run(
             cloud.jobs.redrive(
@@ -164,9 +175,10 @@ def world(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> World:
     return World(cloud, jobs, status)
 
 
+@contextmanager
 def running_spark(
     cloud: Cloud, folder: Path, runs: Sequence[tuple[JobId, int]]
-) -> subprocess.Popen[bytes]:
+) -> Iterator[subprocess.Popen[bytes]]:
     settings = {
         "AWS_ENDPOINT_URL": cloud.stack.endpoint,
         "FANFOLD_DATA_DIR": str(folder / "data"),
@@ -179,7 +191,11 @@ def running_spark(
     }
     words = [str(word) for run in runs for word in run]
     environ = {**os.environ, **ENVIRON, **spark_environ(), **settings}
-    return subprocess.Popen(spark_command(*words), env=environ, cwd=folder)
+    with subprocess.Popen(spark_command(*words), env=environ, cwd=folder) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def run_here(cloud: Cloud, job: JobId) -> Job:
@@ -247,6 +263,13 @@ def test_a_task_that_ends_every_process_fails_the_job_when_its_tries_are_used_up
 
     assert error is not None
     assert (error.code, error.task_id) == ("TASK_CRASHED", "map-1")
+
+
+def test_a_task_that_takes_too_long_is_interrupted(world: World) -> None:
+    error = world.job("endless").status.error
+
+    assert error is not None
+    assert error.code == "TASK_TIMEOUT"
 
 
 def test_cancelling_stops_what_spark_does_for_the_job_and_nothing_else(world: World) -> None:

@@ -140,7 +140,9 @@ async def test_step_functions_lists_what_a_job_maps_file_by_file(cloud: Cloud) -
     assert cloud.maps_of(job.id) == [("MapListing", 0)]
 
 
-async def test_a_failed_batch_that_is_tolerated_leaves_the_rest(cloud: Cloud) -> None:
+async def test_a_failed_batch_that_is_tolerated_is_mended_by_another_execution(
+    cloud: Cloud,
+) -> None:
     job = await cloud.submit(
         program="picky",
         source=files_in("poison"),
@@ -149,12 +151,14 @@ async def test_a_failed_batch_that_is_tolerated_leaves_the_rest(cloud: Cloud) ->
         failurePolicy={"toleratedFailureCount": 1},
     )
     ended = await cloud.end_of(job)
-    [execution] = cloud.executions_of(job)
+    await cloud.jobs.redrive(TENANT, job, params={"refuses": "nothing"}, idempotency_key=None)
+    mended = await cloud.end_of(job, run=2)
 
     assert ended.status.state is JobState.PARTIALLY_SUCCEEDED, ended.status.error
     assert ended.status.items.failed == 1
-    assert {row["key"] for row in await cloud.rows_of(ended)} == {"good", "fine"}
-    assert execution.status == "SUCCEEDED"
+    assert {row["key"] for row in ended.status.result or ()} == {"good", "fine"}
+    assert {row["key"] for row in mended.status.result or ()} == {"good", "bad", "fine"}
+    assert [execution.status for execution in cloud.executions_of(job)] == ["SUCCEEDED"] * 2
 
 
 async def test_a_redrive_repeats_what_failed_in_the_same_execution(cloud: Cloud) -> None:
@@ -184,6 +188,48 @@ async def test_a_redrive_repeats_what_failed_in_the_same_execution(cloud: Cloud)
         ("map-1", 2),
         ("map-2", 1),
     ]
+
+
+@pytest.mark.parametrize("where", ["reduce", "finish"])
+async def test_a_redrive_goes_on_where_a_later_phase_failed(cloud: Cloud, where: str) -> None:
+    job = await cloud.submit(
+        program="fragile",
+        params={"breaks": where},
+        source=files_in("text"),
+        batching={"maxBytes": 60},
+        maxConcurrency=1,
+    )
+    failed = await cloud.end_of(job)
+
+    await cloud.jobs.redrive(TENANT, job, params={"breaks": ""}, idempotency_key=None)
+    ended = await cloud.end_of(job, run=2)
+
+    assert failed.status.error is not None
+    assert failed.status.error.task_id == f"{where}-0"
+    assert ended.status.state is JobState.SUCCEEDED, ended.status.error
+    assert ended.status.result_rows == 12
+    assert {task.attempts for task in await cloud.tasks_of(job)} == {1}
+    assert [execution.status for execution in cloud.executions_of(job)] == ["SUCCEEDED"]
+
+
+async def test_a_redrive_of_a_listing_does_not_list_again(cloud: Cloud) -> None:
+    folder = cloud.put("weighed", a="1", b="22", c="333")
+    job = await cloud.submit(
+        program="weighed",
+        params={"breaks": "weighed/b"},
+        source={"files": {"uris": [folder], "mode": "OBJECTS"}},
+        batching={"maxItems": 1},
+        maxConcurrency=1,
+    )
+    await cloud.end_of(job)
+    cloud.put("weighed", **{"0": "4444"})
+
+    await cloud.jobs.redrive(TENANT, job, params={"breaks": ""}, idempotency_key=None)
+    ended = await cloud.end_of(job, run=2)
+
+    assert ended.status.state is JobState.SUCCEEDED, ended.status.error
+    assert ended.status.result == [{"key": "bytes", "value": 6}]
+    assert sorted(cloud.maps_of(job)) == [("MapListing", 1), ("Reduce", 0)]
 
 
 async def test_progress_shows_while_a_job_runs_and_a_task_whose_process_dies_runs_again(
@@ -228,22 +274,31 @@ async def test_cancelling_stops_the_execution_and_what_runs_comes_to_nothing(
     stage.let_go()
     [execution] = cloud.executions_of(job)
 
+    await cloud.jobs.redrive(TENANT, job, params=None, idempotency_key=None)
+    again = await cloud.end_of(job, run=2)
+
     assert ended.status.state is JobState.CANCELLED
     assert execution.status == "ABORTED"
     assert ended.status.map.succeeded == 0
+    assert again.status.result == [{"key": "hold", "value": 1}]
 
 
-async def test_a_task_that_takes_too_long_is_interrupted(cloud: Cloud) -> None:
+@pytest.mark.parametrize(
+    ("program", "code"), [("endless", "TASK_TIMEOUT"), ("exits", "TASK_CRASHED")]
+)
+async def test_a_task_that_does_not_end_by_itself_fails(
+    cloud: Cloud, program: str, code: str
+) -> None:
     job = await cloud.submit(
-        program="endless",
-        source=files_in("text"),
+        program=program,
+        source=files_in("poison"),
         failurePolicy={"taskTimeoutSeconds": 0.3, "maxAttempts": 1},
     )
     ended = await cloud.end_of(job)
 
     assert ended.status.state is JobState.FAILED
     assert ended.status.error is not None
-    assert ended.status.error.code == "TASK_TIMEOUT"
+    assert (ended.status.error.code, ended.status.error.task_id) == (code, "map-0")
 
 
 async def test_a_run_fails_when_its_execution_is_ended_by_somebody_else(

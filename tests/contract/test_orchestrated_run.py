@@ -115,6 +115,7 @@ async def test_a_redrive_leads_back_to_what_has_not_ended(world: World) -> None:
     again = world.run.shuffle(job)
 
     assert again.phase == Phase(TaskKind.MAP, 2, may_fail=False)
+    assert world.run.finish(job) == again.phase
     assert world.run.map(job, planned.batches, references) is None
     assert world.run.shuffle(job).phase.kind is TaskKind.REDUCE
 

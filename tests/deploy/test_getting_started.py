@@ -48,7 +48,7 @@ def run(
         env=without_proxies() | environment(url),
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=100,
         check=False,
     )
     assert ran.returncode == 0, ran.stdout + ran.stderr

@@ -22,6 +22,8 @@ from tests.support.running import free_port
 from tests.support.waiting import eventually
 
 VERSION = "1.5.33"
+PACKAGES = (f"ministack=={VERSION}", "aws-sam-translator==1.115.0", "awscli==1.46.3")
+"""With what MiniStack needs for templates of SAM, and what packs these."""
 ACCESS_KEY = "test"
 ENVIRON = {
     "AWS_ACCESS_KEY_ID": ACCESS_KEY,
@@ -91,7 +93,7 @@ def running_ministack(
     port = free_port()
     environ = dict(os.environ, BIND_HOST="127.0.0.1", GATEWAY_PORT=str(port), LOG_LEVEL="WARNING")
     environ |= settings or {}
-    command = [str(_python()), *(["-m", "ministack"] if program is None else [str(program)])]
+    command = [str(ministack_python()), *(["-m", "ministack"] if program is None else [str(program)])]
     with (
         (folder / "ministack.log").open("wb") as log,
         subprocess.Popen(command, cwd=folder, env=environ, stdout=log, stderr=log) as process,
@@ -113,17 +115,17 @@ def _answers(stack: MiniStack, process: subprocess.Popen[bytes]) -> bool:
     return False
 
 
-def _python() -> Path:
-    """Return the interpreter that has MiniStack, installing it at first use."""
+def ministack_python() -> Path:
+    """Return the interpreter that has MiniStack and the AWS CLI, installing both at first use."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    place = cache / "fanfold-tests" / f"ministack-{VERSION}-py{sys.version_info.minor}"
+    place = cache / "fanfold-tests" / f"ministack-{VERSION}-sam-py{sys.version_info.minor}"
     place.parent.mkdir(parents=True, exist_ok=True)
     python, done = place / "bin" / "python", place / "done"
     with place.with_suffix(".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not done.exists():
             subprocess.run([sys.executable, "-m", "venv", "--clear", place], check=True)
-            install = [str(python), "-m", "pip", "install", "--quiet", f"ministack=={VERSION}"]
+            install = [str(python), "-m", "pip", "install", "--quiet", *PACKAGES]
             subprocess.run(install, check=True)
             done.touch()
     return python

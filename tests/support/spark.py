@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.support.running import ROOT
 
 VERSION = "4.3.0"
+PANDAS = "2.3.3"
 MASTER = "local[2,101]"
 
 
@@ -31,14 +32,16 @@ def spark_environ() -> dict[str, str]:
 def _python() -> Path:
     """Return the interpreter that has PySpark, installing it at first use."""
     cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    place = cache / "fanfold-tests" / f"pyspark-{VERSION}-py{sys.version_info.minor}"
+    place = (
+        cache / "fanfold-tests" / f"pyspark-{VERSION}-pandas-{PANDAS}-py{sys.version_info.minor}"
+    )
     place.parent.mkdir(parents=True, exist_ok=True)
     python, done = place / "bin" / "python", place / "done"
     with place.with_name(f"{place.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not done.exists():
             subprocess.run([sys.executable, "-m", "venv", "--clear", place], check=True)
-            install = [str(python), "-m", "pip", "install", "--quiet", f"pyspark=={VERSION}"]
-            subprocess.run(install, check=True)
+            wanted = [f"pyspark=={VERSION}", f"pandas=={PANDAS}"]
+            subprocess.run([python, "-m", "pip", "install", "--quiet", *wanted], check=True)
             done.touch()
     return python

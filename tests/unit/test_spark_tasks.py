@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
 from itertools import accumulate
 from pathlib import Path
 
@@ -15,10 +16,15 @@ from tests.support.memory import MemoryBlobs
 from workers.spark_tasks import gathered, parts_of, pieces_table
 
 
+def bytes_of(blobs: MemoryBlobs, pieces: Iterable[Piece]) -> list[bytes]:
+    return [bytes(part) for part in read_parts(blobs, pieces)]
+
+
 def test_reduce_tasks_get_what_they_read_elsewhere_however_spark_mixes_rows(tmp_path: Path) -> None:
-    seed = random.randrange(1 << 32)
+    seed = random.randrange(1 << 32)  # noqa: S311 - guards nothing
     print(f"seed {seed}")  # noqa: T201
-    chance, partitions, tasks = random.Random(seed), 7, 4
+    chance = random.Random(seed)  # noqa: S311 - guards nothing
+    partitions, tasks = 7, 4
     blobs = MemoryBlobs()
     pieces = []
     for index in range(12):
@@ -34,7 +40,7 @@ def test_reduce_tasks_get_what_they_read_elsewhere_however_spark_mixes_rows(tmp_
     table = pa.Table.from_pylist(rows).sort_by([(n, "ascending") for n in ("task", "piece", "at")])
     found = {}
     for number, spool in gathered(table.to_batches(max_chunksize=16), tmp_path):
-        found[number] = [bytes(part) for part in read_parts(blobs, spool.parts())]
+        found[number] = bytes_of(blobs, spool.parts())
 
     assert found == {
         number: [

@@ -49,6 +49,7 @@ SOURCES: Final = "sources"
 STEPS: Final = "fanfold-steps"
 ROLE: Final = "arn:aws:iam::000000000000:role/fanfold"
 ENDS_WITHIN_S: Final = 60.0
+ALL_PROGRAMS: Final = [str(PROGRAMS), str(Path(__file__).with_name("programs.py"))]
 FAST: Final = {"SFN_WAIT_SCALE": "0.01", "LAMBDA_WARM_TTL_SECONDS": "600"}
 
 
@@ -109,7 +110,7 @@ class Cloud:
             sql, is_map_only = checked.job, checked.is_map_only
             has_one_reducer = checked.has_one_reducer
         else:
-            program = load_catalog([str(PROGRAMS)]).require(parsed.program or "")
+            program = load_catalog(ALL_PROGRAMS).require(parsed.program or "")
             assert isinstance(program, Program)
             is_map_only, is_async = program.is_map_only, program.is_async
         is_inline = parsed.source.inline is not None
@@ -245,7 +246,7 @@ def create_steps(stack: MiniStack, table: str, *, data_dir: Path) -> str:
         "FANFOLD_DATA_DIR": str(data_dir),
         "FANFOLD_RESULT_URI": f"s3://{BUCKET}/fanfold",
         "FANFOLD_S3_ENDPOINT": stack.endpoint,
-        "FANFOLD_PROGRAMS": str(PROGRAMS),
+        "FANFOLD_PROGRAMS": ",".join(ALL_PROGRAMS),
         "FANFOLD_AWS_TABLE": table,
     }
     return create_function(stack, STEPS, "app.aws.steps.handler", settings)

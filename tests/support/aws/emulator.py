@@ -66,6 +66,8 @@ def run_states(
             raise sfn._ExecutionError(*sfn._fail_state_error(state, data, ctx))
         given = (state, data, execution, ctx) if kind in ("Task", "Parallel", "Map") else None
         data, following = handlers[kind](*(given or (state, data, ctx)))
+        if not is_wanted():
+            continue  # somebody else may go on from here
         if following is None:
             return data
         trail.name, trail.data = following, data
@@ -96,9 +98,13 @@ def run_execution(arn: str) -> None:
         "variables": {},
     }
 
-    def is_wanted() -> bool:
-        return bool(execution["status"] == "RUNNING")
+    redrives = execution.get("redriveCount", 0)
 
+    def is_wanted() -> bool:
+        is_same = execution.get("redriveCount", 0) == redrives
+        return bool(is_same and execution["status"] == "RUNNING")
+
+    ctx["_is_wanted"] = is_wanted
     try:
         output = json.dumps(run_states(definition["States"], trail, execution, ctx, is_wanted))
     except sfn._ExecutionError as exc:
@@ -106,7 +112,8 @@ def run_execution(arn: str) -> None:
             sfn._fail_execution(execution, exc.error, exc.cause)
         return
     except Exception as exc:  # noqa: BLE001 - as the real one would say
-        sfn._fail_execution(execution, "States.Runtime", f"{type(exc).__name__}: {exc}")
+        if is_wanted():
+            sfn._fail_execution(execution, "States.Runtime", f"{type(exc).__name__}: {exc}")
         return
     if is_wanted():
         execution.update(status="SUCCEEDED", output=output, stopDate=sfn.now_iso())
@@ -183,7 +190,6 @@ class MapRun:
     """The child executions of a Map state, which outlive a failure until they are redriven."""
 
     def __init__(self, state: Json, effective: Json, execution: Json, ctx: Json) -> None:
-        self.parent = execution
         start, machine = execution["stateMachineArn"], state.get("Label") or sfn.new_uuid()
         self.arn = f"{start.replace(':stateMachine:', ':mapRun:')}/{machine}:{sfn.new_uuid()}"
         self.machine = f"{start}/{machine}"
@@ -220,18 +226,13 @@ class MapRun:
         with ThreadPoolExecutor(max_workers=threads) as pool:
             for child in left:
                 pool.submit(contextvars.copy_context().run, self.run_child, state, child, ctx)
-        if self.parent["status"] != "RUNNING":
-            self.end("ABORTED")
+        if not ctx["_is_wanted"]():
             raise sfn._ExecutionError("States.Aborted", "the execution was stopped")
         if self.is_exceeded:
             self.end("FAILED")
             message = "The specified tolerated failure threshold was exceeded"
             raise sfn._ExecutionError("States.ExceedToleratedFailureThreshold", message)
         self.end("SUCCEEDED")
-
-    @property
-    def is_wanted(self) -> bool:
-        return self.parent["status"] == "RUNNING" and not self.is_exceeded
 
     @property
     def is_exceeded(self) -> bool:
@@ -251,7 +252,12 @@ class MapRun:
 
     def run_child(self, state: Json, child: Child, ctx: Json) -> None:
         execution, processor = child.execution, state.get("ItemProcessor") or state["Iterator"]
-        if not self.is_wanted:
+        is_parent_wanted = ctx["_is_wanted"]
+
+        def is_wanted() -> bool:
+            return is_parent_wanted() and not self.is_exceeded
+
+        if not is_wanted():
             return
         sfn._executions[execution["executionArn"]] = execution
         own = copy.deepcopy(ctx)
@@ -262,17 +268,18 @@ class MapRun:
             child.trail = Trail(processor["StartAt"], json.loads(execution["input"]))
         else:
             execution["redriveCount"] = execution.get("redriveCount", 0) + 1
+        found: Json
         try:
-            wanted = lambda: self.is_wanted  # noqa: E731
-            output = run_states(processor["States"], child.trail, execution, own, wanted)
-            execution.update(status="SUCCEEDED", output=json.dumps(output))
+            output = run_states(processor["States"], child.trail, execution, own, is_wanted)
+            found = {"status": "SUCCEEDED", "output": json.dumps(output)}
         except sfn._ExecutionError as exc:
             status = "ABORTED" if exc.error == "States.Aborted" else "FAILED"
-            execution.update(status=status, error=exc.error, cause=exc.cause)
+            found = {"status": status, "error": exc.error, "cause": exc.cause}
         except Exception as exc:  # noqa: BLE001 - as the real one would say
-            execution.update(status="FAILED", error="States.Runtime", cause=str(exc))
-        execution["stopDate"] = sfn.now_iso()
-        self.count()
+            found = {"status": "FAILED", "error": "States.Runtime", "cause": str(exc)}
+        if is_parent_wanted():
+            execution.update(found, stopDate=sfn.now_iso())
+            self.count()
 
     def count(self) -> None:
         states = ("pending", "running", "succeeded", "failed", "aborted")
