@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from adapters.coalesced_scripts import CoalescedScripts
+from adapters.pipelined_scripts import PipelinedScripts
 from adapters.redis_client import LedgerScripts, translated
 from adapters.redis_ledger import stored_batch
 from adapters.redis_status import FIELDS, status_of
@@ -57,7 +57,7 @@ class RedisAcceptance:
     def __init__(self, redis: Redis, *, retention_s: int, quotas: Quotas, webhook_key: str) -> None:
         self._redis = redis
         self._scripts = LedgerScripts(redis)
-        self._together = CoalescedScripts(redis)
+        self._together = PipelinedScripts(redis)
         self._retention_s = retention_s
         self._quotas = quotas
         self._webhook_key = webhook_key

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from adapters.coalesced_scripts import CoalescedScripts
+from adapters.pipelined_scripts import PipelinedScripts
 from adapters.redis_client import LedgerScripts, reply, translated
 from adapters.redis_snapshot import read_ended_run
 from engine.attempt import Attempt, Outcome, Piece
@@ -49,7 +49,7 @@ class RedisLedger:
         self, redis: Redis, *, lease_ms: int = LEASE_MS, straggles_ms: int = STRAGGLES_MS
     ) -> None:
         self._redis = redis
-        self._scripts = CoalescedScripts(redis)
+        self._scripts = PipelinedScripts(redis)
         self._lease_ms = lease_ms
         self._straggles_ms = straggles_ms
 

@@ -110,7 +110,7 @@ class SparkJob:
         at_once = min(len(references), planned.phase.max_concurrency or len(references))
         tasks = self._placed(self._frame(references_table(references)), at_once, "slot")
         step = partial(map_tasks, job=job, batches=planned.batches, run_of=self.run_of)
-        tasks.mapInArrow(step, NOTHING).collect()
+        tasks.sortWithinPartitions("slot").mapInArrow(step, NOTHING).collect()
 
     def _reduce(self, job: JobId, phase: Phase) -> None:
         pieces = pieces_table(self.run.ledger.pieces(job, TaskKind.MAP), tasks=phase.tasks)

@@ -26,6 +26,7 @@ from engine.job import JobError, JobId, TaskId, TaskKind, task_id
 from engine.piece_index import partitions_of
 from engine.plan_file import TaskReference
 from engine.run_ledger import Retry
+from workers.memory import give_back_memory
 from workers.orchestrated import OrchestratedRun, TaskFailedError
 from workers.spark_spool import PartSpool
 
@@ -186,12 +187,14 @@ class _Again:
         if self._died:
             retry = run.lost(job, [task], _GONE)
             self._died = retry is None
-        while retry is not None:
-            Event().wait(retry.after_s)
-            try:
+        try:
+            while retry is not None:
+                Event().wait(retry.after_s)
                 retry = step()
-            except TaskFailedError:
-                return
+        except TaskFailedError:
+            return
+        finally:
+            give_back_memory()
 
 
 def _dicts(rows: Iterable[pa.RecordBatch]) -> Iterator[dict[str, Any]]:

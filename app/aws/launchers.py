@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 
 from adapters import emr_serverless, step_functions
 from adapters.emr_serverless import EmrServerless
@@ -17,31 +17,38 @@ from engine.job import JobId
 from engine.runner import Launcher, Runner
 
 
-def launchers_of(aws: AwsSettings) -> dict[Runner, Launcher]:
-    """Return what dispatches the tasks of each runner that there is; the usual one first."""
+def launchers_of(
+    aws: AwsSettings, *, environ: Mapping[str, str] = os.environ
+) -> dict[Runner, Launcher]:
+    """Return what dispatches the tasks of each runner that there is; the usual one first.
+
+    Args:
+        aws: The settings.
+        environ: Where they come from; processes elsewhere are given the same.
+    """
     found: dict[Runner, Launcher] = {}
     if aws.state_machine is not None:
         found[Runner.STEP_FUNCTIONS] = StepFunctions(
-            step_functions.connect(os.environ),
+            step_functions.connect(environ),
             standard=aws.state_machine,
             express=aws.express_state_machine,
         )
     if aws.emr_application and aws.emr_role and aws.emr_entry_point:
         found[Runner.SPARK] = EmrServerless(
-            emr_serverless.connect(os.environ),
+            emr_serverless.connect(environ),
             application=aws.emr_application,
             role=aws.emr_role,
             entry_point=aws.emr_entry_point,
-            environ=_without_secrets(os.environ),
+            environ=_without_secrets(environ),
             parameters=aws.emr_spark_parameters,
             timeout_minutes=aws.emr_timeout_minutes,
         )
     elif aws.spark is not None:
-        found[Runner.SPARK] = LocalSpark(_spark_command)
+        found[Runner.SPARK] = LocalSpark(_spark_command, environ=environ)
     return found
 
 
-def watchers_of(launchers: Mapping[Runner, Launcher]) -> Iterable[RunWatcher]:
+def watchers_of(launchers: Mapping[Runner, Launcher]) -> list[RunWatcher]:
     """Return those that have to be asked which runs they have given up."""
     return [each for each in launchers.values() if isinstance(each, EmrServerless | LocalSpark)]
 

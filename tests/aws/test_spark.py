@@ -77,6 +77,7 @@ OTHERS: Final[dict[str, dict[str, Any]]] = {
         "program": "picky",
         "source": files_in("poison"),
         "batching": {"maxItems": 1},
+        "maxConcurrency": 1,
         "failurePolicy": {"maxAttempts": 1},
     },
     "tolerant": {

@@ -254,16 +254,13 @@ def create_steps(stack: MiniStack, table: str, *, data_dir: Path) -> str:
 
 def create_function(stack: MiniStack, name: str, handler: str, settings: Mapping[str, str]) -> str:
     """Create a function of this checkout, and return its ARN."""
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as empty:
-        empty.writestr("README", "The code is in the checkout.")
     libraries = sysconfig.get_path("purelib")
     created = client_of(stack, "lambda").create_function(
         FunctionName=name,
         Runtime="python3.11",
         Role=ROLE,
         Handler=handler,
-        Code={"ZipFile": archive.getvalue()},
+        Code={"ZipFile": archive()},
         Timeout=60,
         MemorySize=1024,
         Environment={
@@ -271,6 +268,14 @@ def create_function(stack: MiniStack, name: str, handler: str, settings: Mapping
         },
     )
     return str(created["FunctionArn"])
+
+
+def archive() -> bytes:
+    """What MiniStack is given as the code of functions."""
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w") as file:
+        file.writestr("README", "The code is in the checkout.")
+    return packed.getvalue()
 
 
 def create_machines(stack: MiniStack) -> dict[str, str]:

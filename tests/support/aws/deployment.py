@@ -1,7 +1,8 @@
 """The template, deployed into MiniStack: packed by the AWS CLI, created by CloudFormation.
 
 MiniStack runs images in Docker only, so functions become such whose code is this checkout. Nothing
-else of the template is changed but addresses, which are MiniStack's.
+else of the template is changed but addresses, which are MiniStack's. It checks signatures, and what
+each function's role allows.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from adapters.dynamodb_table import DynamoTable
-from tests.support.aws.cloud import FAST, client_of
+from tests.support.aws.cloud import FAST, archive, client_of
 from tests.support.dynamo import dynamo_client
 from tests.support.ministack import ENVIRON, MiniStack, ministack_python, running_ministack
 from tests.support.running import PROGRAMS, ROOT
@@ -28,6 +29,7 @@ from tests.support.waiting import eventually
 TEMPLATE: Final = ROOT / "deploy" / "aws" / "template.yaml"
 NAME: Final = "fanfold"
 ARTIFACTS: Final = "artifacts"
+CODE: Final = "code.zip"
 SOURCES: Final = "sources"
 LACKING_OUTPUTS: Final = ("RealtimeUrl",)
 """What MiniStack cannot tell of a resource."""
@@ -104,9 +106,10 @@ def running_deployment(folder: Path, *, appsync_url: str = "") -> Iterator[Deplo
         appsync_url: Where AppSync is simulated; nothing is published without one.
     """
     emulator = Path(__file__).with_name("emulator.py")
-    with running_ministack(folder, program=emulator, settings=FAST) as stack:
+    with running_ministack(folder, program=emulator, settings={**FAST, "AUTH": "true"}) as stack:
         stack.create_bucket(ARTIFACTS)
         stack.create_bucket(SOURCES)
+        stack.put(ARTIFACTS, CODE, archive())
         template = folder / "template.json"
         template.write_text(json.dumps(_fitted(_packed(stack, folder), stack, folder, appsync_url)))
         stack.put(ARTIFACTS, template.name, template.read_bytes())
@@ -140,7 +143,7 @@ def _fitted(
         assert function.pop("PackageType") == "Image"
         del function["ImageUri"]
         function["Handler"] = function.pop("ImageConfig")["Command"][0]
-        function |= {"Runtime": "python3.11", "InlineCode": "# The code is in the checkout."}
+        function |= {"Runtime": "python3.11", "CodeUri": f"s3://{ARTIFACTS}/{CODE}"}
         own = function.get("Environment", {"Variables": {}})["Variables"]
         if _APPSYNC_URL in own:
             own[_APPSYNC_URL] = appsync_url
@@ -150,8 +153,8 @@ def _fitted(
         "FANFOLD_DATA_DIR": str(folder / "data"),
         "FANFOLD_S3_ENDPOINT": stack.endpoint,
         "AWS_ENDPOINT_URL": stack.endpoint,
-        **ENVIRON,
     }
+    del template["Resources"]["BucketPolicy"]  # refuses whoever comes without TLS
     for name in LACKING_OUTPUTS:
         del template["Outputs"][name]
     text = json.dumps(template)

@@ -11,7 +11,7 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from adapters.coalesced_scripts import CoalescedScripts
+from adapters.pipelined_scripts import PipelinedScripts
 from adapters.redis_client import connect, reply
 from engine.errors import UnavailableError
 from engine.job import JobId
@@ -45,7 +45,7 @@ async def held(house: House, tasks: range) -> JobId:
     return new.id
 
 
-async def released(scripts: CoalescedScripts, job: str, tasks: range) -> list[object]:
+async def released(scripts: PipelinedScripts, job: str, tasks: range) -> list[object]:
     calls = (scripts.call("release", job, f"map-{index}", 1) for index in tasks)
     answers: list[object] = await asyncio.gather(*calls, return_exceptions=True)
     return answers
@@ -54,7 +54,7 @@ async def released(scripts: CoalescedScripts, job: str, tasks: range) -> list[ob
 async def test_each_caller_gets_its_own_answer(redis: Redis, house: House) -> None:
     job = await held(house, range(0, TASKS, 2))
 
-    answers = await released(CoalescedScripts(redis, calls_per_trip=16), job, range(TASKS))
+    answers = await released(PipelinedScripts(redis, calls_under_way=16), job, range(TASKS))
 
     assert answers == [ACCEPTED, FENCED] * (TASKS // 2)
 
@@ -63,7 +63,7 @@ async def test_calls_of_one_turn_travel_together(redis: Redis, house: House) -> 
     job = await held(house, range(0))
     before = (await redis.info("clients"))["connected_clients"]
 
-    await released(CoalescedScripts(redis, trips_at_once=1), job, range(TASKS))
+    await released(PipelinedScripts(redis), job, range(TASKS))
 
     assert (await redis.info("clients"))["connected_clients"] == before
 
@@ -72,7 +72,7 @@ async def test_a_script_that_redis_has_forgotten_is_loaded_again(
     redis: Redis, house: House
 ) -> None:
     job = await held(house, range(10))
-    scripts = CoalescedScripts(redis)
+    scripts = PipelinedScripts(redis)
     await released(scripts, job, range(5))
     await redis.script_flush()
 
@@ -85,7 +85,7 @@ async def test_a_call_that_is_refused_is_refused_alone(redis: Redis, house: Hous
     await redis.delete(key)
     await reply(redis.lpush(key, "no task"))
 
-    first, refused, last = await released(CoalescedScripts(redis), job, range(3))
+    first, refused, last = await released(PipelinedScripts(redis), job, range(3))
 
     assert (first, last) == (ACCEPTED, ACCEPTED)
     assert isinstance(refused, ResponseError)
@@ -94,7 +94,7 @@ async def test_a_call_that_is_refused_is_refused_alone(redis: Redis, house: Hous
 
 async def test_a_caller_that_is_cancelled_takes_nobody_along(redis: Redis, house: House) -> None:
     job = await held(house, range(2))
-    scripts = CoalescedScripts(redis)
+    scripts = PipelinedScripts(redis)
     calls = [
         asyncio.create_task(scripts.call("release", job, f"map-{index}", 1)) for index in range(2)
     ]
@@ -108,7 +108,7 @@ async def test_a_caller_that_is_cancelled_takes_nobody_along(redis: Redis, house
 
 async def test_all_who_wait_hear_that_redis_is_away_and_can_ask_again(own_redis: OwnRedis) -> None:
     redis = connect(own_redis.url)
-    scripts = CoalescedScripts(redis)
+    scripts = PipelinedScripts(redis)
 
     failures = await released(scripts, "nobody's", range(TASKS))
     assert [type(failure) for failure in failures] == [UnavailableError] * TASKS
