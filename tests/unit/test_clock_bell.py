@@ -1,4 +1,4 @@
-"""A bell that rings by the clock: whoever listens looks again and again, and no longer than that."""
+"""A bell that rings by the clock: whoever listens looks again and again, and then no longer."""
 
 from __future__ import annotations
 
