@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mypy_boto3_apigatewaymanagementapi import ApiGatewayManagementApiClient
 
 TIMEOUT_S: Final = 5.0
+MAX_CONNECTIONS: Final = 32
 MAX_ATTEMPTS: Final = 3
 _GONE: Final = ("GoneException", "410")
 
@@ -28,6 +29,7 @@ def connect(url: str) -> ApiGatewayManagementApiClient:
     config = Config(
         connect_timeout=TIMEOUT_S,
         read_timeout=TIMEOUT_S,
+        max_pool_connections=MAX_CONNECTIONS,
         retries={"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
     )
     return Session().client("apigatewaymanagementapi", endpoint_url=url, config=config)

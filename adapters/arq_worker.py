@@ -22,7 +22,7 @@ from arq.worker import Worker, func
 from redis.asyncio import Redis
 from redis.exceptions import RedisError
 
-from adapters.redis_client import connect, reply, source_of
+from adapters.redis.client import connect, reply, source_of
 from engine.cancellation import cancel_all
 from engine.errors import UnavailableError
 from engine.jsonvalue import decode, encode

@@ -25,7 +25,7 @@ from adapters.dynamodb_items import (
 from adapters.dynamodb_table import DynamoTable
 from adapters.dynamodb_values import Item
 from adapters.dynamodb_writes import IS_NEW, Change, Put, Update, Write
-from adapters.redis_snapshot import read_job
+from adapters.job_fields import read_job
 from engine.errors import IdempotencyConflictError, QuotaExceededError, UnavailableError
 from engine.job import JobId
 from engine.jobs import Accepted, NewJob

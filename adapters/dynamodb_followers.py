@@ -19,8 +19,6 @@ from engine.errors import QuotaExceededError
 from engine.followers import MAX_FOLLOWED, ConnectionId, Following
 from engine.job import JobId
 
-LIFE_S: Final = 2 * 3600
-"""API Gateway ends every connection after two hours."""
 _SOCKET: Final = "SOCKET#"
 _ALL: Final = "TENANT"
 
@@ -34,8 +32,9 @@ class DynamoFollowers:
     def add(self, following: Following) -> None:
         """Keep that a connection follows something; see ``Followers``."""
         own = _SOCKET + following.connection
-        followed = sum(1 for _ in self._table.query(own, attributes=("sk",)))
-        if followed >= MAX_FOLLOWED:
+        topic = _ALL if following.job is None else job_pk(following.job)
+        followed = {item["sk"] for item in self._table.query(own, attributes=("sk",))}
+        if len(followed - {topic}) >= MAX_FOLLOWED:
             raise QuotaExceededError(
                 f"a connection may follow {MAX_FOLLOWED} jobs, and follows as many",
                 retry_after_s=0.0,
@@ -48,7 +47,6 @@ class DynamoFollowers:
             "until": following.until_s,
             TTL_ATTRIBUTE: int(following.until_s),
         }
-        topic = _ALL if following.job is None else job_pk(following.job)
         pk, sk = _followed_key(following)
         self._table.transact(
             Put({"pk": own, "sk": topic, **fields}), Put({"pk": pk, "sk": sk, **fields})

@@ -2,7 +2,7 @@
 
     pk            sk                          what
     JOB#<job>     META                        where the job stands; attributes are called as the
-                                              fields of the hash in ``lua/prelude.lua``
+                                              fields of the hash in ``redis/lua/prelude.lua``
     JOB#<job>     LIVE                        that it has not ended, for lists of such jobs
     JOB#<job>     INPUT, ITEMS                what was submitted: see ``dynamodb_input.py``
     JOB#<job>     TASK#<KIND>#<index>         a task that was begun once: state, attempt, run,
@@ -165,7 +165,7 @@ def is_stale(item: Item, meta: Item) -> bool:
 
 
 def as_hash(item: Item) -> Mapping[bytes, bytes]:
-    """Return an item in the form that ``redis_snapshot`` reads."""
+    """Return an item in the form that ``job_fields`` reads."""
     return {
         name.encode(): value if isinstance(value, bytes) else str(value).encode()
         for name, value in item.items()

@@ -15,7 +15,7 @@ from adapters.dynamodb_items import as_hash, is_live, meta_key, tenant_key
 from adapters.dynamodb_listing import DynamoListing
 from adapters.dynamodb_table import DynamoTable
 from adapters.dynamodb_values import Item
-from adapters.redis_snapshot import read_job, read_status
+from adapters.job_fields import read_job, read_status
 from engine.blobs import BlobStore
 from engine.job import Job, JobId, JobStatus
 from engine.jobs import (

@@ -24,7 +24,7 @@ from adapters.dynamodb_items import (
 )
 from adapters.dynamodb_table import DynamoTable
 from adapters.dynamodb_values import Item
-from adapters.redis_snapshot import read_failure, read_task
+from adapters.job_fields import read_failure, read_task
 from engine.errors import NotFoundError
 from engine.job import Job, JobId, Task, TaskKind, task_id
 from engine.jobs import FailurePage, JobDetails, JobFilter, JobPage, TaskFilter, TaskPage

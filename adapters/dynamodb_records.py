@@ -16,8 +16,8 @@ from adapters.dynamodb_items import (
 )
 from adapters.dynamodb_table import DynamoTable
 from adapters.dynamodb_values import Item
-from adapters.redis_snapshot import read_failure
-from adapters.redis_status import error_of
+from adapters.job_fields import read_failure
+from adapters.status_fields import error_of
 from engine.blobs import BlobStore
 from engine.errors import NotFoundError
 from engine.job import ItemFailure, JobId, TaskKind, TaskState, instant, task_id

@@ -31,7 +31,7 @@ from adapters.dynamodb_items import (
 from adapters.dynamodb_table import DynamoTable
 from adapters.dynamodb_values import Item
 from adapters.dynamodb_writes import Change, Delete, Update, Write
-from adapters.redis_snapshot import read_ended_run
+from adapters.job_fields import read_ended_run
 from engine.blobs import BlobStore
 from engine.job import JobError, JobId, JobState
 from engine.jsonvalue import encode_again

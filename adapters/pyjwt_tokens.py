@@ -13,7 +13,7 @@ from typing import Any, Final
 import jwt
 from jwt.exceptions import PyJWTError
 
-from adapters.httpx_jwks import HttpxJwks
+from adapters.https.jwks import HttpxJwks
 from engine.claims import Claims
 from engine.errors import UnauthenticatedError
 

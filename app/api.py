@@ -12,11 +12,11 @@ from starlette.applications import Starlette
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from adapters.redis_bell import RedisBell
-from adapters.redis_client import connect
-from adapters.redis_jobs import RedisJobs
-from adapters.redis_keys import RedisKeys
-from adapters.redis_layout import require_layout
+from adapters.redis.bell import RedisBell
+from adapters.redis.client import connect
+from adapters.redis.jobs import RedisJobs
+from adapters.redis.keys import RedisKeys
+from adapters.redis.layout import require_layout
 from app.api_processes import api_processes
 from app.assets import BUILT, Assets, origin_of_uploads
 from app.authentication import credentials_of

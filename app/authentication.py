@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from adapters.httpx_jwks import HttpxJwks
+from adapters.https.jwks import HttpxJwks
 from adapters.pyjwt_tokens import ALGORITHMS, Provider, PyJwtTokens
 from app.settings import AuthMode, Settings
 from engine.api_keys import ApiKeys

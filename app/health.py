@@ -11,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.routing import Route
 
-from adapters.redis_client import translated
+from adapters.redis.client import translated
 from engine.errors import UnavailableError
 
 READY_WITHIN_S: Final = 2.0

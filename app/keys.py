@@ -12,8 +12,8 @@ from contextlib import asynccontextmanager, contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from adapters.redis_client import connect
-from adapters.redis_keys import RedisKeys
+from adapters.redis.client import connect
+from adapters.redis.keys import RedisKeys
 from app.embedded_redis import address_of
 from app.settings import PREFIX, Settings, load_settings
 from engine.api_keys import ApiKey, ApiKeyId, ApiKeys, Secret, digest_of

@@ -30,7 +30,7 @@ from adapters.prometheus import (
     families_of,
     figures_of,
 )
-from adapters.redis_metrics import RedisClock, read_redis_metrics
+from adapters.redis.metrics import RedisClock, read_redis_metrics
 from app.server import serving
 from app.settings import Settings
 from app.siblings import Siblings

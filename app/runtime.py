@@ -10,10 +10,10 @@ from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
-from adapters.https_sources import HttpsSources
-from adapters.obstore_blobs import ObstoreBlobs
-from adapters.obstore_output import ObstoreOutput
-from adapters.obstore_sources import ObstoreSources
+from adapters.https.sources import HttpsSources
+from adapters.obstore.blobs import ObstoreBlobs
+from adapters.obstore.output import ObstoreOutput
+from adapters.obstore.sources import ObstoreSources
 from app.logs import set_up_logging
 from app.settings import SIGNING_KEY_BYTES, Settings
 from engine.blobs import BlobStore

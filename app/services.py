@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from importlib import metadata
 from typing import Protocol
 
-from adapters.httpx_webhooks import HttpxWebhooks
+from adapters.https.webhooks import HttpxWebhooks
 from app.processes import sql_process
 from app.runtime import destinations_of, sources_of
 from app.settings import Settings

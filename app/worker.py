@@ -19,14 +19,14 @@ from functools import partial
 import uvloop
 
 from adapters.arq_worker import EventWorker
-from adapters.httpx_webhooks import HttpxWebhooks
-from adapters.redis_client import connect
-from adapters.redis_jobs import RedisJobs
-from adapters.redis_layout import require_layout
-from adapters.redis_ledger import RedisLedger
-from adapters.redis_records import RedisRecords
-from adapters.redis_traces import RedisTraces
-from adapters.redis_webhooks import RedisWebhooks
+from adapters.https.webhooks import HttpxWebhooks
+from adapters.redis.client import connect
+from adapters.redis.jobs import RedisJobs
+from adapters.redis.layout import require_layout
+from adapters.redis.ledger import RedisLedger
+from adapters.redis.records import RedisRecords
+from adapters.redis.traces import RedisTraces
+from adapters.redis.webhooks import RedisWebhooks
 from app.garbage import collect_garbage_seldom
 from app.metrics import WorkerMetrics
 from app.processes import program_process, remove_leftover_scratch, scratch_of, sql_process

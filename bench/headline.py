@@ -20,7 +20,7 @@ import time
 from datetime import datetime
 from typing import Any, Final
 
-from adapters.redis_client import connect
+from adapters.redis.client import connect
 from bench.client import Caller
 from bench.headline_programs import __file__ as programs
 from bench.object_server import URI, object_server

@@ -21,7 +21,7 @@ from arq.worker import Worker, func
 from redis.asyncio import Redis
 
 from adapters.arq_worker import EventWorker
-from adapters.redis_client import connect, source_of
+from adapters.redis.client import connect, source_of
 from app.embedded_redis import EmbeddedRedis
 from bench.report import percentile, show
 

@@ -19,8 +19,8 @@ from typing import Any, ClassVar
 import psutil
 from redis.asyncio import Redis
 
-from adapters.redis_client import SHARED, source_of
-from adapters.redis_jobs import RedisJobs
+from adapters.redis.client import SHARED, source_of
+from adapters.redis.jobs import RedisJobs
 from app.embedded_redis import EmbeddedRedis
 from app.launcher import tied
 from engine.job import new_job_id

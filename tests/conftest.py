@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, settings
 from redis.asyncio import Redis
 
 from adapters.dynamodb_table import DynamoTable
-from adapters.redis_client import connect
+from adapters.redis.client import connect
 from tests.support.client import Api
 from tests.support.dynamo import dynamo_client, new_table
 from tests.support.killing import Stage

@@ -17,7 +17,7 @@ from adapters.dynamodb_run_ledger import DynamoRunLedger
 from adapters.dynamodb_sweeper import DynamoSweeper
 from adapters.dynamodb_table import DynamoTable, connect
 from adapters.dynamodb_webhooks import DynamoWebhooks
-from adapters.httpx_webhooks import HttpxWebhooks
+from adapters.https.webhooks import HttpxWebhooks
 from app.aws.launchers import launchers_of, watchers_of
 from app.aws.process import Process
 from app.aws.settings import Deployment

@@ -20,8 +20,8 @@ from adapters.dynamodb_items import meta_key
 from adapters.dynamodb_jobs import DynamoJobs
 from adapters.dynamodb_records import DynamoRecords
 from adapters.dynamodb_run_ledger import DynamoRunLedger
-from adapters.obstore_blobs import ObstoreBlobs
-from adapters.obstore_sources import ObstoreSources
+from adapters.obstore.blobs import ObstoreBlobs
+from adapters.obstore.sources import ObstoreSources
 from adapters.step_functions import StepFunctions, connect
 from engine.catalog import load_catalog
 from engine.failed_runs import FailedRun, end_failed_runs

@@ -7,7 +7,7 @@ from redis.asyncio import Redis
 
 from adapters.dynamodb_keys import DynamoKeys
 from adapters.dynamodb_table import DynamoTable
-from adapters.redis_keys import RedisKeys
+from adapters.redis.keys import RedisKeys
 from engine.api_keys import ApiKeyId, ApiKeys
 from tests.contract.test_credentials import make_key
 

@@ -16,7 +16,7 @@ from arq.worker import Worker, func
 from redis.asyncio import Redis
 
 from adapters.arq_worker import HIDDEN_MS, QUEUE_PREFIX, EventWorker
-from adapters.redis_client import connect, reply, source_of
+from adapters.redis.client import connect, reply, source_of
 from engine.cancellation import finish
 from engine.jsonvalue import decode, encode
 from tests.support.own_redis import own_redis_in

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from adapters.redis_bell import RedisBell
-from adapters.redis_client import connect, reply
+from adapters.redis.bell import RedisBell
+from adapters.redis.client import connect, reply
 from engine.bell import job_topic, tenant_topic
 from engine.job import JobId
 from tests.support.own_redis import OwnRedis, own_redis_in

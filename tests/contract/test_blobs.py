@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from adapters.obstore_blobs import ObstoreBlobs
+from adapters.obstore.blobs import ObstoreBlobs
 from engine.blobs import BlobStore
 from engine.errors import ConfigError, NotFoundError, UnavailableError
 from tests.support.ministack import ENVIRON

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from adapters.httpx_jwks import HttpxJwks
+from adapters.https.jwks import HttpxJwks
 from adapters.pyjwt_tokens import ALGORITHMS, Provider, PyJwtTokens
-from adapters.redis_bell import RedisBell
-from adapters.redis_client import connect, reply
-from adapters.redis_keys import KEYS, RedisKeys
+from adapters.redis.bell import RedisBell
+from adapters.redis.client import connect, reply
+from adapters.redis.keys import KEYS, RedisKeys
 from engine.api_keys import ApiKey, ApiKeys, Secret, digest_of
 from engine.errors import (
     ForbiddenError,

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
-from adapters.redis_bell import RedisBell
-from adapters.redis_client import connect
-from adapters.redis_jobs import RedisJobs
-from adapters.redis_ledger import RedisLedger
+from adapters.redis.bell import RedisBell
+from adapters.redis.client import connect
+from adapters.redis.jobs import RedisJobs
+from adapters.redis.ledger import RedisLedger
 from engine.job import JobId, JobState
 from engine.jobs import JobFilter, NewJob
 from engine.ledger import Verdict

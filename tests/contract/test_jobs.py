@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from redis.asyncio import Redis
 
-from adapters.redis_acceptance import BATCHES_AT_ONCE
-from adapters.redis_client import reply
+from adapters.redis.acceptance import BATCHES_AT_ONCE
+from adapters.redis.client import reply
 from engine.errors import IdempotencyConflictError, NotFoundError
 from engine.job import JobState, TaskKind, TaskState
 from engine.jobs import JobFilter, TaskFilter

@@ -15,7 +15,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
-from adapters.httpx_jwks import HttpxJwks
+from adapters.https.jwks import HttpxJwks
 from adapters.pyjwt_tokens import ALGORITHMS, Provider, PyJwtTokens
 from engine.errors import UnauthenticatedError, UnavailableError
 from tests.support.identity_provider import (

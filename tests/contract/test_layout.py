@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from redis.asyncio import Redis
 
-from adapters.redis_layout import LAYOUT, LAYOUT_KEY, require_layout
-from adapters.redis_ledger import RedisLedger
+from adapters.redis.layout import LAYOUT, LAYOUT_KEY, require_layout
+from adapters.redis.ledger import RedisLedger
 from engine.errors import ConfigError
 from tests.support.house import house_over
 from tests.support.jobs import inline_job

@@ -24,8 +24,8 @@ from adapters.prometheus import (
     families_of,
     figures_of,
 )
-from adapters.redis_client import connect, reply
-from adapters.redis_metrics import JOBS_LOOKED_AT, RedisClock, read_redis_metrics
+from adapters.redis.client import connect, reply
+from adapters.redis.metrics import JOBS_LOOKED_AT, RedisClock, read_redis_metrics
 from app.siblings import Siblings
 from engine.errors import UnavailableError
 from engine.tracer import UNTRACED

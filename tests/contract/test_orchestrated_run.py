@@ -13,7 +13,7 @@ from adapters.dynamodb_jobs import DynamoJobs
 from adapters.dynamodb_records import DynamoRecords
 from adapters.dynamodb_run_ledger import DynamoRunLedger
 from adapters.dynamodb_table import DynamoTable
-from adapters.obstore_blobs import ObstoreBlobs
+from adapters.obstore.blobs import ObstoreBlobs
 from engine.batch import Batch
 from engine.catalog import load_catalog
 from engine.entries import Entries

@@ -10,8 +10,8 @@ from uuid import uuid4
 
 import pytest
 
-from adapters.obstore_blobs import ObstoreBlobs
-from adapters.obstore_output import ObstoreOutput
+from adapters.obstore.blobs import ObstoreBlobs
+from adapters.obstore.output import ObstoreOutput
 from engine.errors import InputError, NotFoundError, OutputError, UnavailableError
 from engine.job import TaskId, TaskState
 from engine.listing_writer import write_listings

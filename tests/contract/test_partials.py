@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from adapters.redis_client import reply
+from adapters.redis.client import reply
 from engine.attempt import Outcome
 from engine.job import JobError, JobId, JobState, TaskKind
 from engine.jobs import NewJob, TaskFilter

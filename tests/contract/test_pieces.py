@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from redis.asyncio import Redis
 
-from adapters.redis_client import LedgerScripts, reply
-from adapters.redis_ledger import KEPT_BYTES_IN_ALL, KEPT_BYTES_OF_A_JOB
+from adapters.redis.client import LedgerScripts, reply
+from adapters.redis.ledger import KEPT_BYTES_IN_ALL, KEPT_BYTES_OF_A_JOB
 from engine.attempt import Piece
 from engine.job import JobId, JobPhase
 from engine.jobs import NewJob

@@ -11,8 +11,8 @@ import pytest
 from redis.asyncio import Redis
 from redis.exceptions import ResponseError
 
-from adapters.pipelined_scripts import PipelinedScripts
-from adapters.redis_client import connect, reply
+from adapters.redis.client import connect, reply
+from adapters.redis.pipelined_scripts import PipelinedScripts
 from engine.errors import UnavailableError
 from engine.job import JobId
 from tests.support.house import House, house_over

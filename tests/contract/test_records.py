@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from adapters.obstore_blobs import ObstoreBlobs
-from adapters.redis_client import connect
-from adapters.redis_records import PAGE_FAILURES, PAGE_TASKS, RedisRecords
+from adapters.obstore.blobs import ObstoreBlobs
+from adapters.redis.client import connect
+from adapters.redis.records import PAGE_FAILURES, PAGE_TASKS, RedisRecords
 from engine.attempt import Attempt
 from engine.job import ItemFailure, JobError, JobId, TaskId, TaskState
 from engine.listings import INCLUDED_BYTES, BatchRecord, Records

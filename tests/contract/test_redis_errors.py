@@ -10,8 +10,8 @@ import redis.exceptions
 from redis.asyncio import Redis
 from redis.exceptions import DataError
 
-from adapters.redis_client import LedgerScripts, connect, reply, translated
-from adapters.redis_jobs import RedisJobs
+from adapters.redis.client import LedgerScripts, connect, reply, translated
+from adapters.redis.jobs import RedisJobs
 from engine.errors import UnavailableError
 from tests.support.jobs import inline_job
 

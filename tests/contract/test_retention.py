@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 from redis.asyncio import Redis
 
-from adapters.obstore_blobs import ObstoreBlobs
-from adapters.redis_bell import RedisBell
-from adapters.redis_client import connect, reply
-from adapters.redis_ledger import TASKS_PER_ERASE
+from adapters.obstore.blobs import ObstoreBlobs
+from adapters.redis.bell import RedisBell
+from adapters.redis.client import connect, reply
+from adapters.redis.ledger import TASKS_PER_ERASE
 from engine.bell import job_topic
 from engine.cancellation import cancel_all
 from engine.errors import InvalidStateError, NotFoundError

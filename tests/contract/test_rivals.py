@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from redis.asyncio import Redis
 
-from adapters.redis_client import reply
-from adapters.redis_ledger import RedisLedger
+from adapters.redis.client import reply
+from adapters.redis.ledger import RedisLedger
 from engine.job import JobId, JobState
 from engine.ledger import Verdict
 from tests.support.house import LONG_LEASE_MS, House, house_over

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.https_sources import HttpsSources, Limits
+from adapters.https.sources import HttpsSources, Limits
 from engine.errors import SourceChangedError, SourceError, UnavailableError
 from engine.source.addresses import Address
 from tests.support.web_server import CONTENT, HOST, Exchange, Page, Site, web_server

@@ -18,8 +18,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from adapters.obstore_blobs import ObstoreBlobs
-from adapters.obstore_sources import ObstoreSources
+from adapters.obstore.blobs import ObstoreBlobs
+from adapters.obstore.sources import ObstoreSources
 from engine.entries import Entries
 from engine.errors import SourceChangedError, SourceError, UnavailableError
 from engine.source.hive import hive_columns
@@ -162,7 +162,7 @@ def test_a_hundred_thousand_objects_are_listed_in_little_memory(stand_in: StandI
     program = (
         "import sys\n"
         "from pathlib import Path\n"
-        "from adapters.obstore_sources import ObstoreSources\n"
+        "from adapters.obstore.sources import ObstoreSources\n"
         "files = ObstoreSources(endpoint=sys.argv[1], environ={}).list_files('s3://bucket/')\n"
         "size = sum(file.size_bytes for file in files)\n"
         # Not getrusage, which still counts what the parent had before the exec.

@@ -12,7 +12,7 @@ import pytest
 from graphql import build_schema
 from redis.asyncio import Redis
 
-from adapters.redis_jobs import RedisJobs
+from adapters.redis.jobs import RedisJobs
 from engine.cursor import encode_cursor
 from engine.quotas import Quotas
 from resolvers.access.caller import Caller, Scope

@@ -16,8 +16,8 @@ from redis.asyncio import Redis
 
 from adapters.otel_tracer import OtelTracer, exporting_tracer
 from adapters.prometheus import WorkerFigures
-from adapters.redis_client import connect
-from adapters.redis_traces import RedisTraces
+from adapters.redis.client import connect
+from adapters.redis.traces import RedisTraces
 from app.settings import load_settings
 from app.traces import ENDPOINTS, tracing
 from engine.job import new_job_id

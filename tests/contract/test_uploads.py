@@ -17,7 +17,7 @@ import pytest
 import uvicorn
 from starlette.applications import Starlette
 
-from adapters.obstore_blobs import ObstoreBlobs
+from adapters.obstore.blobs import ObstoreBlobs
 from app.uploads import upload_route
 from engine.catalog import load_catalog
 from engine.errors import InputError, NotFoundError

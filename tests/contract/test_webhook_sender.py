@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.httpx_webhooks import HttpxWebhooks
+from adapters.https.webhooks import HttpxWebhooks
 from engine.errors import InputError, UnavailableError
 from engine.source.addresses import Address
 from tests.support.web_server import HOST, Exchange, Site, web_server

@@ -12,11 +12,11 @@ from typing import Any, Final, Protocol
 
 from redis.asyncio import Redis
 
-from adapters.redis_client import reply
-from adapters.redis_jobs import RedisJobs
-from adapters.redis_ledger import RedisLedger
-from adapters.redis_records import RedisRecords
-from adapters.redis_webhooks import RedisWebhooks
+from adapters.redis.client import reply
+from adapters.redis.jobs import RedisJobs
+from adapters.redis.ledger import RedisLedger
+from adapters.redis.records import RedisRecords
+from adapters.redis.webhooks import RedisWebhooks
 from engine.attempt import Attempt, Outcome, Piece
 from engine.job import Job, JobId
 from engine.jobs import JobControl, JobStore, NewJob

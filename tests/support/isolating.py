@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from adapters.obstore_blobs import ObstoreBlobs
+from adapters.obstore.blobs import ObstoreBlobs
 from engine.attempt import Attempt, Outcome, Piece
 from engine.batch import Batch
 from engine.catalog import Catalog

@@ -93,7 +93,10 @@ def running_ministack(
     port = free_port()
     environ = dict(os.environ, BIND_HOST="127.0.0.1", GATEWAY_PORT=str(port), LOG_LEVEL="WARNING")
     environ |= settings or {}
-    command = [str(ministack_python()), *(["-m", "ministack"] if program is None else [str(program)])]
+    command = [
+        str(ministack_python()),
+        *(["-m", "ministack"] if program is None else [str(program)]),
+    ]
     with (
         (folder / "ministack.log").open("wb") as log,
         subprocess.Popen(command, cwd=folder, env=environ, stdout=log, stderr=log) as process,

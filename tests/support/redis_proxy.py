@@ -21,7 +21,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Final, Literal
 
-from adapters.redis_client import ledger_script
+from adapters.redis.client import ledger_script
 from tests.support.resp import command, take_frames, words_of
 from tests.support.step_killer import Call, Commit, Trap
 
@@ -235,5 +235,5 @@ def _peer_of(connection: socket.socket) -> int:
 @cache
 def _scripts() -> dict[str, str]:
     """The ledger's scripts by the digest that Redis calls them by."""
-    names = [path.name.removesuffix(".lua") for path in (files("adapters") / "lua").iterdir()]
+    names = [path.name.removesuffix(".lua") for path in (files("adapters.redis") / "lua").iterdir()]
     return {sha1(ledger_script(name).encode()).hexdigest(): name for name in names}  # noqa: S324

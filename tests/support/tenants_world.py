@@ -15,9 +15,9 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from adapters.obstore_blobs import ObstoreBlobs
-from adapters.redis_bell import RedisBell
-from adapters.redis_client import connect
+from adapters.obstore.blobs import ObstoreBlobs
+from adapters.redis.bell import RedisBell
+from adapters.redis.client import connect
 from engine.attempt import Outcome, Piece, ResultSummary
 from engine.job import JobId, new_job_id
 from engine.result import Manifest

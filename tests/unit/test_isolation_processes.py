@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from adapters.obstore_blobs import ObstoreBlobs
+from adapters.obstore.blobs import ObstoreBlobs
 from engine.attempt import Attempt, Outcome
 from engine.batch import Batch
 from engine.isolation.mark import Mark, mark_path
@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 CHILD = """
 import asyncio, ctypes, os, socket, sys
 from pathlib import Path
-from adapters.obstore_blobs import ObstoreBlobs
+from adapters.obstore.blobs import ObstoreBlobs
 from engine.catalog import Catalog
 from engine.output.destination import Destinations
 from engine.program import Program

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.obstore_blobs import ObstoreBlobs
+from adapters.obstore.blobs import ObstoreBlobs
 from engine.attempt import Piece
 from engine.piece_index import partitions_of, read_piece_index, write_piece_index
 

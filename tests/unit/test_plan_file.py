@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.obstore_blobs import ObstoreBlobs
+from adapters.obstore.blobs import ObstoreBlobs
 from engine.attempt import Attempt
 from engine.batch import Batch, FileSlice
 from engine.job import JobId, TaskId

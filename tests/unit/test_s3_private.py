@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.obstore_output import ObstoreOutput
-from adapters.obstore_sources import ObstoreSources
-from adapters.s3_private import PrivatePrefix
+from adapters.obstore.output import ObstoreOutput
+from adapters.obstore.s3_private import PrivatePrefix
+from adapters.obstore.sources import ObstoreSources
 from engine.errors import SourceError
 
 OWN = "s3://kept/of/fanfold"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from adapters.obstore_blobs import ObstoreBlobs
+from adapters.obstore.blobs import ObstoreBlobs
 from engine.blobs import BlobStore
 from engine.errors import SourceChangedError, SourceError
 from engine.source.blob_files import BlobFiles

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from adapters.obstore_blobs import ObstoreBlobs
+from adapters.obstore.blobs import ObstoreBlobs
 from engine.attempt import Attempt, Outcome, Piece
 from engine.batch import Batch
 from engine.catalog import Catalog

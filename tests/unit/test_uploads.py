@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.obstore_blobs import ObstoreBlobs
+from adapters.obstore.blobs import ObstoreBlobs
 from engine.uploads import (
     MAX_FILE_NAME,
     expired_uploads,

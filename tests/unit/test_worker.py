@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.obstore_blobs import ObstoreBlobs
+from adapters.obstore.blobs import ObstoreBlobs
 from engine.attempt import Attempt, Outcome
 from engine.batch import Batch
 from engine.cancellation import cancel_all

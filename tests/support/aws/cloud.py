@@ -22,8 +22,8 @@ from boto3.session import Session
 from adapters.dynamodb_items import meta_key
 from adapters.dynamodb_jobs import DynamoJobs, status_of
 from adapters.dynamodb_table import DynamoTable
-from adapters.obstore_blobs import ObstoreBlobs
-from adapters.obstore_sources import ObstoreSources
+from adapters.obstore.blobs import ObstoreBlobs
+from adapters.obstore.sources import ObstoreSources
 from adapters.step_functions import StepFunctions, connect
 from adapters.step_functions_definition import FUNCTION
 from app.aws.state_machines import files

@@ -24,7 +24,7 @@
 --   fanfold:unreported                set: jobs that ended without a result, of which nobody has
 --                                     written yet how far they came
 --   fanfold:kept_bytes                string: length of all pieces that have no blob
---   fanfold:layout                    string: see redis_layout.py
+--   fanfold:layout                    string: see layout.py
 --   fanfold:totals                    hash: "accepted", or the state at the end -> jobs so far
 --   fanfold:workers                   zset: worker -> when it last told that it is alive
 --   fanfold:webhooks                  zset: "<job> <run>" that has ended -> when to tell its webhook
@@ -40,7 +40,7 @@ local EXPIRY, KEPT, WORKERS = PREFIX .. 'expiry', PREFIX .. 'kept_bytes', PREFIX
 local WEBHOOKS, UNREPORTED = PREFIX .. 'webhooks', PREFIX .. 'unreported'
 local FENCED, ACCEPTED, REPEATED = 0, 1, 2
 local MAX_BACKOFF_MS, MAX_FAILURES = 60000, 10000
-local LAYOUT = 3 -- of all that is below; as in redis_layout.py
+local LAYOUT = 3 -- of all that is below; as in layout.py
 
 local function now_ms()
   local time = redis.call('TIME')

@@ -16,8 +16,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric
 from redis.asyncio import Redis
 
-from adapters.redis_client import reply, translated
-from adapters.redis_ledger import FORGOTTEN_AFTER_MS
+from adapters.redis.client import reply, translated
+from adapters.redis.ledger import FORGOTTEN_AFTER_MS
 from engine.errors import UnavailableError
 from engine.job import JobState, TaskKind
 from engine.jsonvalue import decode

@@ -32,8 +32,8 @@ from obstore.exceptions import (
 )
 from obstore.store import S3Store
 
-from adapters.s3_config import s3_client, s3_config
-from adapters.s3_private import REFUSED, PrivatePrefix
+from adapters.obstore.s3_config import s3_client, s3_config
+from adapters.obstore.s3_private import REFUSED, PrivatePrefix
 from engine.entries import Entries
 from engine.errors import SourceChangedError, SourceError, UnavailableError
 from engine.source.choice import FileChoice

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from adapters.pipelined_scripts import PipelinedScripts
-from adapters.redis_client import LedgerScripts, reply, translated
-from adapters.redis_snapshot import read_ended_run
+from adapters.job_fields import read_ended_run
+from adapters.redis.client import LedgerScripts, reply, translated
+from adapters.redis.pipelined_scripts import PipelinedScripts
 from engine.attempt import Attempt, Outcome, Piece
 from engine.batch import Batch
 from engine.errors import AttemptsExhaustedError

@@ -22,7 +22,7 @@ from typing import BinaryIO, Final, NoReturn, TypeVar, cast
 
 import httpx
 
-from adapters.public_addresses import (
+from adapters.https.public_addresses import (
     NOT_KNOWN,
     NOT_PUBLIC,
     Resolve,

@@ -7,9 +7,9 @@ from typing import Final
 
 from redis.asyncio import Redis
 
-from adapters.redis_client import LedgerScripts, reply, translated
-from adapters.redis_snapshot import read_failure
-from adapters.redis_status import error_of
+from adapters.job_fields import read_failure
+from adapters.redis.client import LedgerScripts, reply, translated
+from adapters.status_fields import error_of
 from engine.job import ItemFailure, JobId, TaskKind, TaskState, instant, task_id
 from engine.listings import INCLUDED_BYTES, BatchRecord, RecordPage
 

@@ -6,7 +6,7 @@ from typing import Final
 
 from redis.asyncio import Redis
 
-from adapters.redis_client import reply, translated
+from adapters.redis.client import reply, translated
 from engine.errors import ConfigError
 
 LAYOUT: Final = 3

@@ -24,7 +24,7 @@ from redis.asyncio import Redis
 from redis.asyncio.connection import AbstractConnection
 from redis.exceptions import ConnectionError, NoScriptError, ResponseError, TimeoutError
 
-from adapters.redis_client import LedgerScripts, ledger_script, reply, translated
+from adapters.redis.client import LedgerScripts, ledger_script, reply, translated
 
 TOGETHER: Final = frozenset({"accept", "claim", "commit", "fail", "release"})
 """Scripts of single tasks and of small jobs. What is large or rare goes alone, so that these never

@@ -16,7 +16,7 @@ import obstore
 from obstore.exceptions import BaseError
 from obstore.store import LocalStore, S3Store
 
-from adapters.s3_config import s3_client, s3_config
+from adapters.obstore.s3_config import s3_client, s3_config
 from engine.errors import ConfigError, NotFoundError, UnavailableError
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Final
 
 from redis.asyncio import Redis
 
-from adapters.redis_client import reply, translated
+from adapters.redis.client import reply, translated
 from engine.errors import UnavailableError
 from engine.job import JobId
 

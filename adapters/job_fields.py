@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 from urllib.parse import urlsplit
 
-from adapters.redis_status import FIELDS, error_of, status_of
+from adapters.status_fields import FIELDS, error_of, status_of
 from engine.job import (
     ItemFailure,
     Job,

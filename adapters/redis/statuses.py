@@ -16,8 +16,8 @@ from redis.asyncio import Redis
 from redis.asyncio.connection import Connection
 from redis.exceptions import NoScriptError
 
-from adapters.redis_client import COMMAND_TIMEOUT_S, source_of, translated
-from adapters.redis_status import FIELDS, StoredStatus
+from adapters.redis.client import COMMAND_TIMEOUT_S, source_of, translated
+from adapters.status_fields import FIELDS, StoredStatus
 from engine.job import JobId, JobStatus
 
 MAX_KEPT: Final = 2

@@ -9,7 +9,7 @@ from typing import Final
 
 from redis.asyncio import Redis
 
-from adapters.redis_client import reply, translated
+from adapters.redis.client import reply, translated
 from engine.api_keys import REVOKED_TOPIC, ApiKey, ApiKeyId
 from engine.jsonvalue import decode, encode
 

@@ -10,15 +10,15 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from adapters.redis_acceptance import (
+from adapters.job_fields import read_failure, read_job, read_task
+from adapters.redis.acceptance import (
     SMALL_BYTES,
     RedisAcceptance,
     stored_batches,
 )
-from adapters.redis_client import LedgerScripts, reply, translated
-from adapters.redis_ledger import FORGOTTEN_AFTER_MS, erase_job
-from adapters.redis_snapshot import read_failure, read_job, read_task
-from adapters.redis_statuses import RedisStatuses
+from adapters.redis.client import LedgerScripts, reply, translated
+from adapters.redis.ledger import FORGOTTEN_AFTER_MS, erase_job
+from adapters.redis.statuses import RedisStatuses
 from engine.errors import (
     InvalidStateError,
     NotFoundError,

@@ -17,7 +17,7 @@ from typing import Final, Self
 
 import httpx
 
-from adapters.public_addresses import (
+from adapters.https.public_addresses import (
     NOT_KNOWN,
     NOT_PUBLIC,
     Resolve,

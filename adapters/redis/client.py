@@ -90,7 +90,7 @@ def _passes(exc: ResponseError) -> bool:
 @cache
 def source_of(*names: str) -> str:
     """Return the Lua sources *names* of this package, one after another."""
-    folder = files("adapters") / "lua"
+    folder = files("adapters.redis") / "lua"
     return "\n".join((folder / f"{name}.lua").read_text("utf-8") for name in names)
 
 

@@ -7,7 +7,7 @@ from typing import Final
 
 from redis.asyncio import Redis
 
-from adapters.redis_client import LedgerScripts
+from adapters.redis.client import LedgerScripts
 from engine.job import JobId
 from engine.webhook_delivery import WebhookState
 from engine.webhooks import Delivery

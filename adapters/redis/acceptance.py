@@ -14,10 +14,10 @@ from typing import Any, Final
 
 from redis.asyncio import Redis
 
-from adapters.pipelined_scripts import PipelinedScripts
-from adapters.redis_client import LedgerScripts, translated
-from adapters.redis_ledger import stored_batch
-from adapters.redis_status import FIELDS, status_of
+from adapters.redis.client import LedgerScripts, translated
+from adapters.redis.ledger import stored_batch
+from adapters.redis.pipelined_scripts import PipelinedScripts
+from adapters.status_fields import FIELDS, status_of
 from engine.batch import Batch
 from engine.errors import IdempotencyConflictError, UnavailableError
 from engine.job import Job, JobId

@@ -12,8 +12,8 @@ import obstore
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.store import S3Store
 
-from adapters.obstore_blobs import PART_BYTES, PARTS_AT_ONCE, s3_store
-from adapters.s3_private import REFUSED, PrivatePrefix
+from adapters.obstore.blobs import PART_BYTES, PARTS_AT_ONCE, s3_store
+from adapters.obstore.s3_private import REFUSED, PrivatePrefix
 from engine.errors import OutputError, UnavailableError
 
 _URL: Final = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(/.*)?", re.IGNORECASE)

@@ -1,0 +1,1 @@
+"""Other people's servers, by httpx: sources, webhooks, keys of identity providers."""

@@ -1,0 +1,1 @@
+"""Local folders and object stores, by obstore: blobs, sources and outputs."""
