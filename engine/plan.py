@@ -13,10 +13,10 @@ from engine.program import Program
 from engine.source.basket import Basket, Shares
 from engine.source.choice import FileChoice
 from engine.source.cut import cut_files
+from engine.source.file import SourceFile
 from engine.source.listing import list_entries, list_sources
 from engine.source.objects import object_batches
 from engine.source.sources import Sources
-from engine.source.store import SourceFile
 from engine.spec import BatchingSpec, FilesMode, JobSpec
 
 BYTES_PER_REDUCER: Final = 16 * 1024 * 1024

@@ -34,8 +34,8 @@ from adapters.https.public_addresses import (
 from engine.errors import SourceChangedError, SourceError, UnavailableError
 from engine.source.addresses import Address, is_public
 from engine.source.choice import FileChoice
+from engine.source.file import SourceFile
 from engine.source.ranges import RangeFile
-from engine.source.store import SourceFile
 from engine.source.uri import refusal
 
 MAX_REDIRECTS: Final = 5

@@ -37,8 +37,8 @@ from adapters.obstore.s3_private import REFUSED, PrivatePrefix
 from engine.entries import Entries
 from engine.errors import SourceChangedError, SourceError, UnavailableError
 from engine.source.choice import FileChoice
+from engine.source.file import SourceFile
 from engine.source.ranges import RangeFile
-from engine.source.store import SourceFile
 from engine.source.uri import EVERYTHING, refusal, shown
 from engine.source.walk import NamePattern
 

@@ -14,9 +14,9 @@ from typing import BinaryIO, cast
 from engine.blobs import BlobStore
 from engine.errors import NotFoundError, SourceChangedError, SourceError, UnavailableError
 from engine.source.choice import FileChoice
+from engine.source.file import SourceFile
 from engine.source.ranges import RangeFile
 from engine.source.sources import BLOB_PREFIX
-from engine.source.store import SourceFile
 from engine.source.uri import refusal
 
 

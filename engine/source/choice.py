@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Protocol
 
-from engine.source.store import SourceFile
+from engine.source.file import SourceFile
 
 
 class FileChoice(Protocol):

@@ -19,11 +19,11 @@ from engine.batch import Batch, Compression, FileSlice
 from engine.source.basket import Basket
 from engine.source.chunk import BOM, MAX_RECORD_BYTES, too_long
 from engine.source.csv_mask import CsvMask
+from engine.source.file import SourceFile
 from engine.source.formats import FileLayout
 from engine.source.look import has_become_shorter, look_at_files
 from engine.source.parquet import read_row_groups
 from engine.source.sources import Sources
-from engine.source.store import SourceFile
 from engine.spec import DataFormat, LayoutSpec
 
 _BLOCK_BYTES: Final = 1024 * 1024

@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from engine.entries import Entries
 from engine.errors import SourceError
 from engine.source.choice import FileChoice
+from engine.source.file import SourceFile
 from engine.source.manifest import manifest_files, result_files
 from engine.source.objects import entries_of
 from engine.source.sources import BLOB_PREFIX, Sources
-from engine.source.store import SourceFile
 from engine.spec import FilesMode, JobSpec
 
 

@@ -13,9 +13,9 @@ from typing import Final
 from engine.batch import Compression
 from engine.errors import SourceChangedError
 from engine.source.compression import compression_of
+from engine.source.file import SourceFile
 from engine.source.formats import HEAD_BYTES, FileLayout, detect
 from engine.source.sources import BLOB_PREFIX, Sources
-from engine.source.store import SourceFile
 from engine.spec import LayoutSpec
 
 _AT_ONCE: Final = 16

@@ -32,8 +32,8 @@ from urllib.parse import unquote_plus
 import orjson
 
 from engine.errors import SourceError
+from engine.source.file import SourceFile
 from engine.source.sources import BLOB, Sources, identity_of
-from engine.source.store import SourceFile
 from engine.source.uri import scheme_of, shown
 
 MAX_JSON_BYTES: Final = 64 * 1024 * 1024

@@ -9,8 +9,8 @@ from typing import Final
 
 from engine.batch import Batch
 from engine.entries import Entries
+from engine.source.file import SourceFile
 from engine.source.sources import Sources
-from engine.source.store import SourceFile
 from engine.spec import BatchingSpec
 
 MAX_ITEMS: Final = 1_000

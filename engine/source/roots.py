@@ -17,7 +17,7 @@ from typing import BinaryIO, Final
 
 from engine.errors import SourceChangedError, SourceError
 from engine.source.choice import FileChoice
-from engine.source.store import SourceFile
+from engine.source.file import SourceFile
 from engine.source.uri import EVERYTHING, UriPath, parse_uri, refusal, shown
 from engine.source.walk import FoundFile, checked_file, walk
 

@@ -14,8 +14,9 @@ from typing import BinaryIO, Final
 from engine.entries import Entries
 from engine.errors import SourceError
 from engine.source.choice import FileChoice
+from engine.source.file import SourceFile
 from engine.source.roots import SourceRoots
-from engine.source.store import EntryStore, SourceFile, SourceStore
+from engine.source.store import EntryStore, SourceStore
 from engine.source.uri import refusal, scheme_of
 
 LOCAL: Final = ""

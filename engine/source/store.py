@@ -8,31 +8,11 @@ A path is how a file is known within Fanfold once it has been listed: absolute o
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, BinaryIO, Protocol, runtime_checkable
+from typing import BinaryIO, Protocol, runtime_checkable
 
 from engine.entries import Entries
-
-if TYPE_CHECKING:
-    from engine.source.choice import FileChoice
-
-
-@dataclass(frozen=True, slots=True)
-class SourceFile:
-    """A file to map.
-
-    Attributes:
-        path: Where it is, for ``open_file``.
-        size_bytes: Length when it was listed.
-        version: Changes whenever the content does: an ETag, or time and length on local disk.
-            Empty when the store cannot tell.
-        modified_ms: When it was last changed, in milliseconds since 1970; None if unknown.
-    """
-
-    path: str
-    size_bytes: int
-    version: str = ""
-    modified_ms: int | None = None
+from engine.source.choice import FileChoice
+from engine.source.file import SourceFile
 
 
 class SourceStore(Protocol):

@@ -9,9 +9,9 @@ import duckdb
 import pyarrow as pa
 
 from engine.batch import Batch
+from engine.source.file import SourceFile
 from engine.source.salvage import Report
 from engine.source.sources import Sources
-from engine.source.store import SourceFile
 from engine.spec import LayoutSpec
 from engine.sql.batch_rows import BatchRows
 from engine.sql.blame import blamed

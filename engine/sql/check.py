@@ -12,9 +12,9 @@ import pyarrow as pa
 
 from engine.catalog import Catalog
 from engine.errors import InputError, Issue, RecordError, SourceError
+from engine.source.file import SourceFile
 from engine.source.listing import list_sources
 from engine.source.sources import Sources
-from engine.source.store import SourceFile
 from engine.spec import BadItems, FilesMode, JobSpec
 from engine.sql.checker import CheckedSql, SqlCheck
 from engine.sql.columns import ShapeFinder, sample_of

@@ -16,12 +16,12 @@ from engine.batch import Batch, Compression, FileSlice
 from engine.errors import RecordError
 from engine.source.compression import DecompressedStream, Readable
 from engine.source.csv_ends import record_ends, write_with_one_end
+from engine.source.file import SourceFile
 from engine.source.formats import FileLayout
 from engine.source.hive import hive_columns
 from engine.source.look import look_at
 from engine.source.read import BatchReader
 from engine.source.sources import Sources
-from engine.source.store import SourceFile
 from engine.spec import CsvSpec, DataFormat, LayoutSpec
 from engine.sql.job import Columns, TableShape
 from engine.sql.lines import LINE

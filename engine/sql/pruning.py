@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import duckdb
 
+from engine.source.file import SourceFile
 from engine.source.hive import hive_columns
 from engine.source.sources import Sources
-from engine.source.store import SourceFile
 from engine.sql import ast
 from engine.sql.ast import Node
 from engine.sql.job import SqlJob

@@ -24,8 +24,8 @@ from engine.errors import FanfoldError
 from engine.plan import large_batches
 from engine.source.basket import Basket
 from engine.source.cut import cut_files
+from engine.source.file import SourceFile
 from engine.source.sources import Sources
-from engine.source.store import SourceFile
 from engine.spec import DataFormat, LayoutSpec
 from engine.sql.job import TableShape
 from engine.sql.query import parameters_of

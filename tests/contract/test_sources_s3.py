@@ -22,9 +22,9 @@ from adapters.obstore.blobs import ObstoreBlobs
 from adapters.obstore.sources import ObstoreSources
 from engine.entries import Entries
 from engine.errors import SourceChangedError, SourceError, UnavailableError
+from engine.source.file import SourceFile
 from engine.source.hive import hive_columns
 from engine.source.ranges import FIRST_BYTES, MOST_BYTES
-from engine.source.store import SourceFile
 from tests.support.ministack import ENVIRON, MiniStack
 from tests.support.s3_stand_in import (
     CONTENT,

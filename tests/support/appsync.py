@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import json
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from schema.appsync import SIGN_IN_MODES, appsync_sdl
-from schema.build import build_schema
 from schema.sdl import served_sdl
 from tests.support.ministack import ACCESS_KEY, ENVIRON
 from tests.support.node import Node, without_proxies
 from tests.support.running import ROOT, free_port
 from tests.support.waiting import eventually
-from transport.appsync.fields import fields_of
 
 API_KEY: Final = "da2-fakefanfoldkey"
 ISSUER: Final = "https://issuer.example"
+_SIGNED: Final = (
+    f"AWS4-HMAC-SHA256 Credential={ACCESS_KEY}/20260101/us-east-1/lambda/aws4_request, "
+    "SignedHeaders=host, Signature=unchecked"
+)
+"""MiniStack lets its own key do everything."""
 SIMULATOR: Final = ROOT / "tests" / "aws" / "simulator"
-RESOLVERS: Final = ROOT / "deploy" / "aws" / "resolvers"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +38,23 @@ class Dropped:
 
     share: float
     seed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Resolver:
+    """A unit resolver.
+
+    Attributes:
+        type: Whose field it answers.
+        field: The field.
+        source: ``Function``, ``Table`` or ``None``.
+        code: In JavaScript.
+    """
+
+    type: str
+    field: str
+    source: str
+    code: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,18 +87,20 @@ def running_appsync(
     table: str,
     function: str,
     env: Mapping[str, str],
+    resolvers: Sequence[Resolver],
     dropped: Dropped | None = None,
     port: int | None = None,
 ) -> Iterator[AppSync]:
-    """Yield an API with our schema and resolvers.
+    """Yield an API with our schema.
 
     Args:
-        folder: For its log.
+        folder: For its log, and the code of resolvers.
         node: Runs it.
         aws: Where DynamoDB and Lambda answer.
         table: Of jobs.
         function: Runs the Python resolvers.
         env: What resolvers find as ``ctx.env``.
+        resolvers: Of all fields that have one.
         dropped: Events to be lost.
         port: Where to listen, as after a restart; None takes a free one.
     """
@@ -93,8 +114,9 @@ def running_appsync(
         "issuer": ISSUER,
         "table": {"endpoint": aws, "region": "us-east-1", "tableName": table, **credentials},
         "functionUrl": f"{aws}/2015-03-31/functions/{function}/invocations",
+        "headers": {"Authorization": _SIGNED},
         "env": dict(env),
-        "resolvers": list(_resolvers()),
+        "resolvers": [_written(folder, resolver) for resolver in resolvers],
         "drop": None if dropped is None else {"share": dropped.share, "seed": dropped.seed},
     }
     log = folder / f"appsync-{api.port}.log"
@@ -125,14 +147,8 @@ def _is_ready(process: subprocess.Popen[bytes], log: Path) -> bool:
     return "READY" in said
 
 
-def _resolvers() -> Iterator[dict[str, str]]:
-    for name in fields_of(build_schema().graphql):
-        yield _resolver(name, "Function", "python.js")
-    yield _resolver("Mutation.publishJobStatus", "None", "publishJobStatus.js")
-    yield _resolver("Subscription.jobStatus", "Table", "subscribe.js")
-    yield _resolver("Subscription.jobFeed", "Table", "subscribe.js")
-
-
-def _resolver(name: str, source: str, file: str) -> dict[str, str]:
-    type_name, _, field = name.partition(".")
-    return {"type": type_name, "field": field, "source": source, "file": str(RESOLVERS / file)}
+def _written(folder: Path, resolver: Resolver) -> dict[str, str]:
+    file = folder / f"{resolver.type}.{resolver.field}.mjs"
+    file.write_text(resolver.code)
+    place = {"source": resolver.source, "file": str(file)}
+    return {"type": resolver.type, "field": resolver.field, **place}

@@ -27,9 +27,9 @@ from engine.plan import target_batch_bytes
 from engine.source.basket import Basket, Shares
 from engine.source.chunk import MAX_RECORD_BYTES
 from engine.source.cut import cut_files
+from engine.source.file import SourceFile
 from engine.source.read import BatchReader
 from engine.source.sources import Sources
-from engine.source.store import SourceFile
 from engine.spec import BatchingSpec, CsvSpec, DataFormat, FilesSpec
 
 MIB = 1024 * 1024

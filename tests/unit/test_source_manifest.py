@@ -13,10 +13,10 @@ import pytest
 
 from engine.errors import SourceError
 from engine.source.choice import FileChoice
+from engine.source.file import SourceFile
 from engine.source.manifest import manifest_files, result_files
 from engine.source.roots import SourceRoots
 from engine.source.sources import Sources
-from engine.source.store import SourceFile
 
 ETAG = "0123456789abcdef0123456789abcdef"
 

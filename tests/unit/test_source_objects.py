@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from engine.batch import Batch
 from engine.entries import Entries
 from engine.jsonvalue import decode, encode
+from engine.source.file import SourceFile
 from engine.source.objects import entries_of, object_batches
 from engine.source.roots import SourceRoots
 from engine.source.sources import Sources
-from engine.source.store import SourceFile
 from engine.spec import BatchingSpec
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from engine.errors import SourceChangedError, SourceError
+from engine.source.file import SourceFile
 from engine.source.roots import SourceRoots
 from engine.source.sources import Sources
-from engine.source.store import SourceFile
 from tests.support.nobody import as_nobody
 
 URIS = ("input", "source", "files", "uris")

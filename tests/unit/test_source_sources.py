@@ -11,9 +11,9 @@ import pytest
 
 from engine.errors import SourceError
 from engine.source.choice import FileChoice
+from engine.source.file import SourceFile
 from engine.source.roots import SourceRoots
 from engine.source.sources import Sources
-from engine.source.store import SourceFile
 
 
 class Fixed:

@@ -1,7 +1,7 @@
 import { useQuery } from "urql";
 import { ProgramsDocument, type JobState } from "../../graphql/generated";
 import { JOB_STATES, STATE_NAMES } from "../parts/states";
-import type { Wanted } from "./JobsPage";
+import type { Wanted } from "./wanted";
 
 interface Props {
   wanted: Wanted;

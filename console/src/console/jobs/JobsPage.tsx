@@ -1,5 +1,5 @@
 import { useMemo, useState } from "react";
-import type { JobFilter, JobState } from "../../graphql/generated";
+import type { JobFilter } from "../../graphql/generated";
 import { useService } from "../live/useService";
 import { Empty } from "../parts/Empty";
 import { isLive } from "../parts/states";
@@ -7,13 +7,7 @@ import { Filters } from "./Filters";
 import { listed } from "./jobList";
 import { JobTable } from "./JobTable";
 import { useJobs } from "./useJobs";
-
-export interface Wanted {
-  search: string;
-  state: JobState | "";
-  program: string;
-  tag: string;
-}
+import type { Wanted } from "./wanted";
 
 const EVERYTHING: Wanted = { search: "", state: "", program: "", tag: "" };
 
