@@ -122,14 +122,14 @@ def wrong_commits(commits: Iterable[Commit]) -> list[str]:
 
 
 class Rings:
-    """Counts how often each job's bell was rung, which is once with every version.
+    """Counts how often a bell was rung for each job, which is once with every version.
 
     To be made before the jobs; Redis must live as long.
     """
 
     def __init__(self, redis: Redis) -> None:
         self._bell = redis.pubsub()  # type: ignore[no-untyped-call]
-        self._bell.psubscribe("fanfold:bell:job:*")
+        self._bell.psubscribe("fanfold:bell:tenant:*")
 
     def wrong_versions(self, redis: Redis, jobs: Iterable[str]) -> list[str]:
         """Return those of *jobs* whose version is not the number of their changes."""
