@@ -19,10 +19,10 @@ SELF = $(PIP) --no-compile --no-deps --no-build-isolation --no-index -e .
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help install dev demo console test check lint chaos bench lock clean
+.PHONY: help install dev demo console test check lint aws-check chaos bench lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 install: .venv/.installed ## Install what the service needs into .venv; gives .venv/bin/fanfold
 	@$(MAKE) --no-print-directory console || \
@@ -48,6 +48,12 @@ lint: dev ## Everything of "make check" but the tests
 	@$(BIN)/pyright
 	@$(BIN)/lint-imports
 
+# Nothing is skipped: CI must have Node, and so must this.
+aws-check: dev ## Check the AWS template, its state machines, resolvers and schema
+	@CI=1 $(BIN)/pytest -n 0 -p no:cacheprovider tests/deploy/test_aws.py \
+		tests/unit/test_dynamodb_definition.py tests/unit/test_schema_appsync.py \
+		tests/unit/test_schema_sdl.py tests/unit/test_state_machines.py $(PYTEST_FLAGS)
+
 chaos: dev ## Kill everything at random, by 200 schedules, and more; CHAOS_SEED=n repeats one
 	@LONG_OUTAGE=1 CHAOS_SCHEDULES=$${CHAOS_SCHEDULES:-200} RECOVERY_SAMPLES=$${RECOVERY_SAMPLES:-10} \
 		$(BIN)/pytest $(if $(CHAOS_SEED),tests/faults/test_chaos.py,tests/faults) $(PYTEST_FLAGS)
@@ -62,12 +68,17 @@ lock: ## Resolve the locks again; LOCK_FLAGS=--upgrade takes newer versions
 	$(PYTHON) -m pip --disable-pip-version-check -q --python "$$tools/bin/python" \
 		install 'uv>=0.9,<1' && \
 	compile="$$tools/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes \
-		--no-emit-index-url --no-header --no-annotate $(LOCK_FLAGS) pyproject.toml --group build" && \
-	$$compile -o requirements.lock && \
-	$$compile --group dev -c requirements.lock -o requirements-dev.lock
+		--no-emit-index-url --no-header --no-annotate $(LOCK_FLAGS) pyproject.toml" && \
+	$$compile --group build -o requirements.lock && \
+	$$compile --extra aws -c requirements.lock -o requirements-aws.lock && \
+	echo 'pandas<3' > "$$tools/spark.in" && \
+	$$compile --extra aws --extra spark -c requirements-aws.lock -c "$$tools/spark.in" \
+		--no-emit-package pyspark --no-emit-package py4j -o requirements-spark.lock && \
+	$$compile --group build --group dev -c requirements.lock -c requirements-aws.lock \
+		-o requirements-dev.lock
 
 clean: ## Remove the environment and every cache; keeps .fanfold, where jobs and results live
-	@rm -rf .venv app/static console/node_modules .coverage .coverage.* htmlcov dist .hypothesis .import_linter_cache \
+	@rm -rf .venv app/static console/node_modules deploy/aws/node_modules .coverage .coverage.* htmlcov dist .hypothesis .import_linter_cache \
 		.mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 

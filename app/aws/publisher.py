@@ -7,7 +7,7 @@ misses the end; of several changes in one batch only the newest is told.
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
 from functools import cache, partial
@@ -25,6 +25,7 @@ from adapters.dynamodb_table import DynamoTable, connect
 from adapters.dynamodb_values import Item, read_item
 from app.aws.process import Process
 from app.aws.settings import Deployment
+from engine.errors import UnavailableError
 from engine.job import JobStatus
 from schema.appsync import publish_document
 from schema.build import build_schema
@@ -73,11 +74,24 @@ def _process() -> Process[list[Publish]]:
 
 def handler(event: Mapping[str, Any], _context: object) -> None:
     """Tell what a batch of the stream's records says; a fault brings the batch again."""
-    publishers = _process().made
-    for meta in newest_of(event["Records"]):
-        news = News.of(meta)
+    tell(map(News.of, newest_of(event["Records"])), _process().made)
+
+
+def tell(news: Iterable[News], publishers: Sequence[Publish]) -> None:
+    """Hand everything to every publisher, whatever others fail at.
+
+    Raises:
+        ExceptionGroup: Of ``UnavailableError``; somebody could not be told.
+    """
+    faults = []
+    for each in news:
         for publish in publishers:
-            publish(news)
+            try:
+                publish(each)
+            except UnavailableError as exc:
+                faults.append(exc)
+    if faults:
+        raise ExceptionGroup("not everybody could be told", faults)
 
 
 def newest_of(records: Sequence[Mapping[str, Any]]) -> Iterator[Item]:

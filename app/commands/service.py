@@ -83,8 +83,8 @@ def schema(
         typer.Option(
             "--sign-in",
             metavar="MODE",
-            help="With --appsync: how callers sign in there, instead of by IAM, API key and Lambda; "
-            f"give it once for each of {', '.join(SignIn)}.",
+            help="With --appsync: how callers sign in there, instead of by IAM, API key and "
+            f"Lambda; give it once for each of {', '.join(SignIn)}.",
         ),
     ] = None,
 ) -> None:

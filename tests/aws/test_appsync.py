@@ -20,11 +20,11 @@ from gql.transport.httpx import HTTPXAsyncTransport
 
 from examples.python.follow_appsync import Api, follow
 from tests.support.appsync import API_KEY, ISSUER, AppSync, Dropped, running_appsync
-from tests.support.aws.cloud import Cloud, client_of, create_function, running_cloud
+from tests.support.aws.deployment import API_KEY_SCOPES, Deployment, running_deployment
 from tests.support.killing import Stage
 from tests.support.needs import do_without
 from tests.support.node import Node, NoNodeError
-from tests.support.running import PROGRAMS, free_port
+from tests.support.running import free_port
 
 pytestmark = [pytest.mark.anyio, pytest.mark.xdist_group("aws")]
 
@@ -64,7 +64,13 @@ JOB: Final = "subscription Job($id: ID!) { jobStatus(id: $id) { version state re
 FEED: Final = "subscription Feed($tag: String) { jobFeed(tag: $tag) { id tenant tags state } }"
 ANSWERS_WITHIN_S: Final = 60
 """A function's first call loads all of it."""
-ENV: Final = {"TENANT": "main", "SCOPES": "read,submit,manage", "TENANT_CLAIM": "tenant"}
+ENV: Final = {"TENANT": "main", "SCOPES": API_KEY_SCOPES, "TENANT_CLAIM": "tenant"}
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Not uvloop, which cannot close what gql may leave of a connection."""
+    return "asyncio"
 
 
 @pytest.fixture(scope="module")
@@ -81,19 +87,18 @@ def port() -> int:
 
 
 @pytest.fixture(scope="module")
-def cloud(tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[Cloud]:
-    """A deployment with the functions that AppSync and the table's stream call."""
-    folder = tmp_path_factory.mktemp("cloud")
-    with running_cloud(folder) as running:
-        deploy_api(running, folder, appsync_url=f"http://127.0.0.1:{port}/graphql")
+def deployment(tmp_path_factory: pytest.TempPathFactory, port: int) -> Iterator[Deployment]:
+    """The template, with AppSync on *port*."""
+    folder = tmp_path_factory.mktemp("stack")
+    with running_deployment(folder, appsync_url=f"http://127.0.0.1:{port}/graphql") as running:
         yield running
 
 
 @pytest.fixture(scope="class")
 def appsync(
-    cloud: Cloud, node: Node, port: int, tmp_path_factory: pytest.TempPathFactory
+    deployment: Deployment, node: Node, port: int, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[AppSync]:
-    with simulated(cloud, node, port, tmp_path_factory.mktemp("appsync")) as running:
+    with simulated(deployment, node, port, tmp_path_factory.mktemp("appsync")) as running:
         yield running
 
 
@@ -103,59 +108,17 @@ async def session(appsync: AppSync) -> AsyncIterator[Any]:
         yield open_session
 
 
-def deploy_api(cloud: Cloud, folder: Path, *, appsync_url: str) -> None:
-    machines = client_of(cloud.stack, "stepfunctions").list_state_machines()["stateMachines"]
-    arns = {found["name"].removeprefix("fanfold-"): found["stateMachineArn"] for found in machines}
-    common = {
-        "FANFOLD_RESULT_URI": "s3://results/fanfold",
-        "FANFOLD_S3_ENDPOINT": cloud.stack.endpoint,
-        "FANFOLD_PROGRAMS": str(PROGRAMS),
-        "FANFOLD_AWS_TABLE": cloud.table.name,
-        "FANFOLD_SIGNING_KEY": "0123456789abcdef0123456789abcdef",
-        "AWS_ENDPOINT_URL": cloud.stack.endpoint,
-    }
-    create_function(
-        cloud.stack,
-        "fanfold-resolver",
-        "app.aws.resolver.handler",
-        {
-            **common,
-            "FANFOLD_DATA_DIR": str(folder / "resolver"),
-            "FANFOLD_AWS_STATE_MACHINE": arns["standard"],
-            "FANFOLD_AWS_EXPRESS_STATE_MACHINE": arns["express"],
-            "FANFOLD_AWS_TENANT": ENV["TENANT"],
-            "FANFOLD_AWS_API_KEY_SCOPES": ENV["SCOPES"],
-        },
-    )
-    create_function(
-        cloud.stack,
-        "fanfold-publisher",
-        "app.aws.publisher.handler",
-        {
-            **common,
-            "FANFOLD_DATA_DIR": str(folder / "publisher"),
-            "FANFOLD_AWS_APPSYNC_URL": appsync_url,
-        },
-    )
-    described = client_of(cloud.stack, "dynamodb").describe_table(TableName=cloud.table.name)
-    client_of(cloud.stack, "lambda").create_event_source_mapping(
-        EventSourceArn=described["Table"]["LatestStreamArn"],
-        FunctionName="fanfold-publisher",
-        StartingPosition="TRIM_HORIZON",
-        BatchSize=100,
-    )
-
-
 def simulated(
-    cloud: Cloud, node: Node, port: int, folder: Path, *, dropped: Dropped | None = None
+    deployment: Deployment, node: Node, port: int, folder: Path, *, dropped: Dropped | None = None
 ) -> Any:
     return running_appsync(
         folder,
         node,
-        aws=cloud.stack.endpoint,
-        table=cloud.table.name,
-        function="fanfold-resolver",
+        aws=deployment.stack.endpoint,
+        table=deployment.ids["Table"],
+        function=deployment.ids["Resolver"],
         env=ENV,
+        resolvers=deployment.resolvers,
         dropped=dropped,
         port=port,
     )
@@ -279,25 +242,25 @@ class TestFollowers:
         stage = Stage(tmp_path / "stage")
         params = json.dumps(stage.params("map"))
         job = await submitted(session, program="held", lines=["hold"], params=params)
-        events = subscribed(appsync, JOB, id=job)
-        first = asyncio.ensure_future(anext(events))
-        await stage.begun()
-        stage.let_go()
-        found = [(await first)["jobStatus"]]
-        while found[-1]["state"] != "SUCCEEDED":
-            found.append((await anext(events))["jobStatus"])
+        async with aclosing(subscribed(appsync, JOB, id=job)) as events:
+            first = asyncio.ensure_future(anext(events))
+            await stage.begun()
+            stage.let_go()
+            found = [(await first)["jobStatus"]]
+            while found[-1]["state"] != "SUCCEEDED":
+                found.append((await anext(events))["jobStatus"])
 
         assert json.loads(found[-1]["result"][0]) == {"key": "hold", "value": 1}
 
     async def test_a_feed_brings_the_tenants_jobs_that_have_the_tag(
         self, session: Any, appsync: AppSync
     ) -> None:
-        events = subscribed(appsync, FEED, tag="mine")
-        first = asyncio.ensure_future(anext(events))
-        while not first.done():  # those before the subscription is in force are not told
-            await submitted(session, program="wordcount", tags=["others"])
-            await submitted(session, program="wordcount", tags=["mine", "x"])
-        found = [first.result(), await anext(events)]
+        async with aclosing(subscribed(appsync, FEED, tag="mine")) as events:
+            first = asyncio.ensure_future(anext(events))
+            while not first.done():  # those before the subscription is in force are not told
+                await submitted(session, program="wordcount", tags=["others"])
+                await submitted(session, program="wordcount", tags=["mine", "x"])
+            found = [first.result(), await anext(events)]
 
         assert [event["jobFeed"]["tags"] for event in found] == [["mine", "x"]] * 2
         assert {event["jobFeed"]["tenant"] for event in found} == {"main"}
@@ -305,34 +268,34 @@ class TestFollowers:
 
 class TestLosses:
     async def test_with_every_twentieth_event_lost_every_follower_ends(
-        self, cloud: Cloud, node: Node, port: int, tmp_path: Path
+        self, deployment: Deployment, node: Node, port: int, tmp_path: Path
     ) -> None:
         dropped = Dropped(share=0.05, seed=7)
-        with simulated(cloud, node, port, tmp_path, dropped=dropped) as appsync:
+        with simulated(deployment, node, port, tmp_path, dropped=dropped) as appsync:
             async with client(appsync) as session:
                 jobs = [await submitted(session, program="wordcount") for _ in range(6)]
             for job in jobs:
                 assert (await followed(appsync, job))[-1]["state"] == "SUCCEEDED", dropped
 
     async def test_one_that_hears_nothing_at_all_ends_by_reading(
-        self, cloud: Cloud, node: Node, port: int, tmp_path: Path
+        self, deployment: Deployment, node: Node, port: int, tmp_path: Path
     ) -> None:
-        with simulated(cloud, node, port, tmp_path, dropped=Dropped(1, 1)) as appsync:
+        with simulated(deployment, node, port, tmp_path, dropped=Dropped(1, 1)) as appsync:
             async with client(appsync) as session:
                 job = await submitted(session, program="wordcount")
             assert (await followed(appsync, job))[-1]["state"] == "SUCCEEDED"
 
     async def test_one_goes_on_when_the_api_comes_back(
-        self, cloud: Cloud, node: Node, port: int, tmp_path: Path
+        self, deployment: Deployment, node: Node, port: int, tmp_path: Path
     ) -> None:
         stage = Stage(tmp_path / "stage")
         params = json.dumps(stage.params("map"))
-        with simulated(cloud, node, port, tmp_path) as appsync:
+        with simulated(deployment, node, port, tmp_path) as appsync:
             async with client(appsync) as session:
                 job = await submitted(session, program="held", lines=["hold"], params=params)
             states = follow(api_of(appsync), job)
             seen = [await anext(states)]
-        with simulated(cloud, node, port, tmp_path):
+        with simulated(deployment, node, port, tmp_path):
             stage.let_go()
             seen += [status async for status in states]
 

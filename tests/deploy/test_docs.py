@@ -13,6 +13,7 @@ import pytest
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
+from app.aws.settings import AwsSettings
 from app.settings import PREFIX, Settings
 from tests.deploy.manifests import DEPLOY, ROOT
 
@@ -20,6 +21,7 @@ PAGES: Final = [
     page for folder in (".", "docs", "examples") for page in sorted((ROOT / folder).glob("*.md"))
 ]
 SETTINGS: Final = {PREFIX + name.upper() for name in Settings.model_fields}
+OF_AWS: Final = {f"{PREFIX}AWS_{name.upper()}" for name in AwsSettings.model_fields}
 OF_CLIENTS: Final = {"FANFOLD_URL", "FANFOLD_TOKEN"}
 A_SETTING: Final = re.compile(r"\bFANFOLD_[A-Z0-9_]*[A-Z0-9]\b")
 A_PATH: Final = re.compile(
@@ -93,12 +95,13 @@ def test_files_that_are_named_are_there(page: Path) -> None:
 
 
 def test_settings_that_are_named_exist() -> None:
-    texts = [*PAGES, *(path for path in DEPLOY.rglob("*") if path.is_file())]
+    files = (path for path in DEPLOY.rglob("*") if path.is_file())
+    texts = [*PAGES, *(path for path in files if "node_modules" not in path.parts)]
     unknown = {
         f"{path.relative_to(ROOT)}: {name}"
         for path in texts
         for name in A_SETTING.findall(path.read_text())
-        if name not in SETTINGS | OF_CLIENTS
+        if name not in SETTINGS | OF_CLIENTS | OF_AWS
     }
 
     assert unknown == set()
@@ -116,6 +119,12 @@ def test_every_setting_has_one_row_with_its_default() -> None:
 
     assert sorted(name for name, _ in rows) == sorted(SETTINGS | OF_CLIENTS)
     assert {name: default for name, default in rows if name in plain} == plain
+
+
+def test_every_setting_on_aws_has_one_row() -> None:
+    rows = re.findall(r"^\| `(FANFOLD_AWS_\w+)` \|", (ROOT / "docs" / "AWS.md").read_text(), re.M)
+
+    assert sorted(rows) == sorted(OF_AWS)
 
 
 def test_every_page_can_be_found_from_the_map() -> None:

@@ -1,4 +1,4 @@
-"""What ``deploy/Dockerfile`` says, as far as it can be told without building it."""
+"""What the Dockerfiles in ``deploy/`` say, as far as it can be told without building them."""
 
 from __future__ import annotations
 
@@ -63,15 +63,14 @@ def healthy(port: int) -> bool:
     return ran.returncode == 0
 
 
-def test_hadolint_has_nothing_to_say() -> None:
+@pytest.mark.parametrize("name", ["Dockerfile", "aws/Dockerfile", "aws/spark.Dockerfile"])
+def test_hadolint_has_nothing_to_say(name: str) -> None:
     hadolint = Path(sys.executable).with_name("hadolint")
     found = str(hadolint) if hadolint.exists() else shutil.which("hadolint")
     if found is None:
         do_without("needs hadolint")
 
-    ran = subprocess.run(
-        [found, DEPLOY / "Dockerfile"], capture_output=True, text=True, check=False
-    )
+    ran = subprocess.run([found, DEPLOY / name], capture_output=True, text=True, check=False)
 
     assert (ran.returncode, ran.stdout) == (0, "")
 
@@ -82,7 +81,15 @@ def test_all_that_is_copied_is_let_through_and_nothing_else() -> None:
     packages = set(PYPROJECT["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"])
 
     assert "*" in lines
-    assert allowed == packages | {"console", "pyproject.toml", "README.md", "requirements.lock"}
+    assert allowed == packages | {
+        "console",
+        "deploy/aws/spark_main.py",
+        "pyproject.toml",
+        "README.md",
+        "requirements.lock",
+        "requirements-aws.lock",
+        "requirements-spark.lock",
+    }
 
 
 def test_what_the_console_is_built_of_is_there() -> None:
@@ -160,6 +167,39 @@ def test_no_base_is_named_without_a_version() -> None:
 
 def test_it_says_which_version_it_is() -> None:
     assert f'image.version="{version()}"' in TEXT
+
+
+class TestTheImageForAws:
+    def test_it_installs_what_the_extra_needs_and_no_more(self) -> None:
+        locked = (ROOT / "requirements-aws.lock").read_text()
+        found = {canonicalize_name(name) for name in re.findall(r"^([\w.-]+)==", locked, re.M)}
+        extra = PYPROJECT["project"]["optional-dependencies"]["aws"]
+        needed = needed_by([*PYPROJECT["project"]["dependencies"], *extra])
+        building = needed_by(PYPROJECT["dependency-groups"]["build"])
+
+        assert needed - found == set()
+        assert (building - needed) & found == set()
+        assert "://" not in locked
+
+    def test_what_it_mounts_is_there_and_it_runs_as_nobody_special(self) -> None:
+        text = (DEPLOY / "aws" / "Dockerfile").read_text()
+        mounted = re.findall(r"type=bind,source=(req[^,]+),", text)
+
+        assert mounted == ["requirements-aws.lock"]
+        assert re.findall(r"^USER (\d+):(\d+)$", text, re.M) == [("10001", "10001")]
+        assert f'image.version="{version()}"' in text
+
+    def test_that_of_spark_has_its_packages_but_not_spark_itself(self) -> None:
+        text = (DEPLOY / "aws" / "spark.Dockerfile").read_text()
+        locked = set(
+            re.findall(r"^([\w.-]+)==", (ROOT / "requirements-spark.lock").read_text(), re.M)
+        )
+
+        assert re.findall(r"type=bind,source=(req[^,]+),", text) == ["requirements-spark.lock"]
+        assert {"pandas", "pyarrow", "boto3"} <= locked
+        assert not {"pyspark", "py4j"} & locked
+        assert "COPY deploy/aws/spark_main.py /opt/fanfold/\n" in text
+        assert f'image.version="{version()}"' in text
 
 
 @pytest.mark.long

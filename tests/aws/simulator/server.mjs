@@ -1,6 +1,6 @@
 // AppSync on loopback: the simulator of Amplify with what it lacks, which are resolvers in JavaScript
 // and filters of subscriptions. What it is to serve is told in JSON on standard input:
-// { port, schema, apiKey, issuer, table: {…}, functionUrl, env, resolvers: [{ type, field, source, file }],
+// { port, schema, apiKey, issuer, table: {…}, functionUrl, headers, env, resolvers: [{ type, field, source, file }],
 //   drop: { share, seed } }
 import { createRequire, register } from 'node:module';
 import { text } from 'node:stream/consumers';
@@ -47,9 +47,10 @@ function identityOf({ jwt, iamToken }) {
 }
 
 async function invoke(event) {
-  const answer = await fetch(config.functionUrl, { method: 'POST', body: JSON.stringify(event) });
+  const request = { method: 'POST', headers: config.headers, body: JSON.stringify(event) };
+  const answer = await fetch(config.functionUrl, request);
   const body = await answer.json();
-  if (answer.headers.get('x-amz-function-error')) throw new Error(body.errorMessage);
+  if (!answer.ok || answer.headers.get('x-amz-function-error')) throw new Error(JSON.stringify(body));
   return body;
 }
 

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from adapters.dynamodb_table import DynamoTable
+from tests.support.appsync import Resolver
 from tests.support.aws.cloud import FAST, archive, client_of
 from tests.support.dynamo import dynamo_client
 from tests.support.ministack import ENVIRON, MiniStack, ministack_python, running_ministack
@@ -33,6 +34,8 @@ CODE: Final = "code.zip"
 SOURCES: Final = "sources"
 LACKING_OUTPUTS: Final = ("RealtimeUrl",)
 """What MiniStack cannot tell of a resource."""
+API_KEY_SCOPES: Final = "read,submit,manage"
+TYPES_WITH_RESOLVERS: Final = ("Query", "Mutation", "Subscription", "Job", "JobResult")
 _SOCKET_HOST: Final = "https://${SocketApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}"
 _APPSYNC_URL: Final = "FANFOLD_AWS_APPSYNC_URL"
 
@@ -52,13 +55,17 @@ class Deployment:
         return client_of(self.stack, service)
 
     @cached_property
-    def resources(self) -> dict[str, Any]:
-        """The resources of the template after its transforms, by name."""
+    def template(self) -> dict[str, Any]:
+        """The template after its transforms."""
         found = self.client("cloudformation").get_template(
             StackName=NAME, TemplateStage="Processed"
         )["TemplateBody"]
-        template = json.loads(found) if isinstance(found, str) else found
-        return dict(template["Resources"])
+        return dict(json.loads(found) if isinstance(found, str) else found)
+
+    @property
+    def resources(self) -> dict[str, Any]:
+        """The resources of the template after its transforms, by name."""
+        return dict(self.template["Resources"])
 
     @cached_property
     def ids(self) -> dict[str, str]:
@@ -69,6 +76,21 @@ class Deployment:
             for page in pages.paginate(StackName=NAME)
             for found in page["StackResourceSummaries"]
         }
+
+    @property
+    def resolvers(self) -> list[Resolver]:
+        """What AppSync has for resolvers."""
+        appsync, api = self.client("appsync"), self.ids["Api"]
+        return [
+            Resolver(
+                type=found["typeName"],
+                field=found["fieldName"],
+                source=found["dataSourceName"],
+                code=found["code"],
+            )
+            for name in TYPES_WITH_RESOLVERS
+            for found in appsync.list_resolvers(apiId=api, typeName=name)["resolvers"]
+        ]
 
     @property
     def table(self) -> DynamoTable:
@@ -85,6 +107,22 @@ class Deployment:
         """Where the WebSocket API is."""
         place = self.stack.endpoint.replace("http", "ws", 1)
         return f"{place}/_aws/execute-api/{self.ids['SocketApi']}/live"
+
+    def blobs_of(self, job: str) -> list[str]:
+        """The names of a job's objects."""
+        listed = self.client("s3").list_objects_v2(
+            Bucket=self.ids["Bucket"], Prefix=f"fanfold/jobs/{job}/"
+        )
+        return [found["Key"] for found in listed.get("Contents", ())]
+
+    def call(self, function: str, event: object = None) -> Any:
+        """Call a function and return its answer."""
+        answer = self.client("lambda").invoke(
+            FunctionName=self.ids[function], Payload=json.dumps(event or {})
+        )
+        said = json.loads(answer["Payload"].read())
+        assert "FunctionError" not in answer, said
+        return said
 
     def fanfold(self, *words: str) -> str:
         """What our command line says, with the table for its keys."""
@@ -123,9 +161,7 @@ def _packed(stack: MiniStack, folder: Path) -> dict[str, Any]:
     command = [str(ministack_python()), "-m", "awscli", "cloudformation", "package", "--use-json"]
     command += ["--template-file", str(TEMPLATE), "--s3-bucket", ARTIFACTS]
     command += ["--output-template-file", str(packed)]
-    ran = subprocess.run(
-        command, env=_environ(stack), capture_output=True, text=True, check=False
-    )
+    ran = subprocess.run(command, env=_environ(stack), capture_output=True, text=True, check=False)
     assert ran.returncode == 0, ran.stderr
     return dict(json.loads(packed.read_text()))
 
@@ -166,6 +202,7 @@ def _create(stack: MiniStack, template: str) -> None:
     cloudformation = client_of(stack, "cloudformation")
     given = {
         "ImageUri": "000000000000.dkr.ecr.us-east-1.amazonaws.com/fanfold:test",
+        "ApiKeyScopes": API_KEY_SCOPES,
         "Programs": str(PROGRAMS),
         "SourceBuckets": f"arn:aws:s3:::{SOURCES}",
         "OutputBuckets": f"arn:aws:s3:::{SOURCES}",
