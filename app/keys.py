@@ -107,8 +107,8 @@ async def _keys() -> AsyncIterator[ApiKeys]:
 @contextmanager
 def _dynamo_keys() -> Iterator[ApiKeys]:
     try:
-        from adapters.dynamodb_keys import DynamoKeys  # only here: boto3 is in the extra "aws"
-        from adapters.dynamodb_table import DynamoTable, connect
+        from adapters.dynamodb.keys import DynamoKeys  # only here: boto3 is in the extra "aws"
+        from adapters.dynamodb.table import DynamoTable, connect
         from app.aws.settings import load_deployment
     except ModuleNotFoundError as exc:
         raise ConfigError(f'{AWS_TABLE} needs the extra "aws": {exc}') from exc

@@ -9,8 +9,8 @@ from typing import Final
 
 from engine.errors import InputError, Issue
 from engine.signing import Grant
-from engine.source.sources import BLOB_PREFIX
 from engine.source.file import SourceFile
+from engine.source.sources import BLOB_PREFIX
 from engine.uploads import UploadId, find_upload, new_upload_id, upload_id_from, upload_name
 from resolvers.access.authorize import require
 from resolvers.access.caller import Caller, Scope

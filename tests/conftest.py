@@ -19,7 +19,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 from redis.asyncio import Redis
 
-from adapters.dynamodb_table import DynamoTable
+from adapters.dynamodb.table import DynamoTable
 from adapters.redis.client import connect
 from tests.support.client import Api
 from tests.support.dynamo import dynamo_client, new_table

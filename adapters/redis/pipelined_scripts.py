@@ -116,8 +116,9 @@ class PipelinedScripts(LedgerScripts):
 
     async def _talk_patiently(self) -> None:
         """Talk, and again on another connection when one breaks that has just been made."""
+        pool: Any = self._client.connection_pool
         for breaks in range(1, MAX_BREAKS + 1):
-            connection = await self._connection()
+            connection: AbstractConnection = await pool.get_connection()
             try:
                 await self._talk(connection)
             except (ConnectionError, TimeoutError, OSError):
@@ -130,12 +131,7 @@ class PipelinedScripts(LedgerScripts):
                 self._writer = None
                 self._waiting.extendleft(reversed(self._sent))
                 self._sent.clear()
-                await self._client.connection_pool.release(connection)
-
-    async def _connection(self) -> AbstractConnection:
-        pool: Any = self._client.connection_pool
-        connection: AbstractConnection = await pool.get_connection()
-        return connection
+                await pool.release(connection)
 
     async def _talk(self, connection: AbstractConnection) -> None:
         """Send calls and hand out answers until nobody waits."""

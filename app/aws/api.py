@@ -8,9 +8,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from adapters.clock_bell import ClockBell
-from adapters.dynamodb_jobs import DynamoJobs
-from adapters.dynamodb_keys import DynamoKeys
-from adapters.dynamodb_table import DynamoTable, connect
+from adapters.dynamodb.jobs import DynamoJobs
+from adapters.dynamodb.keys import DynamoKeys
+from adapters.dynamodb.table import DynamoTable, connect
 from app.authentication import credentials_of
 from app.aws.launchers import launchers_of
 from app.aws.settings import Deployment

@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from functools import cache, partial
 from pathlib import Path
 
-from adapters.dynamodb_jobs import DynamoJobs
-from adapters.dynamodb_records import DynamoRecords
-from adapters.dynamodb_run_ledger import DynamoRunLedger
-from adapters.dynamodb_sweeper import DynamoSweeper
-from adapters.dynamodb_table import DynamoTable, connect
-from adapters.dynamodb_webhooks import DynamoWebhooks
+from adapters.dynamodb.jobs import DynamoJobs
+from adapters.dynamodb.records import DynamoRecords
+from adapters.dynamodb.run_ledger import DynamoRunLedger
+from adapters.dynamodb.sweeper import DynamoSweeper
+from adapters.dynamodb.table import DynamoTable, connect
+from adapters.dynamodb.webhooks import DynamoWebhooks
 from adapters.https.webhooks import HttpxWebhooks
 from app.aws.launchers import launchers_of, watchers_of
 from app.aws.process import Process

@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
-from adapters import emr_serverless, step_functions
-from adapters.emr_serverless import EmrServerless
+from adapters.aws import emr_serverless, step_functions
+from adapters.aws.emr_serverless import EmrServerless
+from adapters.aws.step_functions import StepFunctions
 from adapters.local_spark import LocalSpark
-from adapters.step_functions import StepFunctions
 from app.aws.settings import AwsSettings
 from app.runtime import module_command
 from app.settings import PREFIX, Settings

@@ -15,14 +15,14 @@ from typing import Any
 
 from botocore.session import Session
 
-from adapters.apigateway_connections import ApiGatewayConnections
-from adapters.apigateway_connections import connect as connect_gateway
-from adapters.appsync_publisher import AppSyncPublisher
-from adapters.dynamodb_followers import DynamoFollowers
-from adapters.dynamodb_items import META
-from adapters.dynamodb_jobs import status_of, tags_of
-from adapters.dynamodb_table import DynamoTable, connect
-from adapters.dynamodb_values import Item, read_item
+from adapters.aws.apigateway_connections import ApiGatewayConnections
+from adapters.aws.apigateway_connections import connect as connect_gateway
+from adapters.aws.appsync_publisher import AppSyncPublisher
+from adapters.dynamodb.followers import DynamoFollowers
+from adapters.dynamodb.items import META
+from adapters.dynamodb.jobs import status_of, tags_of
+from adapters.dynamodb.table import DynamoTable, connect
+from adapters.dynamodb.values import Item, read_item
 from app.aws.process import Process
 from app.aws.settings import Deployment
 from engine.errors import UnavailableError

@@ -9,9 +9,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from adapters.dynamodb_records import DynamoRecords
-from adapters.dynamodb_run_ledger import DynamoRunLedger
-from adapters.dynamodb_table import DynamoTable, connect
+from adapters.dynamodb.records import DynamoRecords
+from adapters.dynamodb.run_ledger import DynamoRunLedger
+from adapters.dynamodb.table import DynamoTable, connect
 from app.aws.settings import Deployment
 from app.runtime import steps_of
 from engine.context import Context

@@ -77,19 +77,24 @@ def load_deployment(environ: Mapping[str, str]) -> Deployment:
         ConfigError: Anything is wrong; the message has one line for every problem.
     """
     values = {field: environ[name] for name, field in _NAMES.items() if environ.get(name)}
-    problems = []
+    rest = {name: value for name, value in environ.items() if name not in _NAMES}
     try:
         aws = AwsSettings.model_validate(values)
     except ValidationError as exc:
-        problems += [
-            f"{PREFIX}AWS_{str(error['loc'][0]).upper()}: "
-            + error["msg"].removeprefix("Value error, ")
-            for error in exc.errors()
-        ]
+        raise ConfigError("\n".join([*_lines(exc), *_problems_of(rest)])) from exc
+    return Deployment(load_settings(rest), aws)
+
+
+def _lines(exc: ValidationError) -> list[str]:
+    return [
+        f"{PREFIX}AWS_{str(error['loc'][0]).upper()}: {error['msg'].removeprefix('Value error, ')}"
+        for error in exc.errors()
+    ]
+
+
+def _problems_of(environ: Mapping[str, str]) -> list[str]:
     try:
-        common = load_settings({k: v for k, v in environ.items() if k not in _NAMES})
+        load_settings(environ)
     except ConfigError as exc:
-        problems.append(exc.message)
-    if problems:
-        raise ConfigError("\n".join(problems))
-    return Deployment(common, aws)
+        return [exc.message]
+    return []

@@ -8,10 +8,10 @@ from contextlib import asynccontextmanager
 from functools import cache
 from typing import Any, Final
 
-from adapters.apigateway_connections import ApiGatewayConnections, connect
-from adapters.dynamodb_followers import DynamoFollowers
-from adapters.dynamodb_table import DynamoTable
-from adapters.dynamodb_table import connect as connect_dynamo
+from adapters.aws.apigateway_connections import ApiGatewayConnections, connect
+from adapters.dynamodb.followers import DynamoFollowers
+from adapters.dynamodb.table import DynamoTable
+from adapters.dynamodb.table import connect as connect_dynamo
 from app.aws.api import api_of
 from app.aws.process import Process
 from app.aws.settings import Deployment

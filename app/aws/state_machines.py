@@ -6,7 +6,7 @@ import json
 from pathlib import Path
 from typing import Any, Final
 
-from adapters.step_functions_definition import express, standard
+from adapters.aws.step_functions_definition import express, standard
 
 FOLDER: Final = Path(__file__).resolve().parents[2] / "deploy" / "aws" / "state_machines"
 

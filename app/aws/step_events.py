@@ -1,7 +1,7 @@
 """What a state machine asks of the function for steps, and what it answers; names, never data.
 
-The states are in ``adapters/step_functions_definition.py``. Names of blobs are ours; a bucket and a
-key are told where Step Functions itself reads or writes.
+The states are in ``adapters/aws/step_functions_definition.py``. Names of blobs are ours; a bucket
+and a key are told where Step Functions itself reads or writes.
 """
 
 from __future__ import annotations
@@ -11,8 +11,8 @@ import math
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-from adapters.step_functions import MAX_CONCURRENCY
-from adapters.step_functions_listing import batch_of
+from adapters.aws.step_functions import MAX_CONCURRENCY
+from adapters.aws.step_functions_listing import batch_of
 from engine.errors import TaskCrashedError, TaskError, TaskTimeoutError
 from engine.failed_runs import RUNNER_FAILED
 from engine.job import JobError, JobId, TaskId, TaskKind, parse_task_id, task_id

@@ -16,13 +16,13 @@ from typing import Any, Final
 
 import pytest
 
-from adapters.dynamodb_items import meta_key
-from adapters.dynamodb_jobs import DynamoJobs
-from adapters.dynamodb_records import DynamoRecords
-from adapters.dynamodb_run_ledger import DynamoRunLedger
+from adapters.aws.step_functions import StepFunctions, connect
+from adapters.dynamodb.items import meta_key
+from adapters.dynamodb.jobs import DynamoJobs
+from adapters.dynamodb.records import DynamoRecords
+from adapters.dynamodb.run_ledger import DynamoRunLedger
 from adapters.obstore.blobs import ObstoreBlobs
 from adapters.obstore.sources import ObstoreSources
-from adapters.step_functions import StepFunctions, connect
 from engine.catalog import load_catalog
 from engine.failed_runs import FailedRun, end_failed_runs
 from engine.job import Job, JobId, JobState

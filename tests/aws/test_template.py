@@ -17,7 +17,7 @@ import httpx
 import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
-from adapters.dynamodb_items import meta_key
+from adapters.dynamodb.items import meta_key
 from engine.job import JobId
 from tests.support.aws.deployment import SOURCES, Deployment, running_deployment
 from tests.support.killing import Stage

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from redis.asyncio import Redis
 
-from adapters.dynamodb_table import DynamoTable
+from adapters.dynamodb.table import DynamoTable
 from tests.support.dispatched import DynamoHouse
 from tests.support.house import House, house_over
 

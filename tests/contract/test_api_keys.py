@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from redis.asyncio import Redis
 
-from adapters.dynamodb_keys import DynamoKeys
-from adapters.dynamodb_table import DynamoTable
+from adapters.dynamodb.keys import DynamoKeys
+from adapters.dynamodb.table import DynamoTable
 from adapters.redis.keys import RedisKeys
 from engine.api_keys import ApiKeyId, ApiKeys
 from tests.contract.test_credentials import make_key

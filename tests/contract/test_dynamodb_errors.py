@@ -8,8 +8,8 @@ import botocore.exceptions
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
 
-from adapters.dynamodb_table import DynamoTable, connect, translated
-from adapters.dynamodb_writes import Change
+from adapters.dynamodb.table import DynamoTable, connect, translated
+from adapters.dynamodb.writes import Change
 from engine.errors import UnavailableError
 from tests.support.ministack import ENVIRON
 

@@ -17,7 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from adapters.emr_serverless import EmrServerless, connect
+from adapters.aws.emr_serverless import EmrServerless, connect
 from engine.errors import UnavailableError
 from engine.job import JobId
 from tests.support.ministack import ENVIRON

@@ -6,8 +6,8 @@ import time
 
 import pytest
 
-from adapters.dynamodb_followers import DynamoFollowers
-from adapters.dynamodb_table import DynamoTable
+from adapters.dynamodb.followers import DynamoFollowers
+from adapters.dynamodb.table import DynamoTable
 from engine.errors import QuotaExceededError
 from engine.followers import MAX_FOLLOWED, ConnectionId, Followers, Following
 from engine.job import JobId, new_job_id

@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from adapters.dynamodb_acceptance import due
-from adapters.dynamodb_items import Due, meta_key
-from adapters.dynamodb_jobs import DynamoJobs
-from adapters.dynamodb_run_ledger import DynamoRunLedger
-from adapters.dynamodb_sweeper import DynamoSweeper
-from adapters.dynamodb_table import DynamoTable
-from adapters.dynamodb_writes import Change
+from adapters.dynamodb.acceptance import due
+from adapters.dynamodb.items import Due, meta_key
+from adapters.dynamodb.jobs import DynamoJobs
+from adapters.dynamodb.run_ledger import DynamoRunLedger
+from adapters.dynamodb.sweeper import DynamoSweeper
+from adapters.dynamodb.table import DynamoTable
+from adapters.dynamodb.writes import Change
 from engine.errors import UnavailableError
 from engine.job import JobError, JobId, JobState, TaskId, TaskKind
 from engine.jobs import JobUpdate

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 from anyio import to_thread
 
-from adapters.dynamodb_items import meta_key
-from adapters.dynamodb_jobs import DynamoJobs
-from adapters.dynamodb_records import DynamoRecords
-from adapters.dynamodb_run_ledger import DynamoRunLedger
-from adapters.dynamodb_table import DynamoTable
+from adapters.dynamodb.items import meta_key
+from adapters.dynamodb.jobs import DynamoJobs
+from adapters.dynamodb.records import DynamoRecords
+from adapters.dynamodb.run_ledger import DynamoRunLedger
+from adapters.dynamodb.table import DynamoTable
 from adapters.obstore.blobs import ObstoreBlobs
 from engine.batch import Batch
 from engine.catalog import load_catalog

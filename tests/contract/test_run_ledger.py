@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 import pytest
 from boto3.dynamodb.conditions import ConditionBase
 
-from adapters.dynamodb_items import counters_key, meta_key
-from adapters.dynamodb_jobs import DynamoJobs
-from adapters.dynamodb_run_ledger import DynamoRunLedger
-from adapters.dynamodb_table import DynamoTable, connect
-from adapters.dynamodb_values import Item
-from adapters.dynamodb_writes import Change, ItemKey
+from adapters.dynamodb.items import counters_key, meta_key
+from adapters.dynamodb.jobs import DynamoJobs
+from adapters.dynamodb.run_ledger import DynamoRunLedger
+from adapters.dynamodb.table import DynamoTable, connect
+from adapters.dynamodb.values import Item
+from adapters.dynamodb.writes import Change, ItemKey
 from engine.attempt import Attempt, Outcome
 from engine.errors import UnavailableError
 from engine.job import ItemFailure, Job, JobError, JobId, JobPhase, JobState, TaskId, TaskKind

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from adapters.step_functions import StepFunctions, connect
+from adapters.aws.step_functions import StepFunctions, connect
 from engine.errors import UnavailableError
 from engine.job import JobId
 from tests.support.ministack import ENVIRON

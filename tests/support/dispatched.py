@@ -9,15 +9,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from adapters.dynamodb_acceptance import due
-from adapters.dynamodb_items import Due, due_key, meta_key, task_key
-from adapters.dynamodb_jobs import DynamoJobs
-from adapters.dynamodb_records import DynamoRecords
-from adapters.dynamodb_run_ledger import DynamoRunLedger
-from adapters.dynamodb_sweeper import DynamoSweeper
-from adapters.dynamodb_table import DynamoTable
-from adapters.dynamodb_webhooks import DynamoWebhooks
-from adapters.dynamodb_writes import Change, Delete, Update
+from adapters.dynamodb.acceptance import due
+from adapters.dynamodb.items import Due, due_key, meta_key, task_key
+from adapters.dynamodb.jobs import DynamoJobs
+from adapters.dynamodb.records import DynamoRecords
+from adapters.dynamodb.run_ledger import DynamoRunLedger
+from adapters.dynamodb.sweeper import DynamoSweeper
+from adapters.dynamodb.table import DynamoTable
+from adapters.dynamodb.webhooks import DynamoWebhooks
+from adapters.dynamodb.writes import Change, Delete, Update
 from engine.attempt import Attempt, Outcome
 from engine.batch import Batch
 from engine.blobs import BlobStore

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from uuid import uuid4
 
-from adapters.dynamodb_table import DynamoTable, connect, create_table
+from adapters.dynamodb.table import DynamoTable, connect, create_table
 from tests.support.ministack import ENVIRON
 
 if TYPE_CHECKING:

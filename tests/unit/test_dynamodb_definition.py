@@ -6,7 +6,7 @@ from pathlib import Path
 
 from cfnlint.decode import cfn_yaml  # type: ignore[import-untyped]
 
-from adapters.dynamodb_table import DEFINITION, TTL_ATTRIBUTE
+from adapters.dynamodb.table import DEFINITION, TTL_ATTRIBUTE
 
 TEMPLATE = Path(__file__).parents[2] / "deploy" / "aws" / "template.yaml"
 

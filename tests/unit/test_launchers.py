@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from adapters.emr_serverless import EmrServerless
+from adapters.aws.emr_serverless import EmrServerless
 from adapters.local_spark import LocalSpark
 from app.aws.launchers import launchers_of, watchers_of
 from app.aws.settings import AwsSettings

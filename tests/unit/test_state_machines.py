@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from adapters.step_functions_definition import express, standard
+from adapters.aws.step_functions_definition import express, standard
 from app.aws.state_machines import files
 
 MACHINES = [pytest.param(standard(), id="standard"), pytest.param(express(), id="express")]

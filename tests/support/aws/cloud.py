@@ -19,13 +19,13 @@ from typing import Any, Final
 from anyio import to_thread
 from boto3.session import Session
 
-from adapters.dynamodb_items import meta_key
-from adapters.dynamodb_jobs import DynamoJobs, status_of
-from adapters.dynamodb_table import DynamoTable
+from adapters.aws.step_functions import StepFunctions, connect
+from adapters.aws.step_functions_definition import FUNCTION
+from adapters.dynamodb.items import meta_key
+from adapters.dynamodb.jobs import DynamoJobs, status_of
+from adapters.dynamodb.table import DynamoTable
 from adapters.obstore.blobs import ObstoreBlobs
 from adapters.obstore.sources import ObstoreSources
-from adapters.step_functions import StepFunctions, connect
-from adapters.step_functions_definition import FUNCTION
 from app.aws.state_machines import files
 from engine.catalog import load_catalog
 from engine.job import Job, JobId, JobStatus, Task, TaskKind, new_job_id

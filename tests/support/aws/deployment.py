@@ -19,7 +19,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
-from adapters.dynamodb_table import DynamoTable
+from adapters.dynamodb.table import DynamoTable
 from tests.support.appsync import Resolver
 from tests.support.aws.cloud import FAST, archive, client_of
 from tests.support.dynamo import dynamo_client

@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from adapters.dynamodb_items import job_pk
-from adapters.dynamodb_values import Item
-from adapters.dynamodb_writes import ItemKey
+from adapters.dynamodb.items import job_pk
+from adapters.dynamodb.values import Item
+from adapters.dynamodb.writes import ItemKey
 from engine.blobs import BlobStore
 from engine.jobs import NewJob
 from engine.jsonvalue import decode, encode_again

@@ -8,13 +8,13 @@ from functools import partial
 from hashlib import sha1
 from typing import Any, Final
 
-from adapters.dynamodb_acceptance import DynamoAcceptance
-from adapters.dynamodb_control import DynamoControl, launch
-from adapters.dynamodb_input import Inputs, input_key, items_key
-from adapters.dynamodb_items import as_hash, is_live, meta_key, tenant_key
-from adapters.dynamodb_listing import DynamoListing
-from adapters.dynamodb_table import DynamoTable
-from adapters.dynamodb_values import Item
+from adapters.dynamodb.acceptance import DynamoAcceptance
+from adapters.dynamodb.control import DynamoControl, launch
+from adapters.dynamodb.input import Inputs, input_key, items_key
+from adapters.dynamodb.items import as_hash, is_live, meta_key, tenant_key
+from adapters.dynamodb.listing import DynamoListing
+from adapters.dynamodb.table import DynamoTable
+from adapters.dynamodb.values import Item
 from adapters.job_fields import read_job, read_status
 from engine.blobs import BlobStore
 from engine.job import Job, JobId, JobStatus

@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from itertools import chain
 from typing import Final
 
-from adapters.dynamodb_items import job_pk
-from adapters.dynamodb_table import TTL_ATTRIBUTE, DynamoTable
-from adapters.dynamodb_values import Item
-from adapters.dynamodb_writes import ItemKey, Put
+from adapters.dynamodb.items import job_pk
+from adapters.dynamodb.table import TTL_ATTRIBUTE, DynamoTable
+from adapters.dynamodb.values import Item
+from adapters.dynamodb.writes import ItemKey, Put
 from engine.errors import QuotaExceededError
 from engine.followers import MAX_FOLLOWED, ConnectionId, Following
 from engine.job import JobId

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from boto3.session import Session
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from adapters.aws.clients import patience
 from engine.errors import UnavailableError
 from engine.followers import ConnectionId
 
@@ -26,12 +26,7 @@ def connect(url: str) -> ApiGatewayManagementApiClient:
     Args:
         url: The API's management endpoint, stage included.
     """
-    config = Config(
-        connect_timeout=TIMEOUT_S,
-        read_timeout=TIMEOUT_S,
-        max_pool_connections=MAX_CONNECTIONS,
-        retries={"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
-    )
+    config = patience(timeout_s=TIMEOUT_S, attempts=MAX_ATTEMPTS, connections=MAX_CONNECTIONS)
     return Session().client("apigatewaymanagementapi", endpoint_url=url, config=config)
 
 

@@ -12,17 +12,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
-from boto3.session import Session
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
+from adapters.aws.clients import endpoint_of, patience, session_of
 from engine.errors import UnavailableError
 from engine.job import JobId
 
 if TYPE_CHECKING:
     from mypy_boto3_stepfunctions import SFNClient
 
-CONNECT_TIMEOUT_S: Final = 2.0
 COMMAND_TIMEOUT_S: Final = 10.0
 MAX_ATTEMPTS: Final = 5
 MAX_PERCENTAGE: Final = 100.0
@@ -47,19 +45,11 @@ def connect(environ: Mapping[str, str]) -> SFNClient:
         environ: Where the standard AWS variables are, ``AWS_ENDPOINT_URL`` among them; boto3 finds
             roles of the machine by itself.
     """
-    session = Session(
-        aws_access_key_id=environ.get("AWS_ACCESS_KEY_ID"),
-        aws_secret_access_key=environ.get("AWS_SECRET_ACCESS_KEY"),
-        aws_session_token=environ.get("AWS_SESSION_TOKEN"),
-        region_name=environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1",
+    return session_of(environ).client(
+        "stepfunctions",
+        endpoint_url=endpoint_of(environ, "SFN"),
+        config=patience(timeout_s=COMMAND_TIMEOUT_S, attempts=MAX_ATTEMPTS),
     )
-    config = Config(
-        connect_timeout=CONNECT_TIMEOUT_S,
-        read_timeout=COMMAND_TIMEOUT_S,
-        retries={"mode": "standard", "total_max_attempts": MAX_ATTEMPTS},
-    )
-    endpoint = environ.get("AWS_ENDPOINT_URL_SFN") or environ.get("AWS_ENDPOINT_URL")
-    return session.client("stepfunctions", endpoint_url=endpoint, config=config)
 
 
 class StepFunctions:

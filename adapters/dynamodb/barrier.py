@@ -6,8 +6,8 @@ from typing import Final
 
 from boto3.dynamodb.conditions import Attr
 
-from adapters.dynamodb_ending import end_run, tolerates
-from adapters.dynamodb_items import (
+from adapters.dynamodb.ending import end_run, tolerates
+from adapters.dynamodb.items import (
     counters_key,
     failures_prefix,
     is_live,
@@ -15,11 +15,11 @@ from adapters.dynamodb_items import (
     now_ms,
     while_live,
 )
-from adapters.dynamodb_outcome import prefixed
-from adapters.dynamodb_recount import recount
-from adapters.dynamodb_table import DynamoTable
-from adapters.dynamodb_values import Item
-from adapters.dynamodb_writes import Change
+from adapters.dynamodb.outcome import prefixed
+from adapters.dynamodb.recount import recount
+from adapters.dynamodb.table import DynamoTable
+from adapters.dynamodb.values import Item
+from adapters.dynamodb.writes import Change
 from engine.job import JobId, JobState, TaskKind
 from engine.jsonvalue import decode
 from engine.run_ledger import Phase

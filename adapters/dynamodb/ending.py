@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from boto3.dynamodb.conditions import Attr
 
-from adapters.dynamodb_items import (
+from adapters.dynamodb.items import (
     LIVE,
     META,
     Due,
@@ -20,9 +20,9 @@ from adapters.dynamodb_items import (
     tenant_key,
     while_live,
 )
-from adapters.dynamodb_table import TTL_ATTRIBUTE, DynamoTable
-from adapters.dynamodb_values import Item
-from adapters.dynamodb_writes import Change, Delete, Put, Update, Write
+from adapters.dynamodb.table import TTL_ATTRIBUTE, DynamoTable
+from adapters.dynamodb.values import Item
+from adapters.dynamodb.writes import Change, Delete, Put, Update, Write
 from engine.job import JobError, JobState
 from engine.tolerance import intolerable, is_tolerated
 

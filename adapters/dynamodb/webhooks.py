@@ -8,11 +8,11 @@ from typing import Any, Final
 
 from boto3.dynamodb.conditions import Attr
 
-from adapters.dynamodb_acceptance import due
-from adapters.dynamodb_items import Due, due_key, job_of_due, job_pk, meta_key, now_ms
-from adapters.dynamodb_table import DynamoTable
-from adapters.dynamodb_values import Item
-from adapters.dynamodb_writes import IS_KNOWN, Change, Delete, ItemKey, Update
+from adapters.dynamodb.acceptance import due
+from adapters.dynamodb.items import Due, due_key, job_of_due, job_pk, meta_key, now_ms
+from adapters.dynamodb.table import DynamoTable
+from adapters.dynamodb.values import Item
+from adapters.dynamodb.writes import IS_KNOWN, Change, Delete, ItemKey, Update
 from engine.job import JobId
 from engine.webhook_delivery import WebhookState
 from engine.webhooks import Delivery

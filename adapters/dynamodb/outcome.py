@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from adapters.dynamodb_items import COUNTER_PREFIX, log_text, now_ms
-from adapters.dynamodb_values import Item
+from adapters.dynamodb.items import COUNTER_PREFIX, log_text, now_ms
+from adapters.dynamodb.values import Item
 from engine.attempt import Outcome, Piece
 from engine.job import TaskState
 from engine.jsonvalue import decode, encode

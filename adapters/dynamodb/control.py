@@ -9,10 +9,10 @@ from typing import Any
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
-from adapters.dynamodb_acceptance import MAX_RACES, START_WITHIN_MS, due, take_live
-from adapters.dynamodb_ending import end_intolerable, end_run, hide, tolerates
-from adapters.dynamodb_input import Inputs, input_folder, input_key
-from adapters.dynamodb_items import (
+from adapters.dynamodb.acceptance import MAX_RACES, START_WITHIN_MS, due, take_live
+from adapters.dynamodb.ending import end_intolerable, end_run, hide, tolerates
+from adapters.dynamodb.input import Inputs, input_folder, input_key
+from adapters.dynamodb.items import (
     META,
     Due,
     counters_key,
@@ -27,11 +27,11 @@ from adapters.dynamodb_items import (
     tenant_key,
     while_live,
 )
-from adapters.dynamodb_outcome import prefixed
-from adapters.dynamodb_recount import recount
-from adapters.dynamodb_table import DynamoTable
-from adapters.dynamodb_values import Item
-from adapters.dynamodb_writes import IS_NEW, Change, Delete, ItemKey, Put, Update, Write
+from adapters.dynamodb.outcome import prefixed
+from adapters.dynamodb.recount import recount
+from adapters.dynamodb.table import DynamoTable
+from adapters.dynamodb.values import Item
+from adapters.dynamodb.writes import IS_NEW, Change, Delete, ItemKey, Put, Update, Write
 from engine.blobs import BlobStore
 from engine.errors import InvalidStateError, NotFoundError, UnavailableError
 from engine.job import JobId, JobState, TaskKind, TaskState

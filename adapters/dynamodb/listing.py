@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from adapters.dynamodb_items import (
+from adapters.dynamodb.items import (
     COUNTER_PREFIX,
     as_hash,
     counters_key,
@@ -22,8 +22,8 @@ from adapters.dynamodb_items import (
     task_of,
     tasks_prefix,
 )
-from adapters.dynamodb_table import DynamoTable
-from adapters.dynamodb_values import Item
+from adapters.dynamodb.table import DynamoTable
+from adapters.dynamodb.values import Item
 from adapters.job_fields import read_failure, read_task
 from engine.errors import NotFoundError
 from engine.job import Job, JobId, Task, TaskKind, task_id

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from boto3.dynamodb.conditions import Attr
 
-from adapters.dynamodb_input import Inputs
-from adapters.dynamodb_items import (
+from adapters.dynamodb.input import Inputs
+from adapters.dynamodb.items import (
     Due,
     as_hash,
     due_key,
@@ -22,9 +22,9 @@ from adapters.dynamodb_items import (
     tags_text,
     tenant_key,
 )
-from adapters.dynamodb_table import DynamoTable
-from adapters.dynamodb_values import Item
-from adapters.dynamodb_writes import IS_NEW, Change, Put, Update, Write
+from adapters.dynamodb.table import DynamoTable
+from adapters.dynamodb.values import Item
+from adapters.dynamodb.writes import IS_NEW, Change, Put, Update, Write
 from adapters.job_fields import read_job
 from engine.errors import IdempotencyConflictError, QuotaExceededError, UnavailableError
 from engine.job import JobId

@@ -13,11 +13,11 @@ from typing import Final
 
 from boto3.dynamodb.conditions import Attr
 
-from adapters.dynamodb_acceptance import START_WITHIN_MS, due
-from adapters.dynamodb_control import DynamoControl, launch, stop
-from adapters.dynamodb_ending import end_run, hide
-from adapters.dynamodb_input import Inputs, input_key
-from adapters.dynamodb_items import (
+from adapters.dynamodb.acceptance import START_WITHIN_MS, due
+from adapters.dynamodb.control import DynamoControl, launch, stop
+from adapters.dynamodb.ending import end_run, hide
+from adapters.dynamodb.input import Inputs, input_key
+from adapters.dynamodb.items import (
     LIVE_STATES,
     Due,
     as_hash,
@@ -28,9 +28,9 @@ from adapters.dynamodb_items import (
     now_ms,
     while_live,
 )
-from adapters.dynamodb_table import DynamoTable
-from adapters.dynamodb_values import Item
-from adapters.dynamodb_writes import Change, Delete, Update, Write
+from adapters.dynamodb.table import DynamoTable
+from adapters.dynamodb.values import Item
+from adapters.dynamodb.writes import Change, Delete, Update, Write
 from adapters.job_fields import read_ended_run
 from engine.blobs import BlobStore
 from engine.job import JobError, JobId, JobState

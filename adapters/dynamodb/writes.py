@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from boto3.dynamodb.conditions import Attr, ConditionBase, ConditionExpressionBuilder
 
-from adapters.dynamodb_values import Item, read_value, write_item, write_value
+from adapters.dynamodb.values import Item, read_value, write_item, write_value
 
 ItemKey = tuple[str, str]
 """``pk`` and ``sk``."""

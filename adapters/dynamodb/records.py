@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from typing import Final
 
-from adapters.dynamodb_items import (
+from adapters.dynamodb.items import (
     failures_prefix,
     is_stale,
     job_pk,
@@ -14,8 +14,8 @@ from adapters.dynamodb_items import (
     task_key,
     task_of,
 )
-from adapters.dynamodb_table import DynamoTable
-from adapters.dynamodb_values import Item
+from adapters.dynamodb.table import DynamoTable
+from adapters.dynamodb.values import Item
 from adapters.job_fields import read_failure
 from adapters.status_fields import error_of
 from engine.blobs import BlobStore

@@ -11,9 +11,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from adapters.dynamodb_table import DynamoTable
-from adapters.dynamodb_values import Item
-from adapters.dynamodb_writes import IS_KNOWN, ItemKey
+from adapters.dynamodb.table import DynamoTable
+from adapters.dynamodb.values import Item
+from adapters.dynamodb.writes import IS_KNOWN, ItemKey
 from engine.api_keys import ApiKey, ApiKeyId
 from engine.jsonvalue import decode, encode
 

@@ -16,12 +16,11 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
 
 from boto3.dynamodb.conditions import ConditionBase, Key
-from boto3.session import Session
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
-from adapters.dynamodb_values import Item, read_item, write_item
-from adapters.dynamodb_writes import (
+from adapters.aws.clients import endpoint_of, patience, session_of
+from adapters.dynamodb.values import Item, read_item, write_item
+from adapters.dynamodb.writes import (
     Change,
     ItemKey,
     Write,
@@ -63,7 +62,6 @@ DEFINITION: Final[dict[str, Any]] = {
 }
 """What ``CreateTable`` is told but for the name; the template says the same."""
 
-CONNECT_TIMEOUT_S: Final = 2.0
 COMMAND_TIMEOUT_S: Final = 5.0
 MAX_CONNECTIONS: Final = 32
 MAX_ATTEMPTS: Final = 8
@@ -88,20 +86,13 @@ def connect(environ: Mapping[str, str], *, attempts: int = MAX_ATTEMPTS) -> Dyna
             roles of the machine by itself.
         attempts: How often a command is tried at most.
     """
-    session = Session(
-        aws_access_key_id=environ.get("AWS_ACCESS_KEY_ID"),
-        aws_secret_access_key=environ.get("AWS_SECRET_ACCESS_KEY"),
-        aws_session_token=environ.get("AWS_SESSION_TOKEN"),
-        region_name=environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or "us-east-1",
+    return session_of(environ).client(
+        "dynamodb",
+        endpoint_url=endpoint_of(environ, "DYNAMODB"),
+        config=patience(
+            timeout_s=COMMAND_TIMEOUT_S, attempts=attempts, connections=MAX_CONNECTIONS
+        ),
     )
-    config = Config(
-        connect_timeout=CONNECT_TIMEOUT_S,
-        read_timeout=COMMAND_TIMEOUT_S,
-        max_pool_connections=MAX_CONNECTIONS,
-        retries={"mode": "standard", "total_max_attempts": attempts},
-    )
-    endpoint = environ.get("AWS_ENDPOINT_URL_DYNAMODB") or environ.get("AWS_ENDPOINT_URL")
-    return session.client("dynamodb", endpoint_url=endpoint, config=config)
 
 
 def create_table(client: DynamoDBClient, name: str) -> None:

@@ -6,9 +6,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from adapters.dynamodb_items import is_stale, job_pk, task_of, tasks_prefix
-from adapters.dynamodb_table import DynamoTable
-from adapters.dynamodb_values import Item
+from adapters.dynamodb.items import is_stale, job_pk, task_of, tasks_prefix
+from adapters.dynamodb.table import DynamoTable
+from adapters.dynamodb.values import Item
 from engine.job import TaskKind, TaskState
 from engine.jsonvalue import decode
 

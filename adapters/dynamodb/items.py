@@ -34,8 +34,8 @@ from typing import Final
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
-from adapters.dynamodb_values import Item
-from adapters.dynamodb_writes import ItemKey
+from adapters.dynamodb.values import Item
+from adapters.dynamodb.writes import ItemKey
 from engine.job import ItemFailure, JobError, JobId, JobState, TaskId, TaskKind, TaskState
 from engine.job import parse_task_id as parse_task
 from engine.jsonvalue import encode

@@ -15,11 +15,11 @@ from typing import Any, Final
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
-from adapters.dynamodb_barrier import open_phase
-from adapters.dynamodb_beginning import DynamoBeginning
-from adapters.dynamodb_ending import end_intolerable, end_run, tolerates
-from adapters.dynamodb_input import Inputs
-from adapters.dynamodb_items import (
+from adapters.dynamodb.barrier import open_phase
+from adapters.dynamodb.beginning import DynamoBeginning
+from adapters.dynamodb.ending import end_intolerable, end_run, tolerates
+from adapters.dynamodb.input import Inputs
+from adapters.dynamodb.items import (
     MAX_FAILURES,
     counters_key,
     error_text,
@@ -35,10 +35,10 @@ from adapters.dynamodb_items import (
     tasks_prefix,
     while_live,
 )
-from adapters.dynamodb_outcome import committed, prefixed, read_piece
-from adapters.dynamodb_table import DynamoTable
-from adapters.dynamodb_values import Item
-from adapters.dynamodb_writes import Change, Put, Update, Write
+from adapters.dynamodb.outcome import committed, prefixed, read_piece
+from adapters.dynamodb.table import DynamoTable
+from adapters.dynamodb.values import Item
+from adapters.dynamodb.writes import Change, Put, Update, Write
 from engine.attempt import Attempt, Outcome, Piece
 from engine.blobs import BlobStore
 from engine.job import (

@@ -7,12 +7,12 @@ from typing import Any, Final
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
-from adapters.dynamodb_input import Inputs, input_key, items_key
-from adapters.dynamodb_items import is_live, is_stale, meta_key, now_ms, task_key, while_live
-from adapters.dynamodb_outcome import summary_of
-from adapters.dynamodb_table import DynamoTable
-from adapters.dynamodb_values import Item
-from adapters.dynamodb_writes import IS_NEW, Change
+from adapters.dynamodb.input import Inputs, input_key, items_key
+from adapters.dynamodb.items import is_live, is_stale, meta_key, now_ms, task_key, while_live
+from adapters.dynamodb.outcome import summary_of
+from adapters.dynamodb.table import DynamoTable
+from adapters.dynamodb.values import Item
+from adapters.dynamodb.writes import IS_NEW, Change
 from engine.attempt import Attempt
 from engine.job import JobId, JobState, TaskId, TaskKind, TaskState, parse_task_id
 from engine.ledger import Claim

@@ -1,0 +1,1 @@
+"""Services of AWS other than its table and its objects."""

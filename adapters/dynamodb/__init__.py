@@ -1,0 +1,1 @@
+"""DynamoDB: one table with all that Redis keeps elsewhere, for runs that others dispatch."""
