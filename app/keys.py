@@ -14,7 +14,7 @@ from typing import Final
 
 from adapters.redis.client import connect
 from adapters.redis.keys import RedisKeys
-from app.embedded_redis import address_of
+from app.local.embedded_redis import address_of
 from app.settings import PREFIX, Settings, load_settings
 from engine.api_keys import ApiKey, ApiKeyId, ApiKeys, Secret, digest_of
 from engine.errors import ConfigError, UnavailableError

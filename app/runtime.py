@@ -14,8 +14,8 @@ from adapters.https.sources import HttpsSources
 from adapters.obstore.blobs import ObstoreBlobs
 from adapters.obstore.output import ObstoreOutput
 from adapters.obstore.sources import ObstoreSources
-from app.logs import set_up_logging
 from app.settings import SIGNING_KEY_BYTES, Settings
+from app.telemetry.logs import set_up_logging
 from engine.blobs import BlobStore
 from engine.catalog import load_catalog
 from engine.errors import ConfigError

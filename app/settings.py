@@ -29,7 +29,7 @@ from pydantic import (
     field_validator,
 )
 
-from app.logs import LogForm, LogLevel
+from app.telemetry.logs import LogForm, LogLevel
 from engine.errors import ConfigError
 from engine.quotas import Quotas
 

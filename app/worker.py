@@ -28,12 +28,12 @@ from adapters.redis.records import RedisRecords
 from adapters.redis.traces import RedisTraces
 from adapters.redis.webhooks import RedisWebhooks
 from app.garbage import collect_garbage_seldom
-from app.metrics import WorkerMetrics
 from app.processes import program_process, remove_leftover_scratch, scratch_of, sql_process
 from app.runtime import blobs_of, log_to_stderr, signer_of, sources_of
 from app.settings import Settings
 from app.stopping import Stop
-from app.traces import tracing
+from app.telemetry.metrics import WorkerMetrics
+from app.telemetry.traces import tracing
 from engine.attempt import Attempt
 from engine.cancellation import cancel_all
 from engine.catalog import load_catalog

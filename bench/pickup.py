@@ -22,7 +22,7 @@ from redis.asyncio import Redis
 
 from adapters.arq_worker import EventWorker
 from adapters.redis.client import connect, source_of
-from app.embedded_redis import EmbeddedRedis
+from app.local.embedded_redis import EmbeddedRedis
 from bench.report import percentile, show
 
 TASKS = 300

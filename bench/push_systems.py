@@ -21,8 +21,8 @@ from redis.asyncio import Redis
 
 from adapters.redis.client import SHARED, source_of
 from adapters.redis.jobs import RedisJobs
-from app.embedded_redis import EmbeddedRedis
 from app.launcher import tied
+from app.local.embedded_redis import EmbeddedRedis
 from engine.job import new_job_id
 from engine.jobs import NewJob
 from engine.plan import plan_inline

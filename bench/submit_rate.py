@@ -26,8 +26,8 @@ from typing import Final, NamedTuple
 
 import psutil
 
-from app.embedded_redis import EmbeddedRedis
 from app.launcher import tied
+from app.local.embedded_redis import EmbeddedRedis
 from bench.load import Load, load
 from bench.process_memory import process_memory
 from bench.report import show, spread

@@ -48,7 +48,7 @@ REDIS = """
 import sys
 from pathlib import Path
 import anyio
-from app.embedded_redis import EmbeddedRedis
+from app.local.embedded_redis import EmbeddedRedis
 
 async def main(data_dir):
     async with EmbeddedRedis(Path(data_dir), appendfsync="no") as redis:

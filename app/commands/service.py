@@ -27,7 +27,7 @@ def demo(
     keep: Annotated[bool, typer.Option("--keep", help="Leave the service running.")] = False,
 ) -> int:
     """See it work: count the words of Python's own library."""
-    from app.demo import run_demo
+    from app.local.demo import run_demo
 
     return configured(lambda: in_uvloop(run_demo(keep=keep)))
 
@@ -43,7 +43,7 @@ def up(
 
     That is the API, workers and, unless FANFOLD_REDIS_URL is set, a private Redis.
     """
-    from app.up import up as run
+    from app.local.up import up as run
 
     return serve(run, host=host, port=port, workers=workers)
 
@@ -60,7 +60,7 @@ def api(
     ] = False,
 ) -> int:
     """Run the API alone, for a cluster."""
-    from app.api import serve_api
+    from app.serving.api import serve_api
 
     run = partial(serve_api, is_shared=shared)
     return serve(run, host=host, port=port, api_processes=processes)

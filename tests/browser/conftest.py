@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from app.assets import BUILT
+from app.serving.assets import BUILT
 from tests.support.needs import do_without
 from tests.support.opened_page import OpenedPage, opened
 from tests.support.running import RunningService

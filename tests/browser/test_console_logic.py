@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from app.assets import BUILT
+from app.serving.assets import BUILT
 from tests.support.needs import do_without
 from tests.support.node import Node, NoNodeError
 from tests.support.running import ROOT

@@ -14,7 +14,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from adapters.obstore.blobs import ObstoreBlobs
-from app.files import download_route
+from app.serving.files import download_route
 from engine.blobs import BlobStore
 from engine.signing import Grant, Signer
 from tests.support.ministack import ENVIRON

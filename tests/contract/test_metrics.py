@@ -26,7 +26,7 @@ from adapters.prometheus import (
 )
 from adapters.redis.client import connect, reply
 from adapters.redis.metrics import JOBS_LOOKED_AT, RedisClock, read_redis_metrics
-from app.siblings import Siblings
+from app.telemetry.siblings import Siblings
 from engine.errors import UnavailableError
 from engine.tracer import UNTRACED
 from tests.support.house import House, house_over

@@ -19,7 +19,7 @@ from adapters.prometheus import WorkerFigures
 from adapters.redis.client import connect
 from adapters.redis.traces import RedisTraces
 from app.settings import load_settings
-from app.traces import ENDPOINTS, tracing
+from app.telemetry.traces import ENDPOINTS, tracing
 from engine.job import new_job_id
 from engine.tracer import UNTRACED
 from tests.support.house import house_over
@@ -145,7 +145,7 @@ def test_traces_are_on_where_they_are_wanted(
 
 def test_nothing_of_opentelemetry_is_imported_by_default() -> None:
     program = (
-        "import app.api, app.up, app.worker, sys;"
+        "import app.serving.api, app.local.up, app.worker, sys;"
         "sys.exit(any(name.startswith('opentelemetry') for name in sys.modules))"
     )
 

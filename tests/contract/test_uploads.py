@@ -18,7 +18,7 @@ import uvicorn
 from starlette.applications import Starlette
 
 from adapters.obstore.blobs import ObstoreBlobs
-from app.uploads import upload_route
+from app.serving.uploads import upload_route
 from engine.catalog import load_catalog
 from engine.errors import InputError, NotFoundError
 from engine.output.destination import Destinations

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from redis import Redis
 
-from app.embedded_redis import find_redis
-from app.server import SHUTDOWN_WITHIN_S
+from app.local.embedded_redis import find_redis
+from app.serving.server import SHUTDOWN_WITHIN_S
 from engine.errors import ConfigError
 from tests.deploy.manifests import (
     DATA_DIR,

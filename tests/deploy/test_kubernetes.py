@@ -12,8 +12,8 @@ import kubernetes_validate
 import pytest
 import yaml
 
-from app.health import health_routes
-from app.server import SHUTDOWN_WITHIN_S
+from app.serving.health import health_routes
+from app.serving.server import SHUTDOWN_WITHIN_S
 from engine.errors import ConfigError
 from tests.deploy.manifests import (
     DATA_DIR,

@@ -11,7 +11,7 @@ from typing import Final
 
 import pytest
 
-from app.server import SHUTDOWN_WITHIN_S
+from app.serving.server import SHUTDOWN_WITHIN_S
 from app.settings import Settings
 from tests.deploy.manifests import DEPLOY, commands
 from tests.support.needs import do_without

@@ -15,14 +15,14 @@ import psutil
 import pytest
 from redis.asyncio import Redis
 
-from app.embedded_redis import (
+from app.launcher import tied
+from app.local.embedded_redis import (
     EmbeddedRedis,
     RedisBinary,
     find_redis,
     packaged_redis,
     redis_on_path,
 )
-from app.launcher import tied
 from engine.errors import ConfigError
 from tests.support.waiting import eventually
 
@@ -33,7 +33,7 @@ SERVICE = """
 import json, sys
 from pathlib import Path
 import anyio
-from app.embedded_redis import EmbeddedRedis, RedisBinary
+from app.local.embedded_redis import EmbeddedRedis, RedisBinary
 
 async def main(data_dir, path, major, minor):
     binary = RedisBinary(Path(path), (int(major), int(minor)))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from app.embedded_redis import find_redis
+from app.local.embedded_redis import find_redis
 
 
 class OwnRedis:

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from app.server import listening_socket, serving
+from app.serving.server import listening_socket, serving
 from app.settings import load_settings
 from engine.errors import UnauthenticatedError, UnavailableError
 from resolvers.access.caller import Caller

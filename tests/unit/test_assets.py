@@ -8,7 +8,7 @@ import httpx
 import pytest
 from starlette.applications import Starlette
 
-from app.assets import NOT_BUILT, Assets
+from app.serving.assets import NOT_BUILT, Assets
 
 pytestmark = pytest.mark.anyio
 

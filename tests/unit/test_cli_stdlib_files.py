@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.stdlib_files import find_stdlib_files
+from app.local.stdlib_files import find_stdlib_files
 from engine.source.roots import SourceRoots
 from engine.source.sources import LOCAL, Sources
 

@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 from graphql import GraphQLError
 
-from app.logs import HELD_BACK_S, WARNINGS_IN_A_ROW, SeldomWarnings
+from app.telemetry.logs import HELD_BACK_S, WARNINGS_IN_A_ROW, SeldomWarnings
 from engine.log_context import current_log_fields, log_fields
 from schema.masking import for_client
 
 ROOT = Path(__file__).parents[2]
 LOGS = """
 import logging, sys
-from app.logs import set_up_logging
+from app.telemetry.logs import set_up_logging
 from engine.log_context import log_fields
 secrets = ["redis://u:p%40ss@h:1", "unix:///s?db=0&password=b%2Fird", "canary"]
 set_up_logging(sys.argv[1], sys.argv[2], secrets=secrets)

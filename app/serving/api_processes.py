@@ -12,9 +12,9 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Final
 
-from app.keeper import keep_running
+from app.local.keeper import keep_running
 from app.runtime import environment_of
-from app.server import SHUTDOWN_WITHIN_S, address_of, listening_socket
+from app.serving.server import SHUTDOWN_WITHIN_S, address_of, listening_socket
 from app.settings import PREFIX, Settings
 from app.stopping import Stop
 from engine.cancellation import cancel_all

@@ -12,7 +12,7 @@ import logging
 import time
 from typing import Final, NoReturn
 
-from app.embedded_redis import EmbeddedRedis
+from app.local.embedded_redis import EmbeddedRedis
 from engine.errors import ConfigError
 
 STARTS_IN_A_ROW: Final = 5

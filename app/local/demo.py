@@ -22,9 +22,9 @@ from app.client.errors import exit_status_of, has_ended
 from app.client.service import Service
 from app.client.show import drawing_of, show_until_end
 from app.client.tables import ranking_table
+from app.local.stdlib_files import StdlibFiles, find_stdlib_files
+from app.local.up import running_service
 from app.settings import load_settings
-from app.stdlib_files import StdlibFiles, find_stdlib_files
-from app.up import running_service
 
 TOP: Final = 20
 WORKERS: Final = 2

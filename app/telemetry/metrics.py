@@ -31,9 +31,9 @@ from adapters.prometheus import (
     figures_of,
 )
 from adapters.redis.metrics import RedisClock, read_redis_metrics
-from app.server import serving
+from app.serving.server import serving
 from app.settings import Settings
-from app.siblings import Siblings
+from app.telemetry.siblings import Siblings
 from engine.cancellation import cancel_all
 from engine.errors import ConfigError, UnavailableError
 

@@ -17,20 +17,20 @@ from adapters.redis.client import connect
 from adapters.redis.jobs import RedisJobs
 from adapters.redis.keys import RedisKeys
 from adapters.redis.layout import require_layout
-from app.api_processes import api_processes
-from app.assets import BUILT, Assets, origin_of_uploads
 from app.authentication import credentials_of
-from app.files import download_route
-from app.health import HEALTH_PATHS, health_routes
-from app.metrics import ApiMetrics
 from app.runtime import blobs_of, signer_of
-from app.server import address_of, listening_socket, serving, spare_the_collector
 from app.services import services_of
+from app.serving.api_processes import api_processes
+from app.serving.assets import BUILT, Assets, origin_of_uploads
+from app.serving.files import download_route
+from app.serving.health import HEALTH_PATHS, health_routes
+from app.serving.server import address_of, listening_socket, serving, spare_the_collector
+from app.serving.sockets import OpenSockets
+from app.serving.uploads import upload_route
 from app.settings import Settings
-from app.sockets import OpenSockets
 from app.stopping import Stop
-from app.traces import tracing
-from app.uploads import upload_route
+from app.telemetry.metrics import ApiMetrics
+from app.telemetry.traces import tracing
 from engine.catalog import load_catalog
 from engine.errors import ConfigError, UnavailableError
 from engine.tracer import Tracer

@@ -19,7 +19,7 @@ from starlette.routing import Route
 from engine.blobs import BlobStore
 from engine.errors import UnavailableError
 
-BUILT: Final = Path(__file__).with_name("static")
+BUILT: Final = Path(__file__).parents[1] / "static"
 NOT_BUILT: Final = b"""<!doctype html>
 <html lang="en">
 <title>Fanfold</title>

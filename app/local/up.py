@@ -7,13 +7,13 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 
-from app.api import api_at
-from app.api_processes import api_processes
-from app.embedded_redis import EmbeddedRedis
-from app.keeper import keep_running
-from app.redis_keeper import keep_redis
+from app.local.embedded_redis import EmbeddedRedis
+from app.local.keeper import keep_running
+from app.local.redis_keeper import keep_redis
 from app.runtime import environment_of
-from app.server import listening_socket, spare_the_collector
+from app.serving.api import api_at
+from app.serving.api_processes import api_processes
+from app.serving.server import listening_socket, spare_the_collector
 from app.settings import Settings
 from app.stopping import Stop
 from engine.cancellation import cancel_all
