@@ -122,10 +122,13 @@ def tell_followers(
         if following.wants(tags, now_s=now_s)
     }
     with ThreadPoolExecutor(SENDERS) as pool:
-        sent = pool.map(lambda each: (each, gateway.send(each, message)), wanted)
-        gone = [connection for connection, is_there in sent if not is_there]
-    for connection in gone:
-        followers.leave(connection)
+        sending = {each: pool.submit(gateway.send, each, message) for each in wanted}
+    reached = {each: sent for each, sent in sending.items() if sent.exception() is None}
+    for connection, sent in reached.items():
+        if not sent.result():
+            followers.leave(connection)
+    for sent in sending.values():
+        sent.result()  # raises where somebody was not reached: all are told again
     if status.state.is_terminal:
         followers.ended(status.id)
 
