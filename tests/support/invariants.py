@@ -5,6 +5,7 @@ Read as a whole by one script, so a running service may be looked at as well.
 
 from __future__ import annotations
 
+import os
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
@@ -238,5 +239,10 @@ def _stray_blobs(seen: LedgerSeen, blobs: Path) -> list[str]:
     for fields in seen.jobs.values():
         if name := fields.get("manifest", fields.get("report")):
             kept |= {name, *Manifest.from_bytes((blobs / name).read_bytes()).names}
-    found = {str(path.relative_to(blobs)) for path in blobs.rglob("*") if path.is_file()}
+    # Folders may go meanwhile, which os.walk does not mind.
+    found = {
+        str(Path(folder, name).relative_to(blobs))
+        for folder, _, names in os.walk(blobs)
+        for name in names
+    }
     return sorted(found - kept)
