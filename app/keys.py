@@ -108,13 +108,13 @@ async def _keys() -> AsyncIterator[ApiKeys]:
 def _dynamo_keys() -> Iterator[ApiKeys]:
     try:
         from adapters.dynamodb.keys import DynamoKeys  # only here: boto3 is in the extra "aws"
-        from adapters.dynamodb.table import DynamoTable, connect
         from app.aws.settings import load_deployment
+        from app.aws.table import table_of
     except ModuleNotFoundError as exc:
         raise ConfigError(f'{AWS_TABLE} needs the extra "aws": {exc}') from exc
     deployment = load_deployment(os.environ)
     try:
-        yield DynamoKeys(DynamoTable(connect(os.environ), deployment.aws.table))
+        yield DynamoKeys(table_of(deployment.aws))
     except UnavailableError as exc:
         raise ConfigError(exc.message) from exc
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -10,10 +9,10 @@ from dataclasses import dataclass
 from adapters.clock_bell import ClockBell
 from adapters.dynamodb.jobs import DynamoJobs
 from adapters.dynamodb.keys import DynamoKeys
-from adapters.dynamodb.table import DynamoTable, connect
 from app.authentication import credentials_of
 from app.aws.launchers import launchers_of
 from app.aws.settings import Deployment
+from app.aws.table import table_of
 from app.runtime import blobs_of, signer_of
 from app.services import services_of
 from engine.webhooks import key_name
@@ -44,7 +43,7 @@ class Api:
 async def api_of(deployment: Deployment) -> AsyncIterator[Api]:
     """Make what this deployment answers with, which ends with the context."""
     settings = deployment.common
-    table = DynamoTable(connect(os.environ), deployment.aws.table)
+    table = table_of(deployment.aws)
     blobs, signer, bell = blobs_of(settings), signer_of(settings), ClockBell()
     launchers = launchers_of(deployment.aws)
     jobs = DynamoJobs(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -15,12 +14,12 @@ from adapters.dynamodb.jobs import DynamoJobs
 from adapters.dynamodb.records import DynamoRecords
 from adapters.dynamodb.run_ledger import DynamoRunLedger
 from adapters.dynamodb.sweeper import DynamoSweeper
-from adapters.dynamodb.table import DynamoTable, connect
 from adapters.dynamodb.webhooks import DynamoWebhooks
 from adapters.https.webhooks import HttpxWebhooks
 from app.aws.launchers import launchers_of, watchers_of
 from app.aws.process import Process
 from app.aws.settings import Deployment
+from app.aws.table import table_of
 from app.runtime import blobs_of, signer_of
 from engine.blobs import BlobStore
 from engine.errors import UnavailableError
@@ -64,7 +63,7 @@ class Care:
 async def care_of(deployment: Deployment) -> AsyncIterator[Care]:
     """Make what a caretaker works with, which ends with the context."""
     settings = deployment.common
-    table = DynamoTable(connect(os.environ), deployment.aws.table)
+    table = table_of(deployment.aws)
     blobs, signer = blobs_of(settings), signer_of(settings)
     launchers = launchers_of(deployment.aws)
     with HttpxWebhooks(settings.webhook_hosts) as sender:

@@ -6,7 +6,6 @@ misses the end; of several changes in one batch only the newest is told.
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -21,10 +20,10 @@ from adapters.aws.appsync_publisher import AppSyncPublisher
 from adapters.dynamodb.followers import DynamoFollowers
 from adapters.dynamodb.items import META
 from adapters.dynamodb.jobs import status_of, tags_of
-from adapters.dynamodb.table import DynamoTable, connect
 from adapters.dynamodb.values import Item, read_item
 from app.aws.process import Process
 from app.aws.settings import Deployment
+from app.aws.table import table_of
 from engine.errors import UnavailableError
 from engine.job import JobStatus
 from schema.appsync import publish_document
@@ -61,7 +60,7 @@ async def publishers_of(deployment: Deployment) -> AsyncIterator[list[Publish]]:
             appsync = AppSyncPublisher(aws.appsync_url, document, Session())
             found.append(partial(_publish, stack.enter_context(appsync)))
         if aws.socket_url is not None:
-            followers = DynamoFollowers(DynamoTable(connect(os.environ), aws.table))
+            followers = DynamoFollowers(table_of(aws))
             gateway = ApiGatewayConnections(connect_gateway(aws.socket_url))
             found.append(partial(_tell, followers, gateway))
         yield found

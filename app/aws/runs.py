@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import cached_property
@@ -11,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from adapters.dynamodb.records import DynamoRecords
 from adapters.dynamodb.run_ledger import DynamoRunLedger
-from adapters.dynamodb.table import DynamoTable, connect
 from app.aws.settings import Deployment
+from app.aws.table import table_of
 from app.runtime import steps_of
 from engine.context import Context
 from engine.steps import Steps
@@ -49,7 +48,7 @@ def run_of(
     if deployment.common.sql:
         sql = _Sql(steps, tuple(folders), sql_bytes)
         steps = replace(steps, sql=sql.work, tidy=sql.tidy)
-    table = DynamoTable(connect(os.environ), deployment.aws.table)
+    table = table_of(deployment.aws)
     ledger = DynamoRunLedger(table, steps.blobs)
     lister = Lister(DynamoRecords(table, steps.blobs), steps.blobs, scratch / "listings")
     return OrchestratedRun(ledger, steps, lister, worker=worker)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from functools import cache
@@ -10,11 +9,10 @@ from typing import Any, Final
 
 from adapters.aws.apigateway_connections import ApiGatewayConnections, connect
 from adapters.dynamodb.followers import DynamoFollowers
-from adapters.dynamodb.table import DynamoTable
-from adapters.dynamodb.table import connect as connect_dynamo
 from app.aws.api import api_of
 from app.aws.process import Process
 from app.aws.settings import Deployment
+from app.aws.table import table_of
 from engine.errors import ConfigError
 from engine.followers import ConnectionId
 from transport.gateway import GatewayEndpoint
@@ -32,9 +30,7 @@ async def endpoint_of(deployment: Deployment) -> AsyncIterator[GatewayEndpoint]:
         yield GatewayEndpoint(
             api.services,
             authenticator=api.credentials,
-            followers=DynamoFollowers(
-                DynamoTable(connect_dynamo(os.environ), deployment.aws.table)
-            ),
+            followers=DynamoFollowers(table_of(deployment.aws)),
             gateway=ApiGatewayConnections(connect(url)),
         )
 

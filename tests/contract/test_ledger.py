@@ -10,18 +10,18 @@ from redis.asyncio import Redis
 from engine.job import JobPhase, JobState, TaskKind, TaskState
 from engine.jobs import TaskFilter
 from engine.ledger import Verdict
-from tests.support.house import House, house_over
+from tests.support.house import RedisHouse, house_over
 from tests.support.jobs import BROKEN, TENANT, claim_of, inline_job, outcome_of
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def house(redis: Redis) -> House:
+async def house(redis: Redis) -> RedisHouse:
     return house_over(redis)
 
 
-async def test_a_job_runs_from_map_over_reduce_to_its_result(house: House) -> None:
+async def test_a_job_runs_from_map_over_reduce_to_its_result(house: RedisHouse) -> None:
     job = await house.run_to_the_end(inline_job())
 
     assert job.status.state is JobState.SUCCEEDED
@@ -32,7 +32,7 @@ async def test_a_job_runs_from_map_over_reduce_to_its_result(house: House) -> No
     assert job.finished_at is not None
 
 
-async def test_a_map_only_job_has_no_reduce(house: House) -> None:
+async def test_a_map_only_job_has_no_reduce(house: RedisHouse) -> None:
     new = inline_job(batches=1, map_only=True)
     await house.jobs.accept(new)
     await house.do(claim_of(new.id, "map-0"))
@@ -42,7 +42,7 @@ async def test_a_map_only_job_has_no_reduce(house: House) -> None:
     assert [piece.name for piece in finish.inputs] == [f"jobs/{new.id}/map-0-a1"]
 
 
-async def test_the_version_rises_by_one_with_every_change(house: House) -> None:
+async def test_the_version_rises_by_one_with_every_change(house: RedisHouse) -> None:
     new = inline_job(batches=1)
     await house.jobs.accept(new)
     versions = [(await house.job(new.id)).status.version]
@@ -55,7 +55,7 @@ async def test_the_version_rises_by_one_with_every_change(house: House) -> None:
     assert versions == list(range(1, 8))
 
 
-async def test_only_one_worker_gets_a_task(house: House) -> None:
+async def test_only_one_worker_gets_a_task(house: RedisHouse) -> None:
     new = inline_job()
     await house.jobs.accept(new)
 
@@ -63,7 +63,7 @@ async def test_only_one_worker_gets_a_task(house: House) -> None:
     assert await house.ledger.claim(claim_of(new.id, "map-0"), worker="w2") is None
 
 
-async def test_a_worker_whose_claim_was_answered_in_vain_may_ask_again(house: House) -> None:
+async def test_a_worker_whose_claim_was_answered_in_vain_may_ask_again(house: RedisHouse) -> None:
     new = inline_job()
     await house.jobs.accept(new)
     first = await house.ledger.claim(claim_of(new.id, "map-0"), worker="w1")
@@ -72,7 +72,7 @@ async def test_a_worker_whose_claim_was_answered_in_vain_may_ask_again(house: Ho
     assert (await house.job(new.id)).status.map.running == 1
 
 
-async def test_a_commit_counts_once_however_often_it_is_sent(house: House) -> None:
+async def test_a_commit_counts_once_however_often_it_is_sent(house: RedisHouse) -> None:
     new = inline_job()
     await house.jobs.accept(new)
     claim = claim_of(new.id, "map-0")
@@ -84,7 +84,7 @@ async def test_a_commit_counts_once_however_often_it_is_sent(house: House) -> No
     assert (status.map.succeeded, status.items.succeeded, status.bytes_read) == (1, 1, 5)
 
 
-async def test_a_lost_attempt_is_tried_again_and_cannot_commit_any_more(house: House) -> None:
+async def test_a_lost_attempt_is_tried_again_and_cannot_commit_any_more(house: RedisHouse) -> None:
     new = inline_job()
     await house.jobs.accept(new)
     lost, second = claim_of(new.id, "map-0"), claim_of(new.id, "map-0", 2)
@@ -99,18 +99,18 @@ async def test_a_lost_attempt_is_tried_again_and_cannot_commit_any_more(house: H
     assert (status.map.succeeded, status.map.retried) == (1, 1)
 
 
-async def test_a_renewed_lease_is_not_swept(house: House) -> None:
+async def test_a_renewed_lease_is_not_swept(house: RedisHouse) -> None:
     new = inline_job()
     await house.jobs.accept(new)
     claim = claim_of(new.id, "map-0")
     await house.dying.claim(claim, worker="slow")
 
-    assert list(await house.ledger.renew([claim], worker="slow")) == []
+    assert list(await house.leases.renew([claim], worker="slow")) == []
 
     assert await house.ledger.sweep() == 0
 
 
-async def test_renewing_tells_which_attempts_are_lost(house: House) -> None:
+async def test_renewing_tells_which_attempts_are_lost(house: RedisHouse) -> None:
     new = inline_job()
     await house.jobs.accept(new)
     lost, kept = claim_of(new.id, "map-0"), claim_of(new.id, "map-1")
@@ -118,10 +118,10 @@ async def test_renewing_tells_which_attempts_are_lost(house: House) -> None:
     await house.ledger.claim(kept, worker="w1")
     await house.ledger.sweep()
 
-    assert list(await house.ledger.renew([lost, kept], worker="w1")) == [lost]
+    assert list(await house.leases.renew([lost, kept], worker="w1")) == [lost]
 
 
-async def test_a_task_that_is_lost_too_often_fails_the_job(house: House) -> None:
+async def test_a_task_that_is_lost_too_often_fails_the_job(house: RedisHouse) -> None:
     new = inline_job(failurePolicy={"maxAttempts": 2})
     await house.jobs.accept(new)
     for number in (1, 2):
@@ -135,7 +135,7 @@ async def test_a_task_that_is_lost_too_often_fails_the_job(house: House) -> None
 
 
 async def test_a_failed_attempt_is_tried_again_until_its_attempts_are_used_up(
-    house: House,
+    house: RedisHouse,
 ) -> None:
     new = inline_job(failurePolicy={"maxAttempts": 2, "backoffMs": 0})
     await house.jobs.accept(new)
@@ -153,7 +153,7 @@ async def test_a_failed_attempt_is_tried_again_until_its_attempts_are_used_up(
     assert (status.map.failed, status.map.running) == (1, 0)
 
 
-async def test_a_hopeless_attempt_fails_the_job_at_once(house: House) -> None:
+async def test_a_hopeless_attempt_fails_the_job_at_once(house: RedisHouse) -> None:
     new = inline_job()
     await house.jobs.accept(new)
     await house.ledger.claim(claim_of(new.id, "map-0"), worker="w1")
@@ -167,17 +167,17 @@ async def test_a_hopeless_attempt_fails_the_job_at_once(house: House) -> None:
     assert await house.ledger.commit(other, outcome_of(other)) is Verdict.FENCED
 
 
-async def test_a_released_task_is_dispatched_again_without_a_charge(house: House) -> None:
+async def test_a_released_task_is_dispatched_again_without_a_charge(house: RedisHouse) -> None:
     new = inline_job(failurePolicy={"maxAttempts": 1})
     await house.jobs.accept(new)
     for number in range(1, 6):
         assert await house.ledger.claim(claim_of(new.id, "map-0", number), worker="w1")
-        await house.ledger.release(claim_of(new.id, "map-0", number))
+        await house.leases.release(claim_of(new.id, "map-0", number))
 
     assert await house.do(claim_of(new.id, "map-0", 6)) is Verdict.ACCEPTED
 
 
-async def test_counters_sum_over_committed_attempts_only(house: House) -> None:
+async def test_counters_sum_over_committed_attempts_only(house: RedisHouse) -> None:
     new = inline_job()
     await house.jobs.accept(new)
     lost, second = claim_of(new.id, "map-0"), claim_of(new.id, "map-0", 2)
@@ -191,7 +191,7 @@ async def test_counters_sum_over_committed_attempts_only(house: House) -> None:
 
 
 async def test_no_more_tasks_are_dispatched_than_the_job_may_run_at_once(
-    house: House, redis: Redis
+    house: RedisHouse, redis: Redis
 ) -> None:
     new = inline_job(batches=5, maxConcurrency=2)
     await house.jobs.accept(new)
@@ -202,7 +202,7 @@ async def test_no_more_tasks_are_dispatched_than_the_job_may_run_at_once(
     assert await redis.zcard("fanfold:queue:process") == 2
 
 
-async def test_a_claim_takes_the_entry_out_of_the_queue(house: House, redis: Redis) -> None:
+async def test_a_claim_takes_the_entry_out_of_the_queue(house: RedisHouse, redis: Redis) -> None:
     new = inline_job(batches=1)
     await house.jobs.accept(new)
 
@@ -212,7 +212,7 @@ async def test_a_claim_takes_the_entry_out_of_the_queue(house: House, redis: Red
     assert await redis.keys("arq:*") == []
 
 
-async def test_cancelling_an_idle_job_ends_it_at_once(house: House) -> None:
+async def test_cancelling_an_idle_job_ends_it_at_once(house: RedisHouse) -> None:
     new = inline_job()
     await house.jobs.accept(new)
 
@@ -223,7 +223,7 @@ async def test_cancelling_an_idle_job_ends_it_at_once(house: House) -> None:
     assert await house.ledger.claim(claim_of(new.id, "map-0"), worker="w1") is None
 
 
-async def test_a_cancelled_job_has_ended_when_nothing_of_it_runs(house: House) -> None:
+async def test_a_cancelled_job_has_ended_when_nothing_of_it_runs(house: RedisHouse) -> None:
     new = inline_job()
     await house.jobs.accept(new)
     first, second = claim_of(new.id, "map-0"), claim_of(new.id, "map-1")
@@ -232,15 +232,15 @@ async def test_a_cancelled_job_has_ended_when_nothing_of_it_runs(house: House) -
 
     await house.jobs.cancel(TENANT, new.id, reason=None)
     assert (await house.job(new.id)).status.state is JobState.CANCELLING
-    assert set(await house.ledger.renew([first, second], worker="w1")) == {first, second}
-    await house.ledger.release(first)
+    assert set(await house.leases.renew([first, second], worker="w1")) == {first, second}
+    await house.leases.release(first)
     assert (await house.job(new.id)).status.state is JobState.CANCELLING
     assert await house.ledger.commit(second, outcome_of(second)) is Verdict.FENCED
 
     assert (await house.job(new.id)).status.state is JobState.CANCELLED
 
 
-async def test_a_cancelled_job_ends_though_its_worker_is_dead(house: House) -> None:
+async def test_a_cancelled_job_ends_though_its_worker_is_dead(house: RedisHouse) -> None:
     new = inline_job()
     await house.jobs.accept(new)
     await house.dying.claim(claim_of(new.id, "map-0"), worker="dead")
@@ -251,7 +251,7 @@ async def test_a_cancelled_job_ends_though_its_worker_is_dead(house: House) -> N
     assert (await house.job(new.id)).status.state is JobState.CANCELLED
 
 
-async def test_cancelling_a_finished_job_changes_nothing(house: House) -> None:
+async def test_cancelling_a_finished_job_changes_nothing(house: RedisHouse) -> None:
     job = await house.run_to_the_end(inline_job())
 
     await house.jobs.cancel(TENANT, job.id, reason="too late")
@@ -279,7 +279,7 @@ async def test_cancelling_a_finished_job_changes_nothing(house: House) -> None:
     )
 )
 async def test_whatever_happens_counts_add_up_and_every_task_is_committed_once(
-    house: House, steps: list[tuple[str, int, int]]
+    house: RedisHouse, steps: list[tuple[str, int, int]]
 ) -> None:
     new = inline_job(batches=3, failurePolicy={"maxAttempts": 100, "backoffMs": 0})
     await house.jobs.accept(new)
@@ -298,9 +298,9 @@ async def test_whatever_happens_counts_add_up_and_every_task_is_committed_once(
             case "fail":
                 await house.ledger.fail(late, BROKEN)
             case "release":
-                await house.ledger.release(late)
+                await house.leases.release(late)
             case "renew":
-                await house.ledger.renew([late], worker="w1")
+                await house.leases.renew([late], worker="w1")
             case "cancel":
                 await house.jobs.cancel(TENANT, new.id, reason=None)
             case "sweep":

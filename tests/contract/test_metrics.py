@@ -29,7 +29,7 @@ from adapters.redis.metrics import JOBS_LOOKED_AT, RedisClock, read_redis_metric
 from app.telemetry.siblings import Siblings
 from engine.errors import UnavailableError
 from engine.tracer import UNTRACED
-from tests.support.house import House, house_over
+from tests.support.house import RedisHouse, house_over
 from tests.support.jobs import BROKEN, claim_of, files_job, inline_job, outcome_of
 from workers.metered import MeteredLedger
 
@@ -40,7 +40,7 @@ Values = dict[tuple[str, ...], float]
 
 
 @pytest.fixture
-async def house(redis: Redis) -> House:
+async def house(redis: Redis) -> RedisHouse:
     return house_over(redis)
 
 
@@ -63,11 +63,11 @@ async def test_an_empty_redis_has_nothing_waiting(redis: Redis) -> None:
     assert values["fanfold_leases",] == values["fanfold_workers",] == 0
 
 
-async def test_redis_tells_of_jobs_tasks_queues_and_leases(redis: Redis, house: House) -> None:
+async def test_redis_tells_of_jobs_tasks_queues_and_leases(redis: Redis, house: RedisHouse) -> None:
     running, waiting = inline_job(batches=3), files_job()
     await house.jobs.accept(running)
     await house.jobs.accept(waiting)
-    await house.ledger.enter("w1")
+    await house.leases.enter("w1")
     await house.do(claim_of(running.id, "map-0"))
     await house.take(claim_of(running.id, "map-1"))
 
@@ -84,7 +84,7 @@ async def test_redis_tells_of_jobs_tasks_queues_and_leases(redis: Redis, house: 
     assert values["fanfold_leases",] == values["fanfold_workers",] == 1
 
 
-async def test_jobs_that_have_ended_are_kept_and_not_live(redis: Redis, house: House) -> None:
+async def test_jobs_that_have_ended_are_kept_and_not_live(redis: Redis, house: RedisHouse) -> None:
     await house.run_to_the_end(inline_job())
 
     values = values_of(await read_redis_metrics(redis))
@@ -93,7 +93,9 @@ async def test_jobs_that_have_ended_are_kept_and_not_live(redis: Redis, house: H
     assert values["fanfold_jobs_kept",] == values["fanfold_jobs_to_clean",] == 1
 
 
-async def test_the_age_of_a_queue_is_that_of_its_oldest_task(redis: Redis, house: House) -> None:
+async def test_the_age_of_a_queue_is_that_of_its_oldest_task(
+    redis: Redis, house: RedisHouse
+) -> None:
     job = inline_job(batches=2)
     await house.jobs.accept(job)
     [first, _] = await redis.zrange("fanfold:queue:process", 0, -1)
@@ -107,7 +109,7 @@ async def test_the_age_of_a_queue_is_that_of_its_oldest_task(redis: Redis, house
     assert 90 <= values["fanfold_queue_oldest_age_seconds", "process"] < 150
 
 
-async def test_of_many_jobs_the_states_are_estimated(redis: Redis, house: House) -> None:
+async def test_of_many_jobs_the_states_are_estimated(redis: Redis, house: RedisHouse) -> None:
     job = inline_job(batches=1)
     await house.jobs.accept(job)
     # The same job under many names: all that is looked at are names and hashes.
@@ -263,9 +265,9 @@ async def test_without_a_folder_for_them_there_are_no_siblings(tmp_path: Path) -
         assert await alone.ask() == {}
 
 
-async def test_a_worker_measures_attempts_and_the_steps_of_the_ledger(house: House) -> None:
+async def test_a_worker_measures_attempts_and_the_steps_of_the_ledger(house: RedisHouse) -> None:
     registry = CollectorRegistry()
-    ledger = MeteredLedger(house.ledger, WorkerFigures(registry), UNTRACED)
+    ledger = MeteredLedger(house.leases, WorkerFigures(registry), UNTRACED)
     job = inline_job(batches=3, failurePolicy={"backoffMs": 0, "maxAttempts": 3})
     await house.jobs.accept(job)
     done, broken, left = (claim_of(job.id, f"map-{index}") for index in range(3))
@@ -297,7 +299,7 @@ async def test_a_worker_measures_attempts_and_the_steps_of_the_ledger(house: Hou
 
 async def test_a_ledger_that_does_not_answer_is_measured_too(tmp_path: Path) -> None:
     redis, registry = connect(f"unix://{tmp_path}/nobody"), CollectorRegistry()
-    ledger = MeteredLedger(house_over(redis).ledger, WorkerFigures(registry), UNTRACED)
+    ledger = MeteredLedger(house_over(redis).leases, WorkerFigures(registry), UNTRACED)
 
     with pytest.raises(UnavailableError):
         await ledger.claim(claim_of(inline_job().id, "map-0"), worker="w1")

@@ -14,7 +14,7 @@ from engine.attempt import Outcome
 from engine.job import JobError, JobId, JobState, TaskKind
 from engine.jobs import NewJob, TaskFilter
 from engine.ledger import Verdict
-from tests.support.house import House, house_over, mapped
+from tests.support.house import RedisHouse, house_over, mapped
 from tests.support.jobs import BROKEN, TENANT, claim_of, inline_job, outcome_of
 
 pytestmark = pytest.mark.anyio
@@ -25,7 +25,7 @@ SO_FAR = [{"key": "so far"}]
 
 
 @pytest.fixture
-async def house(redis: Redis) -> House:
+async def house(redis: Redis) -> RedisHouse:
     return house_over(redis)
 
 
@@ -45,7 +45,7 @@ async def dispatched(redis: Redis, job: JobId) -> list[str]:
     return [entry.split(":")[1] for entry in queued if entry.startswith(f"{job}:partial-")]
 
 
-async def begin(house: House, redis: Redis, new: NewJob) -> JobId:
+async def begin(house: RedisHouse, redis: Redis, new: NewJob) -> JobId:
     """Accept a job and commit its first map task when an answer so far is due."""
     await house.jobs.accept(new)
     await make_due(redis, new.id)
@@ -55,7 +55,7 @@ async def begin(house: House, redis: Redis, new: NewJob) -> JobId:
 
 
 async def test_an_answer_so_far_is_wanted_when_the_pause_after_the_start_is_over(
-    house: House, redis: Redis
+    house: RedisHouse, redis: Redis
 ) -> None:
     new = partial_job()
     await house.jobs.accept(new)
@@ -69,7 +69,7 @@ async def test_an_answer_so_far_is_wanted_when_the_pause_after_the_start_is_over
     assert await dispatched(redis, new.id) == ["partial-0"]
 
 
-async def test_it_goes_before_all_that_waits(house: House, redis: Redis) -> None:
+async def test_it_goes_before_all_that_waits(house: RedisHouse, redis: Redis) -> None:
     job = await begin(house, redis, partial_job())
 
     [first] = await redis.zrange("fanfold:queue:process", 0, 0)
@@ -81,7 +81,7 @@ async def test_it_goes_before_all_that_waits(house: House, redis: Redis) -> None
     "new", [partial_job(supports_partial=False), partial_job(partialEveryMs=0)], ids=["no", "off"]
 )
 async def test_a_job_that_cannot_or_does_not_want_to_has_none(
-    house: House, redis: Redis, new: NewJob
+    house: RedisHouse, redis: Redis, new: NewJob
 ) -> None:
     await house.jobs.accept(new)
     await make_due(redis, new.id)
@@ -91,7 +91,7 @@ async def test_a_job_that_cannot_or_does_not_want_to_has_none(
     assert await dispatched(redis, new.id) == []
 
 
-async def test_a_job_of_very_many_pieces_has_none(house: House, redis: Redis) -> None:
+async def test_a_job_of_very_many_pieces_has_none(house: RedisHouse, redis: Redis) -> None:
     new = partial_job(reducers=1_000)
     await house.jobs.accept(new)
     await make_due(redis, new.id)
@@ -102,7 +102,7 @@ async def test_a_job_of_very_many_pieces_has_none(house: House, redis: Redis) ->
     assert await dispatched(redis, new.id) == []
 
 
-async def test_there_is_one_at_a_time(house: House, redis: Redis) -> None:
+async def test_there_is_one_at_a_time(house: RedisHouse, redis: Redis) -> None:
     job = await begin(house, redis, partial_job())
 
     for task in ("map-1", "map-2"):
@@ -114,7 +114,7 @@ async def test_there_is_one_at_a_time(house: House, redis: Redis) -> None:
     assert await dispatched(redis, job) == []
 
 
-async def test_it_folds_all_that_has_been_committed(house: House, redis: Redis) -> None:
+async def test_it_folds_all_that_has_been_committed(house: RedisHouse, redis: Redis) -> None:
     new = partial_job(reducers=2)
     await house.jobs.accept(new)
     kept, stored = claim_of(new.id, "map-2"), claim_of(new.id, "map-0")
@@ -131,7 +131,7 @@ async def test_it_folds_all_that_has_been_committed(house: House, redis: Redis) 
     ]
 
 
-async def test_its_answer_is_shown_with_what_it_covers(house: House, redis: Redis) -> None:
+async def test_its_answer_is_shown_with_what_it_covers(house: RedisHouse, redis: Redis) -> None:
     job = await begin(house, redis, partial_job())
     before = (await house.job(job)).status
     await house.take(claim_of(job, "partial-0"))
@@ -149,7 +149,7 @@ async def test_its_answer_is_shown_with_what_it_covers(house: House, redis: Redi
 
 
 async def test_an_answer_that_is_too_large_to_show_changes_nothing_and_is_the_last(
-    house: House, redis: Redis
+    house: RedisHouse, redis: Redis
 ) -> None:
     job = await begin(house, redis, partial_job())
     before = await house.job(job)
@@ -162,7 +162,7 @@ async def test_an_answer_that_is_too_large_to_show_changes_nothing_and_is_the_la
     assert await dispatched(redis, job) == []
 
 
-async def test_it_is_no_task_of_the_job(house: House, redis: Redis) -> None:
+async def test_it_is_no_task_of_the_job(house: RedisHouse, redis: Redis) -> None:
     job = await begin(house, redis, partial_job())
     before = await house.job(job)
 
@@ -173,7 +173,7 @@ async def test_it_is_no_task_of_the_job(house: House, redis: Redis) -> None:
     assert [task.id for task in page.tasks] == ["map-0", "map-1", "map-2", "map-3"]
 
 
-async def test_it_rests_ten_times_as_long_as_it_took(house: House, redis: Redis) -> None:
+async def test_it_rests_ten_times_as_long_as_it_took(house: RedisHouse, redis: Redis) -> None:
     key = f"fanfold:job:{await begin(house, redis, partial_job(partialEveryMs=1))}"
     partial = claim_of(JobId(key.rpartition(":")[2]), "partial-0")
     await house.take(partial)
@@ -189,7 +189,7 @@ async def test_it_rests_ten_times_as_long_as_it_took(house: House, redis: Redis)
     assert await dispatched(redis, partial.job) == []
 
 
-async def test_it_rests_at_least_as_long_as_the_job_asked(house: House, redis: Redis) -> None:
+async def test_it_rests_at_least_as_long_as_the_job_asked(house: RedisHouse, redis: Redis) -> None:
     job = await begin(house, redis, partial_job())
     await house.do(claim_of(job, "partial-0"))
 
@@ -202,7 +202,7 @@ async def test_it_rests_at_least_as_long_as_the_job_asked(house: House, redis: R
 
 
 async def test_an_attempt_that_fails_changes_nothing_and_another_follows(
-    house: House, redis: Redis
+    house: RedisHouse, redis: Redis
 ) -> None:
     job = await begin(house, redis, partial_job(failurePolicy={"maxAttempts": 1}))
     partial = claim_of(job, "partial-0")
@@ -221,7 +221,7 @@ async def test_an_attempt_that_fails_changes_nothing_and_another_follows(
 
 
 async def test_an_attempt_that_is_lost_changes_nothing_and_another_follows(
-    house: House, redis: Redis
+    house: RedisHouse, redis: Redis
 ) -> None:
     job = await begin(house, redis, partial_job(failurePolicy={"maxAttempts": 1}))
     partial = claim_of(job, "partial-0")
@@ -233,21 +233,21 @@ async def test_an_attempt_that_is_lost_changes_nothing_and_another_follows(
     assert await house.job(job) == before
     assert await redis.zcard("fanfold:leases") == 0
     assert await house.ledger.commit(partial, outcome_of(partial)) is Verdict.FENCED
-    assert list(await house.ledger.renew([partial], worker="w1")) == [partial]
+    assert list(await house.leases.renew([partial], worker="w1")) == [partial]
     await make_due(redis, job)
     await house.do(claim_of(job, "map-1"))
     assert await dispatched(redis, job) == ["partial-1"]
 
 
 async def test_an_attempt_that_is_handed_back_is_not_tried_again(
-    house: House, redis: Redis
+    house: RedisHouse, redis: Redis
 ) -> None:
     job = await begin(house, redis, partial_job())
     partial = claim_of(job, "partial-0")
     await house.take(partial)
     before = await house.job(job)
 
-    await house.ledger.release(partial)
+    await house.leases.release(partial)
 
     assert await house.job(job) == before
     assert await dispatched(redis, job) == []
@@ -255,7 +255,7 @@ async def test_an_attempt_that_is_handed_back_is_not_tried_again(
 
 
 async def test_one_whose_claim_was_answered_in_vain_may_be_asked_for_again(
-    house: House, redis: Redis
+    house: RedisHouse, redis: Redis
 ) -> None:
     job = await begin(house, redis, partial_job())
     first = await house.take(claim_of(job, "partial-0"))
@@ -264,7 +264,7 @@ async def test_one_whose_claim_was_answered_in_vain_may_be_asked_for_again(
     assert await house.ledger.claim(claim_of(job, "partial-0"), worker="w2") is None
 
 
-async def test_none_begins_when_everything_has_been_mapped(house: House, redis: Redis) -> None:
+async def test_none_begins_when_everything_has_been_mapped(house: RedisHouse, redis: Redis) -> None:
     job = await begin(house, redis, partial_job(batches=2))
 
     await house.do(claim_of(job, "map-1"))
@@ -274,7 +274,7 @@ async def test_none_begins_when_everything_has_been_mapped(house: House, redis: 
 
 
 async def test_one_that_is_overtaken_by_the_last_map_task_is_lost(
-    house: House, redis: Redis
+    house: RedisHouse, redis: Redis
 ) -> None:
     job = await begin(house, redis, partial_job(batches=2))
     partial = claim_of(job, "partial-0")
@@ -282,13 +282,13 @@ async def test_one_that_is_overtaken_by_the_last_map_task_is_lost(
     await house.do(claim_of(job, "map-1"))
     before = await house.job(job)
 
-    assert list(await house.ledger.renew([partial], worker="w1")) == [partial]
+    assert list(await house.leases.renew([partial], worker="w1")) == [partial]
     assert await house.ledger.commit(partial, outcome_of(partial)) is Verdict.FENCED
 
     assert await house.job(job) == before
 
 
-async def test_the_last_map_task_wants_no_answer_so_far(house: House, redis: Redis) -> None:
+async def test_the_last_map_task_wants_no_answer_so_far(house: RedisHouse, redis: Redis) -> None:
     new = partial_job(batches=1)
     await house.jobs.accept(new)
     await make_due(redis, new.id)
@@ -298,7 +298,7 @@ async def test_the_last_map_task_wants_no_answer_so_far(house: House, redis: Red
     assert await dispatched(redis, new.id) == []
 
 
-async def test_the_end_takes_its_place(house: House, redis: Redis) -> None:
+async def test_the_end_takes_its_place(house: RedisHouse, redis: Redis) -> None:
     job = await begin(house, redis, partial_job(batches=2))
     await house.do(claim_of(job, "partial-0"))
     for task in ("map-1", "reduce-0"):
@@ -313,7 +313,7 @@ async def test_the_end_takes_its_place(house: House, redis: Redis) -> None:
 
 
 async def test_a_result_too_large_to_show_leaves_no_answer_so_far_in_its_place(
-    house: House, redis: Redis
+    house: RedisHouse, redis: Redis
 ) -> None:
     job = await begin(house, redis, partial_job(batches=2))
     await house.do(claim_of(job, "partial-0"))
@@ -329,7 +329,7 @@ async def test_a_result_too_large_to_show_leaves_no_answer_so_far_in_its_place(
     assert (status.result, status.partial) == (None, None)
 
 
-async def test_a_job_that_fails_shows_no_answer_so_far(house: House, redis: Redis) -> None:
+async def test_a_job_that_fails_shows_no_answer_so_far(house: RedisHouse, redis: Redis) -> None:
     job = await begin(house, redis, partial_job(failurePolicy={"maxAttempts": 1}))
     await house.do(claim_of(job, "partial-0"))
     await make_due(redis, job)
@@ -348,7 +348,7 @@ async def test_a_job_that_fails_shows_no_answer_so_far(house: House, redis: Redi
     assert await redis.exists(f"fanfold:job:{job}:task:partial-1") == 0
 
 
-async def test_a_cancelled_job_does_not_wait_for_it(house: House, redis: Redis) -> None:
+async def test_a_cancelled_job_does_not_wait_for_it(house: RedisHouse, redis: Redis) -> None:
     job = await begin(house, redis, partial_job())
     partial = claim_of(job, "partial-0")
     await house.dying.claim(partial, worker="dead")
@@ -379,7 +379,7 @@ async def test_a_cancelled_job_does_not_wait_for_it(house: House, redis: Redis) 
     )
 )
 async def test_whatever_happens_answers_so_far_leave_the_counts_alone(
-    house: House, redis: Redis, steps: list[str]
+    house: RedisHouse, redis: Redis, steps: list[str]
 ) -> None:
     new = partial_job(batches=6, failurePolicy={"maxAttempts": 100, "backoffMs": 0})
     await house.jobs.accept(new)
@@ -415,9 +415,9 @@ async def test_whatever_happens_answers_so_far_leave_the_counts_alone(
             case "fail":
                 await house.ledger.fail(partial, BROKEN)
             case "release":
-                await house.ledger.release(partial)
+                await house.leases.release(partial)
             case "renew":
-                await house.ledger.renew([partial], worker="w1")
+                await house.leases.renew([partial], worker="w1")
             case "sweep":
                 await house.ledger.sweep()
             case "cancel":

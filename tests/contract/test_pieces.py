@@ -20,18 +20,18 @@ from engine.jsonvalue import encode
 from engine.ledger import Claim
 from engine.new_jobs import REDUCE_BYTES
 from engine.progress import MAP_SHARE, REDUCE_SHARE
-from tests.support.house import LONG_LEASE_MS, House, house_over, mapped
+from tests.support.house import LONG_LEASE_MS, RedisHouse, house_over, mapped
 from tests.support.jobs import claim_of, inline_job, outcome_of
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def house(redis: Redis) -> House:
+async def house(redis: Redis) -> RedisHouse:
     return house_over(redis)
 
 
-async def test_a_reduce_task_gets_the_committed_pieces_in_task_order(house: House) -> None:
+async def test_a_reduce_task_gets_the_committed_pieces_in_task_order(house: RedisHouse) -> None:
     new = inline_job(batches=12)
     await house.jobs.accept(new)
     for index in reversed(range(12)):
@@ -45,7 +45,7 @@ async def test_a_reduce_task_gets_the_committed_pieces_in_task_order(house: Hous
 
 
 async def test_a_reduce_task_gets_its_own_cuts_and_skips_pieces_without_a_share(
-    house: House,
+    house: RedisHouse,
 ) -> None:
     new = inline_job(batches=3, reducers=3)
     await house.jobs.accept(new)
@@ -67,7 +67,7 @@ async def test_a_reduce_task_gets_its_own_cuts_and_skips_pieces_without_a_share(
     ]
 
 
-async def test_what_a_reduce_task_makes_leaves_the_cuts_of_map_alone(house: House) -> None:
+async def test_what_a_reduce_task_makes_leaves_the_cuts_of_map_alone(house: RedisHouse) -> None:
     new = inline_job(batches=2, reducers=3)
     await house.jobs.accept(new)
     for index, cuts in enumerate([(0, 4, 4, 9), (0, 0, 7, 7)]):
@@ -81,7 +81,7 @@ async def test_what_a_reduce_task_makes_leaves_the_cuts_of_map_alone(house: Hous
     assert [piece.cuts for piece in attempt.inputs] == [(4, 9)]
 
 
-async def test_a_reduce_task_gets_its_own_bytes_of_pieces_that_are_kept(house: House) -> None:
+async def test_a_reduce_task_gets_its_own_bytes_of_pieces_that_are_kept(house: RedisHouse) -> None:
     new = inline_job(batches=2, reducers=2)
     await house.jobs.accept(new)
     kept, stored = claim_of(new.id, "map-0"), claim_of(new.id, "map-1")
@@ -109,7 +109,7 @@ def query_job(*, planned: int, **spec: Any) -> NewJob:
 
 @pytest.mark.parametrize(("bytes_each", "tasks"), [(1, 1), (REDUCE_BYTES // 4, 2), (10**9, 8)])
 async def test_reduce_tasks_of_a_query_take_several_partitions_when_these_are_small(
-    house: House, bytes_each: int, tasks: int
+    house: RedisHouse, bytes_each: int, tasks: int
 ) -> None:
     new = query_job(planned=8)
     await house.jobs.accept(new)
@@ -132,7 +132,7 @@ async def test_reduce_tasks_of_a_query_take_several_partitions_when_these_are_sm
     assert (status.phase, status.ratio) == (JobPhase.FINISH, MAP_SHARE + REDUCE_SHARE)
 
 
-async def test_uneven_shares_of_partitions_meet_without_gap(house: House) -> None:
+async def test_uneven_shares_of_partitions_meet_without_gap(house: RedisHouse) -> None:
     new = query_job(planned=8)
     await house.jobs.accept(new)
     claim = claim_of(new.id, "map-0")
@@ -148,7 +148,7 @@ async def test_uneven_shares_of_partitions_meet_without_gap(house: House) -> Non
 
 
 async def test_as_many_reduce_tasks_as_the_caller_asked_for_are_not_made_fewer(
-    house: House,
+    house: RedisHouse,
 ) -> None:
     new = query_job(planned=8, reducers=8)
     await house.jobs.accept(new)
@@ -159,7 +159,7 @@ async def test_as_many_reduce_tasks_as_the_caller_asked_for_are_not_made_fewer(
     assert (await house.job(new.id)).status.reduce.total == 8
 
 
-async def test_the_claims_of_a_wide_job_stay_small(house: House, redis: Redis) -> None:
+async def test_the_claims_of_a_wide_job_stay_small(house: RedisHouse, redis: Redis) -> None:
     maps, reducers = 5_000, 1_000
     new = inline_job(batches=1, reducers=reducers)
     await house.jobs.accept(new)
@@ -184,7 +184,7 @@ async def copy_the_only_map(redis: Redis, job: JobId, maps: int) -> None:
     await reply(redis.hset(key, mapping={"map_total": maps, "map_succeeded": maps}))
 
 
-async def test_a_finish_task_gets_very_many_pieces_in_task_order(house: House) -> None:
+async def test_a_finish_task_gets_very_many_pieces_in_task_order(house: RedisHouse) -> None:
     pieces = 2_345  # several pages
     new = inline_job(batches=pieces, map_only=True)
     await house.jobs.accept(new)
@@ -200,7 +200,7 @@ async def test_a_finish_task_gets_very_many_pieces_in_task_order(house: House) -
 
 
 async def test_pieces_that_fill_several_shelves_and_pages_come_whole(
-    house: House, redis: Redis
+    house: RedisHouse, redis: Redis
 ) -> None:
     maps, half = 50, 32 * 1024
     new = inline_job(batches=maps, supports_partial=True, partialEveryMs=3_600_000, reducers=2)
@@ -228,7 +228,9 @@ def in_short(piece: Piece) -> tuple[int, int]:
     return piece.data[0], len(piece.data)
 
 
-async def test_shelves_hold_little_more_than_what_lies_on_them(house: House, redis: Redis) -> None:
+async def test_shelves_hold_little_more_than_what_lies_on_them(
+    house: RedisHouse, redis: Redis
+) -> None:
     maps, reducers = 300, 1_000
     new = inline_job(batches=maps, reducers=reducers)
     await house.jobs.accept(new)
@@ -246,7 +248,7 @@ async def test_shelves_hold_little_more_than_what_lies_on_them(house: House, red
 
 
 async def test_reading_on_extends_the_lease_and_ends_with_the_attempt(
-    house: House, redis: Redis
+    house: RedisHouse, redis: Redis
 ) -> None:
     new = inline_job(batches=1)
     await house.jobs.accept(new)
@@ -263,7 +265,7 @@ async def test_reading_on_extends_the_lease_and_ends_with_the_attempt(
     assert before is not None
     assert after >= before + LONG_LEASE_MS
     assert await scripts.call("inputs", new.id, "reduce-0", 2, LONG_LEASE_MS, 0) is None
-    await house.ledger.release(claim_of(new.id, "reduce-0"))
+    await house.leases.release(claim_of(new.id, "reduce-0"))
     assert await scripts.call("inputs", new.id, "reduce-0", 1, LONG_LEASE_MS, 0) is None
 
 
@@ -289,7 +291,7 @@ def shuffles(draw: st.DrawFn) -> Shuffle:
 )
 @given(shuffle=shuffles())
 async def test_reduce_tasks_share_every_byte_of_every_piece_in_whatever_order_they_came(
-    house: House, redis: Redis, shuffle: Shuffle
+    house: RedisHouse, redis: Redis, shuffle: Shuffle
 ) -> None:
     pieces, kept, order, tasks = shuffle
     maps, partitions = len(pieces), len(pieces[0])
@@ -316,7 +318,9 @@ async def test_reduce_tasks_share_every_byte_of_every_piece_in_whatever_order_th
         assert [(piece.cuts, piece.data) for piece in attempt.inputs] == expected
 
 
-async def test_small_pieces_are_kept_until_the_job_is_tidied_up(house: House, redis: Redis) -> None:
+async def test_small_pieces_are_kept_until_the_job_is_tidied_up(
+    house: RedisHouse, redis: Redis
+) -> None:
     new, other = inline_job(batches=2), inline_job(batches=1)
     for job, tasks in ((new, ("map-0", "map-1")), (other, ("map-0",))):
         await house.jobs.accept(job)
@@ -337,7 +341,7 @@ async def test_small_pieces_are_kept_until_the_job_is_tidied_up(house: House, re
     assert await reply(redis.hget(f"fanfold:job:{other.id}", "kept_bytes")) == b"50"
 
 
-async def test_a_job_whose_share_is_used_up_keeps_no_more(house: House, redis: Redis) -> None:
+async def test_a_job_whose_share_is_used_up_keeps_no_more(house: RedisHouse, redis: Redis) -> None:
     new, other = inline_job(batches=3), inline_job(batches=1)
     await house.jobs.accept(new)
     await house.jobs.accept(other)
@@ -354,13 +358,13 @@ async def test_a_job_whose_share_is_used_up_keeps_no_more(house: House, redis: R
     assert not await may_keep(house, claim_of(other.id, "map-0"))
 
 
-async def may_keep(house: House, claim: Claim) -> bool:
+async def may_keep(house: RedisHouse, claim: Claim) -> bool:
     attempt = await house.take(claim)
     return attempt.may_inline
 
 
 async def test_what_a_fenced_attempt_would_have_kept_is_not_counted(
-    house: House, redis: Redis
+    house: RedisHouse, redis: Redis
 ) -> None:
     new = inline_job(batches=1)
     await house.jobs.accept(new)

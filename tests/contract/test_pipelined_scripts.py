@@ -18,6 +18,7 @@ from engine.job import JobId
 from tests.support.house import House, house_over
 from tests.support.jobs import claim_of, inline_job
 from tests.support.own_redis import OwnRedis, own_redis_in
+from tests.support.waiting import turns
 
 pytestmark = pytest.mark.anyio
 
@@ -98,7 +99,7 @@ async def test_a_caller_that_is_cancelled_takes_nobody_along(redis: Redis, house
     calls = [
         asyncio.create_task(scripts.call("release", job, f"map-{index}", 1)) for index in range(2)
     ]
-    await asyncio.sleep(0)
+    await turns(1)
 
     calls[0].cancel()
 

@@ -8,18 +8,18 @@ from redis.asyncio import Redis
 from engine.batch import Batch
 from engine.job import JobPhase, JobState
 from engine.ledger import Verdict
-from tests.support.house import House, house_over
+from tests.support.house import RedisHouse, house_over
 from tests.support.jobs import FOUND, claim_of, files_job, inline_job, outcome_of
 
 pytestmark = pytest.mark.anyio
 
 
 @pytest.fixture
-async def house(redis: Redis) -> House:
+async def house(redis: Redis) -> RedisHouse:
     return house_over(redis)
 
 
-async def test_a_plan_task_brings_the_batches(house: House) -> None:
+async def test_a_plan_task_brings_the_batches(house: RedisHouse) -> None:
     new = files_job()
     await house.jobs.accept(new)
     plan = claim_of(new.id, "plan-0")
@@ -36,7 +36,7 @@ async def test_a_plan_task_brings_the_batches(house: House) -> None:
 
 
 async def test_batches_come_in_parts_and_are_seen_by_nobody_before_the_plan_is_committed(
-    house: House, redis: Redis
+    house: RedisHouse, redis: Redis
 ) -> None:
     new = files_job()
     await house.jobs.accept(new)
@@ -57,7 +57,7 @@ async def test_batches_come_in_parts_and_are_seen_by_nobody_before_the_plan_is_c
 
 
 async def test_a_later_attempt_at_the_plan_writes_over_what_an_earlier_one_found(
-    house: House,
+    house: RedisHouse,
 ) -> None:
     new = files_job()
     await house.jobs.accept(new)
@@ -80,7 +80,7 @@ async def test_a_later_attempt_at_the_plan_writes_over_what_an_earlier_one_found
 
 
 async def test_map_tasks_begin_while_the_plan_goes_on_where_the_partitions_are_known(
-    house: House,
+    house: RedisHouse,
 ) -> None:
     new = files_job(reducers=1)
     await house.jobs.accept(new)
@@ -101,7 +101,7 @@ async def test_map_tasks_begin_while_the_plan_goes_on_where_the_partitions_are_k
 
 
 async def test_a_plan_that_is_made_again_alike_goes_on_and_another_one_ends_the_job(
-    house: House,
+    house: RedisHouse,
 ) -> None:
     for again, state in ((FOUND, JobState.RUNNING), (FOUND[::-1], JobState.FAILED)):
         new = files_job(reducers=1)
@@ -122,7 +122,7 @@ async def test_a_plan_that_is_made_again_alike_goes_on_and_another_one_ends_the_
             assert status.error.code == "SOURCE_CHANGED"
 
 
-async def test_batches_of_a_job_that_is_over_are_fenced(house: House, redis: Redis) -> None:
+async def test_batches_of_a_job_that_is_over_are_fenced(house: RedisHouse, redis: Redis) -> None:
     new = files_job()
     await house.jobs.accept(new)
     plan = claim_of(new.id, "plan-0")
@@ -135,21 +135,21 @@ async def test_batches_of_a_job_that_is_over_are_fenced(house: House, redis: Red
     assert await redis.exists(f"fanfold:job:{new.id}:batches") == 0
 
 
-async def test_a_plan_is_told_how_many_workers_are_alive(house: House, redis: Redis) -> None:
+async def test_a_plan_is_told_how_many_workers_are_alive(house: RedisHouse, redis: Redis) -> None:
     new = files_job()
     await house.jobs.accept(new)
     for name in ("w1", "w2", "w3"):
-        await house.ledger.enter(name)
+        await house.leases.enter(name)
     await redis.zadd("fanfold:workers", {"w3": 1})
-    await house.ledger.leave("w2")
-    await house.ledger.enter("w4")
+    await house.leases.leave("w2")
+    await house.leases.enter("w4")
 
     attempt = await house.take(claim_of(new.id, "plan-0"))
 
     assert (attempt.workers, await house.jobs.workers()) == (2, 2)
 
 
-async def test_a_plan_counts_its_own_worker_even_if_none_is_known(house: House) -> None:
+async def test_a_plan_counts_its_own_worker_even_if_none_is_known(house: RedisHouse) -> None:
     new = files_job()
     await house.jobs.accept(new)
 
@@ -159,17 +159,17 @@ async def test_a_plan_counts_its_own_worker_even_if_none_is_known(house: House) 
 
 
 async def test_a_heartbeat_without_claims_keeps_a_worker_on_the_list(
-    house: House, redis: Redis
+    house: RedisHouse, redis: Redis
 ) -> None:
     await redis.zadd("fanfold:workers", {"w1": 1, "gone": 1})
 
-    assert list(await house.ledger.renew([], worker="w1")) == []
+    assert list(await house.leases.renew([], worker="w1")) == []
 
     assert await house.jobs.workers() == 1
     assert await redis.zrange("fanfold:workers", 0, -1) == [b"w1"]
 
 
-async def test_a_plan_without_batches_goes_straight_to_reduce(house: House) -> None:
+async def test_a_plan_without_batches_goes_straight_to_reduce(house: RedisHouse) -> None:
     new = inline_job(batches=0)
 
     await house.jobs.accept(new)

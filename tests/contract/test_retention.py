@@ -26,7 +26,7 @@ from engine.ledger import Verdict
 from engine.result import Manifest
 from resolvers.access.caller import Caller
 from resolvers.live.hub import StatusHub
-from tests.support.house import House, mapped
+from tests.support.house import House, RedisHouse, mapped
 from tests.support.jobs import TENANT, claim_of, inline_job, outcome_of
 from tests.support.waiting import eventually_async
 from workers.caretaker import KEEP_UNFINISHED_S, take_care
@@ -300,7 +300,7 @@ async def test_a_deleted_job_is_unknown_at_once(house: House) -> None:
 
 @ON_REDIS
 async def test_late_attempts_at_an_erased_job_bring_nothing_back(
-    house: House, redis: Redis
+    house: RedisHouse, redis: Redis
 ) -> None:
     new = inline_job()
     await house.jobs.accept(new)
@@ -312,8 +312,8 @@ async def test_late_attempts_at_an_erased_job_bring_nothing_back(
     await house.jobs.erase(new.id)
 
     assert await house.ledger.commit(late, outcome_of(late)) is Verdict.FENCED
-    assert list(await house.ledger.renew([late], worker="slow")) == [late]
-    await house.ledger.release(late)
+    assert list(await house.leases.renew([late], worker="slow")) == [late]
+    await house.leases.release(late)
     await redis.zadd("fanfold:leases", {f"{new.id} map-0 1": 1}, xx=True)  # runs out
     await house.ledger.sweep()
     assert await house.ledger.claim(claim_of(new.id, "map-1"), worker="w1") is None

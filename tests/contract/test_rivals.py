@@ -9,7 +9,7 @@ from adapters.redis.client import reply
 from adapters.redis.ledger import RedisLedger
 from engine.job import JobId, JobState
 from engine.ledger import Verdict
-from tests.support.house import LONG_LEASE_MS, House, house_over
+from tests.support.house import LONG_LEASE_MS, RedisHouse, house_over
 from tests.support.jobs import BROKEN, claim_of, inline_job, outcome_of
 
 pytestmark = pytest.mark.anyio
@@ -18,13 +18,13 @@ BATCHES = 5
 
 
 @pytest.fixture
-async def house(redis: Redis) -> House:
+async def house(redis: Redis) -> RedisHouse:
     found = house_over(redis)
     found.ledger = RedisLedger(redis, lease_ms=LONG_LEASE_MS, straggles_ms=0)
     return found
 
 
-async def straggling(house: House, redis: Redis) -> JobId:
+async def straggling(house: RedisHouse, redis: Redis) -> JobId:
     """Return a job of which all map tasks but the first are done; that one began long ago."""
     new = inline_job(batches=BATCHES)
     await house.jobs.accept(new)
@@ -36,7 +36,7 @@ async def straggling(house: House, redis: Redis) -> JobId:
     return new.id
 
 
-async def end(house: House, job: JobId) -> JobState:
+async def end(house: RedisHouse, job: JobId) -> JobState:
     for task in ("reduce-0", "finish-0"):
         assert await house.do(claim_of(job, task)) is Verdict.ACCEPTED
     status = (await house.job(job)).status
@@ -45,23 +45,23 @@ async def end(house: House, job: JobId) -> JobState:
 
 
 async def test_a_rival_that_is_faster_is_committed_and_the_straggler_stops(
-    house: House, redis: Redis
+    house: RedisHouse, redis: Redis
 ) -> None:
     job = await straggling(house, redis)
     slow, rival = claim_of(job, "map-0"), claim_of(job, "map-0", 2)
     await house.take(rival, worker="quick")
-    assert list(await house.ledger.renew([slow], worker="slow")) == []
+    assert list(await house.leases.renew([slow], worker="slow")) == []
 
     assert await house.ledger.commit(rival, outcome_of(rival)) is Verdict.ACCEPTED
 
-    assert list(await house.ledger.renew([slow], worker="slow")) == [slow]
+    assert list(await house.leases.renew([slow], worker="slow")) == [slow]
     assert await house.ledger.commit(slow, outcome_of(slow)) is Verdict.FENCED
     assert await house.ledger.commit(rival, outcome_of(rival)) is Verdict.REPEATED
     assert await end(house, job) is JobState.SUCCEEDED
 
 
 async def test_a_straggler_that_ends_first_is_committed_and_its_rival_stops(
-    house: House, redis: Redis
+    house: RedisHouse, redis: Redis
 ) -> None:
     job = await straggling(house, redis)
     slow, rival = claim_of(job, "map-0"), claim_of(job, "map-0", 2)
@@ -69,14 +69,14 @@ async def test_a_straggler_that_ends_first_is_committed_and_its_rival_stops(
 
     assert await house.ledger.commit(slow, outcome_of(slow)) is Verdict.ACCEPTED
 
-    assert list(await house.ledger.renew([rival], worker="quick")) == [rival]
+    assert list(await house.leases.renew([rival], worker="quick")) == [rival]
     assert await house.ledger.commit(rival, outcome_of(rival)) is Verdict.FENCED
     assert await end(house, job) is JobState.SUCCEEDED
 
 
 @pytest.mark.parametrize("failing", [1, 2])
 async def test_when_one_of_the_two_fails_the_other_goes_on(
-    house: House, redis: Redis, failing: int
+    house: RedisHouse, redis: Redis, failing: int
 ) -> None:
     job = await straggling(house, redis)
     await house.take(claim_of(job, "map-0", 2), worker="quick")
@@ -88,9 +88,11 @@ async def test_when_one_of_the_two_fails_the_other_goes_on(
     assert await end(house, job) is JobState.SUCCEEDED
 
 
-async def test_a_rival_that_nobody_has_begun_uses_its_number_up(house: House, redis: Redis) -> None:
+async def test_a_rival_that_nobody_has_begun_uses_its_number_up(
+    house: RedisHouse, redis: Redis
+) -> None:
     job = await straggling(house, redis)
-    await house.ledger.release(claim_of(job, "map-0"))
+    await house.leases.release(claim_of(job, "map-0"))
 
     assert await house.ledger.claim(claim_of(job, "map-0", 2), worker="w1") is None
     await house.do(claim_of(job, "map-0", 3))
@@ -98,7 +100,7 @@ async def test_a_rival_that_nobody_has_begun_uses_its_number_up(house: House, re
 
 
 async def test_there_is_one_rival_at_most_and_none_while_tasks_wait(
-    house: House, redis: Redis
+    house: RedisHouse, redis: Redis
 ) -> None:
     job = await straggling(house, redis)
     await house.ledger.sweep()

@@ -104,7 +104,7 @@ async def test_without_redis_nobody_knows_the_trace(tmp_path: Path) -> None:
 
 async def test_the_span_of_an_attempt_tells_how_it_ended(redis: Redis, spans: Spans) -> None:
     house = house_over(redis)
-    ledger = MeteredLedger(house.ledger, WorkerFigures(CollectorRegistry()), spans.tracer)
+    ledger = MeteredLedger(house.leases, WorkerFigures(CollectorRegistry()), spans.tracer)
     job = inline_job()
     await house.jobs.accept(job)
     claim = claim_of(job.id, "map-0")

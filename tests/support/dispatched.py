@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -38,7 +38,7 @@ _NEXT = {
 
 
 class DispatchedTasks(DynamoSweeper):
-    """Implements ``Tasks`` over a ledger of runs, as far as there is anything like it."""
+    """Implements ``Tasks`` over a ledger of runs."""
 
     def __init__(self, table: DynamoTable, blobs: BlobStore) -> None:
         super().__init__(table, blobs)
@@ -59,21 +59,9 @@ class DispatchedTasks(DynamoSweeper):
     ) -> Verdict:
         return await asyncio.to_thread(self._fail, claim, error, log, location)
 
-    async def renew(self, claims: Sequence[Claim], *, worker: str) -> Iterable[Claim]:
-        raise NotImplementedError
-
-    async def release(self, claim: Claim) -> None:
-        raise NotImplementedError
-
     async def extend(self, claim: Claim, first: int, batches: Sequence[Batch]) -> Verdict:
         """Accept batches, of which the runner keeps a file."""
         return Verdict.ACCEPTED
-
-    async def enter(self, worker: str) -> None:
-        raise NotImplementedError
-
-    async def leave(self, worker: str) -> None:
-        raise NotImplementedError
 
     def _claim(self, claim: Claim, worker: str) -> Attempt | None:
         kind, index = parse_task_id(claim.task)

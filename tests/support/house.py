@@ -18,9 +18,9 @@ from adapters.redis.ledger import RedisLedger
 from adapters.redis.records import RedisRecords
 from adapters.redis.webhooks import RedisWebhooks
 from engine.attempt import Attempt, Outcome, Piece
-from engine.job import Job, JobId
+from engine.job import Job, JobError, JobId
 from engine.jobs import JobControl, JobStore, NewJob
-from engine.ledger import Claim, Ledger, Sweeper, Verdict
+from engine.ledger import Claim, PlanLedger, Sweeper, Verdict
 from engine.listings import Records
 from engine.webhooks import WebhookQueue
 from tests.support.jobs import TENANT, claim_of, outcome_of
@@ -32,8 +32,16 @@ class Jobs(JobStore, JobControl, Protocol):
     """What callers may do to jobs."""
 
 
-class Tasks(Ledger, Sweeper, Protocol):
-    """What workers and caretakers may do."""
+class Tasks(PlanLedger, Sweeper, Protocol):
+    """What every ledger's attempts and caretakers may do, named as in ``engine.ledger.Ledger``."""
+
+    async def claim(self, claim: Claim, *, worker: str) -> Attempt | None: ...
+
+    async def commit(self, claim: Claim, outcome: Outcome) -> Verdict: ...
+
+    async def fail(
+        self, claim: Claim, error: JobError, *, log: Sequence[str] = (), location: str = ""
+    ) -> Verdict: ...
 
 
 class House(ABC):
@@ -98,12 +106,17 @@ class House(ABC):
 
 
 class RedisHouse(House):
-    """One over Redis."""
+    """One over Redis.
+
+    Attributes:
+        leases: The ledger, with what only those who hold leases do.
+    """
 
     def __init__(self, redis: Redis) -> None:
         self.redis = redis
         self.jobs = RedisJobs(redis)
-        self.ledger = RedisLedger(redis, lease_ms=LONG_LEASE_MS)
+        self.leases = RedisLedger(redis, lease_ms=LONG_LEASE_MS)
+        self.ledger = self.leases
         self.dying = RedisLedger(redis, lease_ms=0)
         self.records = RedisRecords(redis)
 
