@@ -158,8 +158,12 @@ class Sweeper(Protocol):
         """Return some ended runs of which nobody has written yet how far they came."""
         ...
 
-    async def reported(self, run: EndedRun, manifest: str) -> None:
-        """Tick a run off; *manifest* is the blob that tells how far it came."""
+    async def reported(self, run: EndedRun, manifest: str) -> bool:
+        """Tick a run off; *manifest* is the blob that tells how far it came.
+
+        Returns whether its job is still known: of one that was deleted meanwhile, what was written
+        must go.
+        """
         ...
 
     async def cleaned(self, job: JobId) -> None:

@@ -6,11 +6,14 @@ Owns the form in which REST and webhooks send it.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 import orjson
 
 from engine.job import ItemCounts, JobError, JobStatus, TaskCounts
+
+ROWS: Final = ("partial", "result")
+"""The fields that hold rows, which may be of any length."""
 
 
 def status_to_json(status: JobStatus) -> dict[str, Any]:
@@ -37,6 +40,15 @@ def status_to_json(status: JobStatus) -> dict[str, Any]:
         "message": status.message,
         "updatedAt": write_instant(status.updated_at),
     }
+
+
+def without_long_rows(state: dict[str, Any], *, limit_bytes: int) -> dict[str, Any]:
+    """Return a status as JSON without its rows, if with them it is longer than *limit_bytes*.
+
+    Who wants them reads the job.
+    """
+    is_long = len(orjson.dumps(state)) > limit_bytes
+    return state | dict.fromkeys(ROWS) if is_long else state
 
 
 def write_instant(value: datetime) -> str:

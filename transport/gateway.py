@@ -19,7 +19,7 @@ import orjson
 from engine.errors import FanfoldError, InputError, Issue
 from engine.followers import ConnectionId, Followers, Following, Gateway
 from engine.job import JobId, JobStatus
-from engine.status_json import status_to_json
+from engine.status_json import status_to_json, without_long_rows
 from resolvers.access.authentication import Authenticator
 from resolvers.access.authorize import require
 from resolvers.access.caller import Caller, Scope
@@ -31,7 +31,6 @@ LIFE_S: Final = 2 * 3600.0
 MAX_BYTES: Final = 32 * 1024
 SENDERS: Final = 16
 """How many are told at once; each takes some 10 ms."""
-_ROWS: Final = ("partial", "result")
 
 
 class GatewayEndpoint:
@@ -95,9 +94,7 @@ class GatewayEndpoint:
 
 def state_message(status: JobStatus) -> dict[str, Any]:
     """Return what followers are sent; rows are left out where it would be long."""
-    state = status_to_json(status)
-    if len(orjson.dumps(state)) > MAX_BYTES:
-        state |= dict.fromkeys(_ROWS)
+    state = without_long_rows(status_to_json(status), limit_bytes=MAX_BYTES)
     return {"type": "state", "state": state}
 
 

@@ -73,15 +73,16 @@ async def look_after_jobs(
     if count := await sweeper.sweep():
         log.info("repaired %d tasks or jobs", count)
     if lister is not None:
-        await _report(sweeper, lister)
+        await _report(sweeper, blobs, lister)
     await _tidy(sweeper, blobs)
     await _erase(sweeper, blobs)
 
 
-async def _report(sweeper: Sweeper, lister: Lister) -> None:
-    """Write how far ended runs came."""
+async def _report(sweeper: Sweeper, blobs: BlobStore, lister: Lister) -> None:
+    """Write how far ended runs came; nothing stays of a job that is deleted meanwhile."""
     for run in await sweeper.unreported_runs():
-        await sweeper.reported(run, await lister.report(run))
+        if not await sweeper.reported(run, await lister.report(run)):
+            await asyncio.to_thread(_remove_all, blobs, run.job)
 
 
 async def _tidy(sweeper: Sweeper, blobs: BlobStore) -> None:

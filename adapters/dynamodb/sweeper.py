@@ -81,9 +81,9 @@ class DynamoSweeper:
         """Return ended runs that nobody has written of yet; see ``Sweeper``."""
         return await asyncio.to_thread(self._unreported_runs)
 
-    async def reported(self, run: EndedRun, manifest: str) -> None:
+    async def reported(self, run: EndedRun, manifest: str) -> bool:
         """Tick an ended run off; see ``Sweeper``."""
-        await asyncio.to_thread(self._reported, run, manifest)
+        return await asyncio.to_thread(self._reported, run, manifest)
 
     async def cleaned(self, job: JobId) -> None:
         """Tick an ended job off; see ``Sweeper``.
@@ -158,10 +158,12 @@ class DynamoSweeper:
             found.append(read_ended_run(job, as_hash(meta), spec))
         return found
 
-    def _reported(self, run: EndedRun, manifest: str) -> None:
+    def _reported(self, run: EndedRun, manifest: str) -> bool:
         meta = self._table.get(meta_key(run.job))
-        if meta is None or "tenant" not in meta or is_live(meta) or meta["run"] != run.run:
-            return
+        if meta is None or "tenant" not in meta:
+            return False
+        if is_live(meta) or meta["run"] != run.run:
+            return True
         is_cancelled = meta["state"] == JobState.CANCELLED
         sets = {"report": manifest, "tidy": 1 if is_cancelled else None}
         is_same = Attr("run").eq(run.run) & ~Attr("state").is_in(list(LIVE_STATES))
@@ -171,7 +173,10 @@ class DynamoSweeper:
         ]
         if is_cancelled:
             writes.append(due(Due.ENDED, meta["finished"], run.job))
-        self._table.transact(*writes)
+        if self._table.transact(*writes) is None:
+            return True
+        meta = self._table.get(meta_key(run.job))  # somebody was faster
+        return meta is not None and "tenant" in meta
 
     def _cleaned(self, job: JobId) -> None:
         meta = self._table.get(meta_key(job))

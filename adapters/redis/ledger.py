@@ -169,9 +169,9 @@ class RedisLedger:
             if spec
         ]
 
-    async def reported(self, run: EndedRun, manifest: str) -> None:
+    async def reported(self, run: EndedRun, manifest: str) -> bool:
         """Tick an ended run off; see ``Sweeper``."""
-        await self._scripts.call("reported", run.job, run.run, manifest)
+        return bool(await self._scripts.call("reported", run.job, run.run, manifest))
 
     async def cleaned(self, job: JobId) -> None:
         """Remove what is kept for an ended job's tasks; see ``Sweeper``."""

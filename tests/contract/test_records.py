@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from adapters.redis.client import connect
 from adapters.redis.records import PAGE_FAILURES, PAGE_TASKS, RedisRecords
 from engine.attempt import Attempt
 from engine.job import ItemFailure, JobError, JobId, TaskId, TaskState
-from engine.listings import INCLUDED_BYTES, BatchRecord, Records
+from engine.listings import INCLUDED_BYTES, BatchRecord, RecordPage, Records
 from engine.result import Manifest
 from tests.support.house import House
 from tests.support.jobs import TENANT, claim_of, inline_job, outcome_of
@@ -162,6 +162,36 @@ async def test_it_is_written_how_far_a_cancelled_job_came(
     assert [each.file_name for each in manifest.listings] == ["PENDING_0.json", "SUCCEEDED_0.json"]
     assert set(blobs.list(f"jobs/{job}")) == {report, *manifest.names}
     assert await house.ledger.ended_jobs() == []
+
+
+@dataclass(frozen=True)
+class DeletedMeanwhile:
+    """Records of a job that is deleted while they are read."""
+
+    house: House
+
+    async def batches(self, job: JobId, *, first: int) -> RecordPage:
+        page = await self.house.records.batches(job, first=first)
+        await self.house.jobs.delete(TENANT, job)
+        await self.house.jobs.erase(job)
+        return page
+
+    async def failures(self, job: JobId, *, first: int) -> list[ItemFailure]:
+        return list(await self.house.records.failures(job, first=first))
+
+
+async def test_nothing_is_left_of_what_is_written_of_a_job_that_is_deleted_meanwhile(
+    house: House, tmp_path: Path
+) -> None:
+    job = await accepted(house, batches=2)
+    await house.jobs.cancel(TENANT, job, reason=None)
+    blobs = ObstoreBlobs.local(tmp_path / "blobs")
+    lister = Lister(DeletedMeanwhile(house), blobs, tmp_path / "scratch")
+
+    await look_after_jobs(house.ledger, blobs, lister=lister)
+
+    assert not await house.is_known(job)
+    assert list(blobs.list(f"jobs/{job}")) == []
 
 
 async def test_other_attempts_are_left_as_they_are(records: Records, tmp_path: Path) -> None:

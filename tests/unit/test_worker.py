@@ -175,8 +175,8 @@ class FaultyOnce:
     async def unreported_runs(self) -> Sequence[EndedRun]:
         return ()
 
-    async def reported(self, run: EndedRun, manifest: str) -> None:
-        pass
+    async def reported(self, run: EndedRun, manifest: str) -> bool:
+        return True
 
     async def cleaned(self, job: JobId) -> None:
         pass

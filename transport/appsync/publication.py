@@ -8,11 +8,10 @@ from typing import Any, Final
 import orjson
 
 from engine.job import JobStatus
-from engine.status_json import status_to_json
+from engine.status_json import ROWS, status_to_json, without_long_rows
 
 MAX_BYTES: Final = 32 * 1024
 """AppSync charges for every 5 KB sent, to each subscriber."""
-_ROWS: Final = ("partial", "result")
 
 
 def publication_of(status: JobStatus, *, tenant: str, tags: Sequence[str]) -> dict[str, Any]:
@@ -21,9 +20,7 @@ def publication_of(status: JobStatus, *, tenant: str, tags: Sequence[str]) -> di
     Rows are left out where all of it would be longer: who wants them reads the job.
     """
     found = status_to_json(status) | {"tenant": tenant, "tags": list(tags)}
-    for name in _ROWS:
+    for name in ROWS:
         rows = found[name]
         found[name] = None if rows is None else [orjson.dumps(row).decode() for row in rows]
-    if len(orjson.dumps(found)) > MAX_BYTES:
-        found |= dict.fromkeys(_ROWS)
-    return found
+    return without_long_rows(found, limit_bytes=MAX_BYTES)
