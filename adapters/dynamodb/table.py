@@ -156,6 +156,7 @@ class DynamoTable:
         """Return those items that there are, in one round trip for each hundred."""
         found: dict[ItemKey, Item] = {}
         wanted = list(dict.fromkeys(keys))
+        pauses = 0
         while wanted:
             request: Any = {
                 "Keys": [key_words(key) for key in wanted[:KEYS_A_READ]],
@@ -168,6 +169,8 @@ class DynamoTable:
                 item = read_item(stored)
                 found[item["pk"], item["sk"]] = item
             left = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
+            if left:
+                pauses = _paused(pauses)
             wanted = [key_of(key) for key in left] + wanted[KEYS_A_READ:]
         return found
 
@@ -295,10 +298,7 @@ class DynamoTable:
             answer = _patiently(partial(self._client.batch_write_item, RequestItems=words))
             left: list[Any] = list(answer.get("UnprocessedItems", {}).get(self.name, []))
             if left:
-                if pauses == MAX_CONFLICTS:
-                    raise UnavailableError("DynamoDB writes less than it is given")
-                _pause(pauses)
-                pauses += 1
+                pauses = _paused(pauses)
             batch = left + list(islice(waiting, ITEMS_A_WRITE - len(left)))
 
     def _conditionally(self, call: Callable[[], Any]) -> Any:
@@ -328,6 +328,14 @@ def _patiently(call: Callable[[], Any]) -> Any:
             with translated():
                 raise
     raise UnavailableError("DynamoDB: others keep changing the same item")
+
+
+def _paused(pauses: int) -> int:
+    """Pause where less was done than asked, after so many pauses; return how many that makes."""
+    if pauses == MAX_CONFLICTS:
+        raise UnavailableError("DynamoDB does less than it is asked")
+    _pause(pauses)
+    return pauses + 1
 
 
 def _pause(conflicts: int) -> None:

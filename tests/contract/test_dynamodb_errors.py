@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
 
 import botocore.exceptions
 import pytest
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.stub import Stubber
 
-from adapters.dynamodb.table import DynamoTable, connect, translated
+from adapters.dynamodb.table import MAX_CONFLICTS, DynamoTable, connect, translated
 from adapters.dynamodb.writes import Change
 from engine.errors import UnavailableError
 from tests.support.ministack import ENVIRON
@@ -66,3 +70,48 @@ def test_a_table_that_is_not_there_is_unavailable(s3_endpoint: str) -> None:
 def test_what_an_item_cannot_hold_is_our_own_mistake(dynamo: DynamoTable) -> None:
     with pytest.raises(ClientError):
         dynamo.put({"pk": "a", "sk": "b", "text": "x" * 500_000})
+
+
+KEYS = [("a", "b"), ("a", "c")]
+
+
+def words(key: tuple[str, str]) -> dict[str, Any]:
+    return {"pk": {"S": key[0]}, "sk": {"S": key[1]}}
+
+
+@contextmanager
+def answering(method: str, *answers: dict[str, Any]) -> Iterator[DynamoTable]:
+    """A table of which the service answers so, one call after the other, and no more calls."""
+    client = connect({**ENVIRON, "AWS_ENDPOINT_URL": "http://127.0.0.1:1"})
+    with Stubber(client) as stubber:
+        for answer in answers:
+            stubber.add_response(method, answer)
+        yield DynamoTable(client, "t")
+        stubber.assert_no_pending_responses()
+
+
+def test_what_a_read_leaves_out_is_asked_for_again() -> None:
+    first, second = map(words, KEYS)
+    some = {"Responses": {"t": [first]}, "UnprocessedKeys": {"t": {"Keys": [second]}}}
+    rest = {"Responses": {"t": [second]}}
+
+    with answering("batch_get_item", some, rest) as table:
+        assert list(table.get_many(KEYS)) == KEYS
+
+
+def test_what_a_write_leaves_out_is_written_again() -> None:
+    second = {"PutRequest": {"Item": words(KEYS[1])}}
+
+    with answering("batch_write_item", {"UnprocessedItems": {"t": [second]}}, {}) as table:
+        table.put_all({"pk": pk, "sk": sk} for pk, sk in KEYS)
+
+
+def test_a_service_that_never_does_what_it_is_asked_is_unavailable(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("adapters.dynamodb.table._pause", lambda _: None)
+    left = {"Responses": {}, "UnprocessedKeys": {"t": {"Keys": [words(KEYS[0])]}}}
+    answers = [left] * (MAX_CONFLICTS + 1)
+
+    with answering("batch_get_item", *answers) as table, pytest.raises(UnavailableError):
+        table.get_many(KEYS[:1])
