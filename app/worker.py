@@ -15,8 +15,10 @@ from contextlib import (
     suppress,
 )
 from functools import partial
+from typing import NamedTuple
 
 import uvloop
+from redis.asyncio import Redis
 
 from adapters.arq_worker import EventWorker
 from adapters.https.webhooks import HttpxWebhooks
@@ -74,58 +76,45 @@ def run_worker(settings: Settings) -> None:
 async def _work(settings: Settings, url: str, *, has_async: bool, tracer: Tracer) -> None:
     stop = Stop.on_signals()
     collect_garbage_seldom()
-    redis = connect(url)
+    redis, blobs = connect(url), blobs_of(settings)
     ledger, metrics = RedisLedger(redis), WorkerMetrics(settings, redis)
-    traced = _traced(tracer, RedisTraces(redis))
-    name = f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}"
-    blobs = blobs_of(settings)
     lister = Lister(RedisRecords(redis), blobs, scratch_of(settings, "listings", pid=os.getpid()))
-    name_of = sources_of(settings, blobs).name_of
-    metered = MeteredLedger(ledger, metrics.meter, tracer)
-    worker = Worker(name, metered, blobs, lister=lister, name_of=name_of)
+    worker = Worker(
+        f"{socket.gethostname()}-{os.getpid()}-{secrets.token_hex(3)}",
+        MeteredLedger(ledger, metrics.meter, tracer),
+        blobs,
+        lister=lister,
+        name_of=sources_of(settings, blobs).name_of,
+    )
     remove_leftover_scratch(settings)
-    programs, loop = program_process(settings, "process"), program_process(settings, "loop")
-    sql = sql_process(settings)
-    lanes = [
-        EventWorker(
-            url,
-            lane="process",
-            slots=1,
-            run=_runner(worker, lambda attempt: programs if attempt.sql is None else sql, traced),
-        ),
-        EventWorker(
-            url, lane="loop", slots=LOOP_SLOTS, run=_runner(worker, lambda _: loop, traced)
-        ),
-    ]
+    processes = _Processes(
+        programs=program_process(settings, "process"),
+        loop=program_process(settings, "loop"),
+        sql=sql_process(settings),
+    )
+    lanes = _lanes(url, worker, processes, _traced(tracer, RedisTraces(redis)))
     async with AsyncExitStack() as at_end:  # last in, first out: the lanes hand back what runs
         at_end.push_async_callback(redis.aclose)
         await at_end.enter_async_context(metrics.running())
-        for process in (programs, loop, sql):
+        for process in processes:
             at_end.push_async_callback(process.stop)
         for lane in lanes:
             at_end.push_async_callback(lane.stop)
-        at_end.push_async_callback(_leave, ledger, name)
-        signer = signer_of(settings)
-        webhooks = Webhooks(
-            RedisWebhooks(redis, key=key_name(signer)),
-            jobs=RedisJobs(redis),
-            sender=at_end.enter_context(HttpxWebhooks(settings.webhook_hosts)),
-            secret_of=partial(webhook_secret, signer),
-        )
+        at_end.push_async_callback(_leave, ledger, worker.name)
+        sender = at_end.enter_context(HttpxWebhooks(settings.webhook_hosts))
         with suppress(UnavailableError):
             await require_layout(redis)
-        wanted = [programs, *([sql] if settings.sql else []), *([loop] if has_async else [])]
-        await asyncio.gather(*(process.start() for process in wanted))
+        await processes.start(has_sql=settings.sql, has_async=has_async)
         with suppress(UnavailableError):  # the first heartbeat does it as well
-            await ledger.enter(name)
+            await ledger.enter(worker.name)
         pickups = [asyncio.create_task(lane.async_run()) for lane in lanes]
         upkeep = [
             asyncio.create_task(worker.keep_leases()),
-            asyncio.create_task(webhooks.run(), name="webhooks"),
+            asyncio.create_task(_webhooks(settings, redis, sender).run(), name="webhooks"),
             asyncio.create_task(
                 take_care(
                     ledger,
-                    blobs_of(settings),
+                    blobs,
                     lister=lister,
                     keep_uploads_s=settings.retention_seconds,
                     unfinished=settings.data_dir / "uploads",
@@ -137,6 +126,52 @@ async def _work(settings: Settings, url: str, *, has_async: bool, tracer: Tracer
             await _let_run_on(lanes, upkeep, stop, within_s=settings.grace_seconds)
         finally:
             await cancel_all([*pickups, *upkeep])
+
+
+class _Processes(NamedTuple):
+    """Where attempts run: programs in one, async programs and SQL each in one of their own."""
+
+    programs: TaskProcess
+    loop: TaskProcess
+    sql: TaskProcess
+
+    async def start(self, *, has_sql: bool, has_async: bool) -> None:
+        """Start those that are wanted."""
+        wanted = [
+            self.programs,
+            *([self.sql] if has_sql else []),
+            *([self.loop] if has_async else []),
+        ]
+        await asyncio.gather(*(process.start() for process in wanted))
+
+    def of(self, attempt: Attempt) -> TaskProcess:
+        """Return the one for an attempt that is no async program's."""
+        return self.programs if attempt.sql is None else self.sql
+
+
+def _lanes(
+    url: str,
+    worker: Worker,
+    processes: _Processes,
+    traced: Callable[[Claim], AbstractAsyncContextManager[None]],
+) -> list[EventWorker]:
+    """Return what picks up attempts: one at a time, and very many that wait most of the time."""
+    process = _runner(worker, processes.of, traced)
+    loop = _runner(worker, lambda _: processes.loop, traced)
+    return [
+        EventWorker(url, lane="process", slots=1, run=process),
+        EventWorker(url, lane="loop", slots=LOOP_SLOTS, run=loop),
+    ]
+
+
+def _webhooks(settings: Settings, redis: Redis, sender: HttpxWebhooks) -> Webhooks:
+    signer = signer_of(settings)
+    return Webhooks(
+        RedisWebhooks(redis, key=key_name(signer)),
+        jobs=RedisJobs(redis),
+        sender=sender,
+        secret_of=partial(webhook_secret, signer),
+    )
 
 
 async def _leave(ledger: RedisLedger, name: str) -> None:

@@ -133,14 +133,13 @@ class QuotaExceededError(FanfoldError):
     """The tenant has as much as it may have, or asks too often.
 
     Attributes:
-        retry_after_s: After how many seconds the same call may succeed; None where that depends on
-            what runs.
+        retry_after_s: After how many seconds the same call may succeed.
     """
 
     code = "QUOTA_EXCEEDED"
     retryable = True
 
-    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+    def __init__(self, message: str, *, retry_after_s: float) -> None:
         super().__init__(message)
         self.retry_after_s = retry_after_s
 

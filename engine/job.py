@@ -7,7 +7,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, NewType
+from typing import Any, Final, NewType
 
 from engine.webhook_delivery import WebhookDelivery
 
@@ -116,6 +116,9 @@ class JobError:
     message: str
     retryable: bool = False
     task_id: str | None = None
+
+
+OUT_OF_TIME: Final = JobError(code="JOB_TIMEOUT", message="the job ran out of time")
 
 
 @dataclass(frozen=True, slots=True)

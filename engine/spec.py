@@ -11,6 +11,7 @@ from enum import StrEnum
 from typing import Annotated, Any, Final
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -64,6 +65,17 @@ class FilesMode(StrEnum):
 _Int = Annotated[int, Strict()]
 _Float = Annotated[float, Strict()]
 _Bool = Annotated[bool, Strict()]
+
+
+def _short_and_distinct(tags: tuple[str, ...]) -> tuple[str, ...]:
+    for tag in tags:
+        if not 0 < len(tag) <= MAX_NAME_LENGTH:
+            raise ValueError(f"a tag has 1 to {MAX_NAME_LENGTH} characters")
+    return tuple(dict.fromkeys(tags))
+
+
+Tags = Annotated[tuple[str, ...], Field(max_length=MAX_TAGS), AfterValidator(_short_and_distinct)]
+"""Labels of a job; repeated ones count once."""
 
 
 class _Part(BaseModel):
@@ -232,7 +244,7 @@ class JobSpec(_Part):
     runner: Runner | None = None
     retention_seconds: _Int | None = Field(default=None, ge=1, le=10 * 365 * 86_400)
     name: str | None = Field(default=None, max_length=MAX_NAME_LENGTH)
-    tags: tuple[str, ...] = Field(default=(), max_length=MAX_TAGS)
+    tags: Tags = ()
     idempotency_key: str | None = Field(default=None, min_length=1, max_length=MAX_NAME_LENGTH)
     timeout_seconds: _Float | None = Field(default=None, gt=0, le=30 * 86_400)
     webhook: str | None = None
@@ -242,14 +254,6 @@ class JobSpec(_Part):
         if (self.program is None) == (self.sql is None):
             raise ValueError("give exactly one of program and sql")
         return self
-
-    @field_validator("tags")
-    @classmethod
-    def _tags_are_short_and_distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for tag in value:
-            if not 0 < len(tag) <= MAX_NAME_LENGTH:
-                raise ValueError(f"a tag has 1 to {MAX_NAME_LENGTH} characters")
-        return tuple(dict.fromkeys(value))
 
     @field_validator("webhook")
     @classmethod

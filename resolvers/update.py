@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.alias_generators import to_camel
 
 from engine.errors import InputError, Issue
 from engine.job import Job
 from engine.jobs import JobUpdate
-from engine.spec import MAX_NAME_LENGTH, MAX_TAGS, issues_of
+from engine.spec import Tags, issues_of
 from resolvers.access.authorize import require, require_own_id
 from resolvers.access.caller import Caller, Scope
 from resolvers.check import unstorable
@@ -27,16 +27,8 @@ class _Changes(BaseModel):
     max_concurrency: int | None = Field(default=None, ge=1, le=10_000)
     tolerated_failure_count: int | None = Field(default=None, ge=0, le=2**31 - 1)
     tolerated_failure_percentage: float | None = Field(default=None, ge=0, le=100)
-    add_tags: tuple[str, ...] = Field(default=(), max_length=MAX_TAGS)
-    remove_tags: tuple[str, ...] = Field(default=(), max_length=MAX_TAGS)
-
-    @field_validator("add_tags", "remove_tags")
-    @classmethod
-    def _tags_are_short_and_distinct(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        for tag in value:
-            if not 0 < len(tag) <= MAX_NAME_LENGTH:
-                raise ValueError(f"a tag has 1 to {MAX_NAME_LENGTH} characters")
-        return tuple(dict.fromkeys(value))
+    add_tags: Tags = ()
+    remove_tags: Tags = ()
 
 
 async def update_job(

@@ -19,9 +19,8 @@ from starlette.types import Receive, Scope, Send
 
 from engine.errors import QuotaExceededError, UnauthenticatedError, UnavailableError
 from resolvers.access.authentication import Authenticator
+from resolvers.access.caller import Caller
 from resolvers.access.quotas import Connections
-from resolvers.live.hub import StatusHub
-from resolvers.services import Services
 from schema.context import Context
 from transport.admission import Admission
 from transport.bodies import (
@@ -66,8 +65,7 @@ class GraphQLHTTP:
     Args:
         operations: Runs what is asked for.
         authenticator: Tells who asks.
-        services: For resolvers.
-        hub: For resolvers.
+        context_of: Makes the context of a caller who called this address.
         origins: The pages that may call.
         fan_out: Serves subscriptions.
         connections: Counts event streams.
@@ -82,8 +80,7 @@ class GraphQLHTTP:
         operations: Operations,
         *,
         authenticator: Authenticator,
-        services: Services,
-        hub: StatusHub,
+        context_of: Callable[[Caller, str], Context],
         origins: Origins,
         fan_out: FanOut,
         connections: Connections,
@@ -94,8 +91,7 @@ class GraphQLHTTP:
     ) -> None:
         self._operations = operations
         self._authenticator = authenticator
-        self._services = services
-        self._hub = hub
+        self._context_of = context_of
         self._origins = origins
         self._fan_out = fan_out
         self._connections = connections
@@ -120,7 +116,7 @@ class GraphQLHTTP:
             await _send(send, 401, refusal.payload, media_type, {"WWW-Authenticate": "Bearer"})
         except QuotaExceededError as exc:
             refusal = RequestError.of(exc.message, code=exc.code)
-            headers = {"Retry-After": str(math.ceil(exc.retry_after_s or 1))}
+            headers = {"Retry-After": str(max(1, math.ceil(exc.retry_after_s)))}
             await _send(send, 429, refusal.payload, media_type, headers)
         except UnavailableError as exc:
             refusal = RequestError.of(exc.message, code=exc.code)
@@ -146,7 +142,7 @@ class GraphQLHTTP:
             credential_of(request.headers.get(b"authorization"))
         )
         asked = await _asked(request, receive)
-        context = Context(self._services, self._hub, caller, request.base_url)
+        context = self._context_of(caller, request.base_url)
         try:
             outcome = await self._outcome(request, asked, context)
             if not isinstance(outcome, bytes):

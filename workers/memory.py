@@ -17,9 +17,9 @@ import pyarrow as pa
 KEPT_BYTES: Final = 256 * 1024 * 1024
 
 
-def give_back_memory(*, kept_bytes: int = KEPT_BYTES) -> None:
-    """Return freed memory to the kernel, if this process holds more than *kept_bytes*."""
-    if _held_bytes() <= kept_bytes:
+def give_back_memory() -> None:
+    """Return freed memory to the kernel, if this process holds more than ``KEPT_BYTES``."""
+    if _held_bytes() <= KEPT_BYTES:
         return
     pa.default_memory_pool().release_unused()
     with suppress(AttributeError):  # not with this C library

@@ -17,6 +17,8 @@ from engine.attempt import Attempt
 from engine.job import JobId, JobState, TaskId, TaskKind, TaskState, parse_task_id
 from engine.ledger import Claim
 
+TASKS_AT_ONCE: Final = 16
+"""How many tasks are said to run at once; plans for SQL go by it."""
 _RENEWED: Final = dict.fromkeys(
     "finished error items failed_items failures log bytes piece piece_bytes cuts counters".split()
 )
@@ -29,12 +31,10 @@ class DynamoBeginning:
     Attributes:
         table: Where jobs are.
         inputs: Reads what was submitted.
-        workers: How many tasks run at once, about.
     """
 
     table: DynamoTable
     inputs: Inputs
-    workers: int
 
     def begin(
         self, job: JobId, task: TaskId, *, worker: str, known_items: int = 0
@@ -120,7 +120,7 @@ class DynamoBeginning:
             job_summary=summary_of(meta, task) if kind is TaskKind.FINISH else {},
             sql=self.inputs.sql_of(given),
             resolved_source=given.get("resolved_source"),
-            workers=self.workers,
+            workers=TASKS_AT_ONCE,
             isolates=kind is TaskKind.MAP and isolates,
         )
 

@@ -116,7 +116,7 @@ def end_intolerable(table: DynamoTable, meta: Item, last: str, *, task: str | No
     end_run(table, meta, JobState.FAILED, error=error)
 
 
-def hide(table: DynamoTable, meta: Item, *, due_ms: int = 0) -> bool:
+def hide(table: DynamoTable, meta: Item) -> bool:
     """Make an ended job unknown to everybody; False when it is not as *meta* says.
 
     It stays due for erasing until all of it is gone.
@@ -136,9 +136,9 @@ def hide(table: DynamoTable, meta: Item, *, due_ms: int = 0) -> bool:
                 TTL_ATTRIBUTE: now_ms() // 1000 + REMEMBERED_S,
             }
         ),
-        _due(Due.EXPIRY, due_ms, job),
+        _due(Due.EXPIRY, 0, job),
     ]
-    if "expires" in meta and meta["expires"] != due_ms:
+    if "expires" in meta:
         writes.append(Delete(due_key(Due.EXPIRY, meta["expires"], job)))
     if "idempotency_key" in meta:
         writes.append(Delete(tenant_key(tenant, f"KEY#{meta['idempotency_key']}")))

@@ -9,6 +9,7 @@ from hashlib import sha1
 from typing import Any, Final
 
 from adapters.dynamodb.acceptance import DynamoAcceptance
+from adapters.dynamodb.beginning import TASKS_AT_ONCE
 from adapters.dynamodb.control import DynamoControl, launch
 from adapters.dynamodb.input import Inputs, input_key, items_key
 from adapters.dynamodb.items import as_hash, is_live, meta_key, tenant_key
@@ -35,7 +36,6 @@ from engine.quotas import Quotas
 from engine.runner import Launcher, Runner
 
 RETENTION_S: Final = 604_800
-WORKERS: Final = 16
 _NO_QUOTAS: Final = Quotas()
 
 
@@ -51,7 +51,6 @@ class DynamoJobs:
         retention_s: For how long jobs are kept that do not say so.
         quotas: What each tenant may have.
         webhook_key: What calls of webhooks are signed with, by name.
-        workers: How many tasks are said to run at once.
     """
 
     def __init__(
@@ -64,12 +63,10 @@ class DynamoJobs:
         retention_s: int = RETENTION_S,
         quotas: Quotas = _NO_QUOTAS,
         webhook_key: str = "",
-        workers: int = WORKERS,
     ) -> None:
         self._table = table
         self._inputs = Inputs(blobs)
         self._launchers = launchers or {}
-        self._workers = workers
         self._listing = DynamoListing(table)
         self._control = DynamoControl(table, blobs, self._launchers, retention_s, quotas)
         self._acceptance = DynamoAcceptance(
@@ -155,7 +152,7 @@ class DynamoJobs:
 
     async def workers(self) -> int:
         """Return how many tasks are said to run at once; see ``JobStore``."""
-        return self._workers
+        return TASKS_AT_ONCE
 
     async def is_erased(self, tenant: str, job: JobId) -> bool:
         """Return whether a job was erased; see ``JobStore``."""

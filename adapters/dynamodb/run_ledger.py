@@ -58,7 +58,6 @@ MAX_BACKOFF_MS: Final = 60_000
 MAX_INLINE_BYTES: Final = 128 * 1024
 """Of rows that are kept with the job, whose item has room for 400 KB."""
 FAILURES_A_STEP: Final = 90
-WORKERS: Final = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,12 +92,11 @@ class DynamoRunLedger:
     Args:
         table: Where jobs are.
         blobs: Where large parts of what was submitted are.
-        workers: How many tasks run at once, about; plans for SQL go by it.
     """
 
-    def __init__(self, table: DynamoTable, blobs: BlobStore, *, workers: int = WORKERS) -> None:
+    def __init__(self, table: DynamoTable, blobs: BlobStore) -> None:
         self._table = table
-        self._beginning = DynamoBeginning(table, Inputs(blobs), workers)
+        self._beginning = DynamoBeginning(table, Inputs(blobs))
 
     def begin(
         self, job: JobId, task: TaskId, *, worker: str, known_items: int = 0

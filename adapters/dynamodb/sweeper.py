@@ -33,7 +33,7 @@ from adapters.dynamodb.values import Item
 from adapters.dynamodb.writes import Change, Delete, Update, Write
 from adapters.job_fields import read_ended_run
 from engine.blobs import BlobStore
-from engine.job import JobError, JobId, JobState
+from engine.job import OUT_OF_TIME, JobId, JobState
 from engine.jsonvalue import encode_again
 from engine.ledger import EndedJob, EndedRun
 from engine.quotas import Quotas
@@ -42,7 +42,6 @@ from engine.runner import Launcher, Runner
 SWEEP_LIMIT: Final = 500
 SMALL_WITHIN_MS: Final = 330_000
 """After which a run that was begun as a small one goes on as any other: nobody tells of its end."""
-_OUT_OF_TIME: Final = JobError(code="JOB_TIMEOUT", message="the job ran out of time")
 
 
 class DynamoSweeper:
@@ -105,7 +104,7 @@ class DynamoSweeper:
         for item, meta in self._due(Due.DEADLINE):
             _, run = job_of_due(item)
             if meta is not None and is_live(meta) and meta["run"] == run:
-                if end_run(self._table, meta, JobState.TIMED_OUT, error=_OUT_OF_TIME) is None:
+                if end_run(self._table, meta, JobState.TIMED_OUT, error=OUT_OF_TIME) is None:
                     stop(self._launchers, meta)
                     count += 1
             else:

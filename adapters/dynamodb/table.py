@@ -95,21 +95,6 @@ def connect(environ: Mapping[str, str], *, attempts: int = MAX_ATTEMPTS) -> Dyna
     )
 
 
-def create_table(client: DynamoDBClient, name: str) -> None:
-    """Create an empty table, as the template does.
-
-    Raises:
-        UnavailableError: DynamoDB does not answer, or has one of that name.
-    """
-    with translated():
-        client.create_table(TableName=name, **DEFINITION)
-        client.get_waiter("table_exists").wait(TableName=name, WaiterConfig={"Delay": 1})
-        client.update_time_to_live(
-            TableName=name,
-            TimeToLiveSpecification={"Enabled": True, "AttributeName": TTL_ATTRIBUTE},
-        )
-
-
 @contextmanager
 def translated() -> Iterator[None]:
     """Turn what botocore raises into ``UnavailableError``, but for mistakes of our own.
@@ -174,10 +159,10 @@ class DynamoTable:
             wanted = [key_of(key) for key in left] + wanted[KEYS_A_READ:]
         return found
 
-    def put(self, item: Item, *, condition: ConditionBase | None = None) -> bool:
-        """Write an item; return False when the condition does not hold."""
-        words = put_words(self.name, item, condition)
-        return self._conditionally(lambda: self._client.put_item(**words)) is not None
+    def put(self, item: Item) -> None:
+        """Write an item, whatever was there."""
+        words = put_words(self.name, item, None)
+        _patiently(lambda: self._client.put_item(**words))
 
     def update(
         self, key: ItemKey, change: Change, *, condition: ConditionBase | None = None

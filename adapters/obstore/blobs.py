@@ -71,17 +71,21 @@ class ObstoreBlobs:
     """Implements ``engine.blobs.BlobStore``. A put is seen whole or not at all.
 
     In a folder, a blob is written beside its name and then renamed.
+
+    Args:
+        store: Where blobs are.
+        folder: Where that is on disk; None for nowhere.
     """
 
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._folder: Path | None = folder.resolve()
-        self._store: LocalStore | S3Store = LocalStore(folder, automatic_cleanup=True)
+    def __init__(self, store: LocalStore | S3Store, *, folder: Path | None = None) -> None:
+        self._store = store
+        self._folder = folder
 
     @classmethod
     def local(cls, folder: Path) -> ObstoreBlobs:
         """Open a folder; created if missing."""
-        return cls(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        return cls(LocalStore(folder, automatic_cleanup=True), folder=folder.resolve())
 
     @classmethod
     def s3(
@@ -96,10 +100,7 @@ class ObstoreBlobs:
         Raises:
             ConfigError: *url* is none of S3.
         """
-        blobs = cls.__new__(cls)
-        blobs._folder = None
-        blobs._store = s3_store(url, endpoint=endpoint, environ=environ)
-        return blobs
+        return cls(s3_store(url, endpoint=endpoint, environ=environ))
 
     def put(self, name: str, data: bytes) -> None:
         """Write a blob; see ``BlobStore``."""

@@ -14,10 +14,10 @@ from obstore.store import S3Store
 
 from adapters.obstore.blobs import PART_BYTES, PARTS_AT_ONCE, s3_store
 from adapters.obstore.s3_private import REFUSED, PrivatePrefix
+from adapters.obstore.status import may_pass, status_of
 from engine.errors import OutputError, UnavailableError
 
 _URL: Final = re.compile(r"s3://([a-z0-9][a-z0-9.-]{1,61}[a-z0-9])(/.*)?", re.IGNORECASE)
-_STATUS: Final = re.compile(r"status code: (\d{3})")
 _DENIED: Final = "this service may not write there"
 
 
@@ -104,10 +104,9 @@ def _translated(uri: str) -> Iterator[None]:
 
 
 def _refused(uri: str, error: Exception) -> OutputError | UnavailableError:
-    """Tell what will not change from what may pass; a writer knows statuses as text alone."""
-    found = _STATUS.search(str(error))
-    status = found[1] if found else "500"
-    if status.startswith("5") or status in ("408", "429"):
+    """Tell what will not change from what may pass."""
+    status = status_of(str(error))
+    if status is None or may_pass(status):
         return UnavailableError(f"{uri}: the store does not answer")
     if status in ("401", "403"):
         return OutputError(f"{uri}: {_DENIED}")

@@ -16,7 +16,6 @@ import os
 import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
@@ -34,13 +33,14 @@ from obstore.store import S3Store
 
 from adapters.obstore.s3_config import s3_client, s3_config
 from adapters.obstore.s3_private import REFUSED, PrivatePrefix
+from adapters.obstore.status import may_pass, status_of
+from adapters.obstore.wanted import Wanted
 from engine.entries import Entries
 from engine.errors import SourceChangedError, SourceError, UnavailableError
 from engine.source.choice import FileChoice
 from engine.source.file import SourceFile
 from engine.source.ranges import RangeFile
-from engine.source.uri import EVERYTHING, refusal, shown
-from engine.source.walk import NamePattern
+from engine.source.uri import refusal, shown
 
 if TYPE_CHECKING:
     from obstore import GetOptions, ObjectMeta
@@ -49,11 +49,9 @@ PAGE_OBJECTS: Final = 1_000
 GIVE_UP_S: Final = 30.0
 _URI: Final = re.compile(r"s3://([^/]*)/?(.*)", re.IGNORECASE | re.DOTALL)
 _BUCKET: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,62}")
-_MAY_BE_HIDDEN: Final = re.compile(r"^\.|/\.|__pycache__", re.MULTILINE)
 _EMPTY: Final = '"d41d8cd98f00b204e9800998ecf8427e"'
 # Asked by obstore, as the last resort, for the role of the machine.
 _MACHINE_ROLE: Final = "http://169.254.169.254/latest/"
-_STATUS: Final = re.compile(r"status code: (\d{3})")
 _BAD_KEY: Final = re.compile(r'\bPath "(.+?)"(?: contained|:)')
 
 
@@ -95,7 +93,7 @@ class ObstoreSources:
         if key and not key.endswith("/") and "*" not in key:
             yield self._stat(uri, bucket, key)
             return
-        wanted = _Wanted.of(key)
+        wanted = Wanted.of(key)
         is_found = False
         for entry in self._chosen(uri, bucket, wanted, choice):
             is_found = True
@@ -115,7 +113,7 @@ class ObstoreSources:
             meta = self._head(uri, bucket, key)
             yield _entries(bucket, [meta])
             return
-        wanted = _Wanted.of(key)
+        wanted = Wanted.of(key)
         is_found = False
         for page in self._pages(uri, bucket, wanted, wanted.folder):
             is_found = True
@@ -176,7 +174,7 @@ class ObstoreSources:
             return obstore.head(self._store(bucket), key)
 
     def _chosen(
-        self, uri: str, bucket: str, wanted: _Wanted, choice: FileChoice | None
+        self, uri: str, bucket: str, wanted: Wanted, choice: FileChoice | None
     ) -> Iterator[ObjectMeta]:
         folder = wanted.folder
         if choice is None:
@@ -185,7 +183,7 @@ class ObstoreSources:
             yield from self._chosen_below(uri, bucket, wanted, choice, folder)
 
     def _chosen_below(
-        self, uri: str, bucket: str, wanted: _Wanted, choice: FileChoice, folder: str | None
+        self, uri: str, bucket: str, wanted: Wanted, choice: FileChoice, folder: str | None
     ) -> Iterator[ObjectMeta]:
         """Yield the objects below *folder*, going into folders of it only as they are chosen.
 
@@ -215,13 +213,13 @@ class ObstoreSources:
                 yield entry
 
     def _listed(
-        self, uri: str, bucket: str, wanted: _Wanted, folder: str | None
+        self, uri: str, bucket: str, wanted: Wanted, folder: str | None
     ) -> Iterator[ObjectMeta]:
         for page in self._pages(uri, bucket, wanted, folder):
             yield from page
 
     def _pages(
-        self, uri: str, bucket: str, wanted: _Wanted, folder: str | None
+        self, uri: str, bucket: str, wanted: Wanted, folder: str | None
     ) -> Iterator[list[ObjectMeta]]:
         """Yield the objects below *folder* that are wanted, page by page, none of them empty."""
         last: list[ObjectMeta] = []  # of the page before, as long as it may be the mark of a folder
@@ -270,90 +268,6 @@ class ObstoreSources:
                 },
             },
         )
-
-
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """What a listing is asked for.
-
-    Attributes:
-        folder: Folder that holds all matches; None for the bucket.
-        start: What all matching keys begin with.
-        pattern: Matches the names below ``folder``.
-        known: For the last folder that was seen, its names as far as the pattern goes.
-        takes_all: Whether everything below ``folder`` matches but for names that begin with a dot.
-    """
-
-    folder: str | None
-    start: str
-    pattern: NamePattern
-    known: dict[str, frozenset[int]]
-    takes_all: bool
-
-    @classmethod
-    def of(cls, key: str) -> _Wanted:
-        names = [name for name in key.split("/") if name]
-        first = next((i for i, name in enumerate(names) if "*" in name), len(names))
-        folder = "/".join(names[:first])
-        inner = names[first:] + ([EVERYTHING] if key.endswith("/") or not key else [])
-        literal = inner[0].partition("*")[0]
-        start = f"{folder}/{literal}" if folder else literal
-        pattern = NamePattern([_literal(name) for name in inner])
-        return cls(folder or None, start, pattern, {}, takes_all=inner == [EVERYTHING])
-
-    @property
-    def offset(self) -> str | None:
-        """A key before every match and after much that is none."""
-        if not self.start or self.start.endswith("/"):
-            return None
-        last = ord(self.start[-1])
-        if not 0x20 < last < 0x7F:
-            return None
-        before = chr(last - 1).replace("/", ".")  # which is no name of its own
-        return f"{self.start[:-1]}{before}~"
-
-    def is_passed(self, key: str) -> bool:
-        """Tell whether no key from *key* on can match."""
-        return key > self.start and not key.startswith(self.start)
-
-    def may_hold(self, folder: str) -> bool:
-        """Tell whether *folder*, which is below the one of this pattern, may hold matches."""
-        start = self.start
-        if not (folder.startswith(start) or start.startswith(f"{folder}/")):
-            return False
-        reached = self.pattern.start
-        for name in folder[len(self.folder) + 1 if self.folder else 0 :].split("/"):
-            reached = self.pattern.after(reached, name)
-        return bool(reached)
-
-    def chosen(self, page: list[ObjectMeta]) -> list[ObjectMeta]:
-        """Return those of *page*, which are below the folder, that are asked for."""
-        if self.takes_all and page:
-            keys = [entry["path"] for entry in page]
-            # All keys lie between the two, so they begin as these do.
-            is_inside = min(keys).startswith(self.start) and max(keys).startswith(self.start)
-            if is_inside and not _MAY_BE_HIDDEN.search("\n".join(keys)):
-                return page
-        return [entry for entry in page if self.matches(entry["path"])]
-
-    def matches(self, key: str) -> bool:
-        """Tell whether *key*, which is below the folder, is asked for."""
-        if not key.startswith(self.start):
-            return False
-        inner = key[len(self.folder) + 1 :] if self.folder else key
-        folder, _, name = inner.rpartition("/")
-        if folder not in self.known:
-            self.known.clear()
-            reached = self.pattern.start
-            for part in folder.split("/") if folder else ():
-                reached = self.pattern.after(reached, part)
-            self.known[folder] = reached
-        return self.pattern.end in self.pattern.after(self.known[folder], name)
-
-
-def _literal(name: str) -> str:
-    """Return a pattern in which ``*`` alone is a wildcard."""
-    return name.replace("[", "[[]").replace("?", "[?]")
 
 
 def _parsed(uri: str) -> tuple[str, str]:
@@ -441,13 +355,13 @@ def _refused(uri: str, error: Exception) -> SourceError | UnavailableError:
     text = str(error)
     if _MACHINE_ROLE in text:
         return refusal(uri, "there are no credentials for S3; set AWS_ACCESS_KEY_ID")
-    status = _STATUS.search(text)
-    if status is None or status[1].startswith("5") or status[1] in ("408", "429"):
+    status = status_of(text)
+    if status is None or may_pass(status):
         return UnavailableError(f"{uri}: the store does not answer")
     if "<Code>NoSuchBucket</Code>" in text:
         return refusal(uri, "no such bucket")
-    if status[1] in ("401", "403"):
+    if status in ("401", "403"):
         return refusal(uri, "access denied")
-    if status[1].startswith("3"):
+    if status.startswith("3"):
         return refusal(uri, "the bucket is in another region; set AWS_REGION")
-    return refusal(uri, f"the store refuses to answer: status {status[1]}")
+    return refusal(uri, f"the store refuses to answer: status {status}")

@@ -39,7 +39,8 @@ have their turn between the steps of making one ready."""
 BATCHES_AT_ONCE: Final = 1_000
 STAGED_FOR_S: Final = 60
 """After which batches are gone whose job was not accepted."""
-_OVER_QUOTA: Final = -2
+OVER_QUOTA: Final = -2
+"""What a script answers that found the tenant to have as much as it may."""
 _BATCHES_GONE: Final = -3
 _FIELD_NAMES: Final = tuple(name.decode() for name in FIELDS)
 
@@ -99,7 +100,7 @@ class RedisAcceptance:
             return Accepted(id=new.id, created=True, job=job)
         if new.plan and not batches:
             await self._drop(new.id)
-        if created == _OVER_QUOTA:
+        if created == OVER_QUOTA:
             raise quota_exceeded(self._quotas, id.decode(), retry_after_s=more[0] / 1000)
         if created == _BATCHES_GONE:
             raise UnavailableError("Redis took too long to store the job's batches")

@@ -39,7 +39,7 @@ _PASSING_REPLIES: Final = ("MISCONF", "NOREPLICAS", "MASTERDOWN", "BUSY", "LOADI
 _PASSING_IN_SCRIPT: Final = re.compile(r" -(OOM|READONLY|MISCONF|NOREPLICAS|MASTERDOWN) ")
 
 
-def connect(url: str, *, max_connections: int = MAX_CONNECTIONS) -> Redis:
+def connect(url: str) -> Redis:
     """Return a client for *url*; nothing is sent yet.
 
     A command is tried three times over about half a second when the connection fails. All scripts
@@ -47,7 +47,7 @@ def connect(url: str, *, max_connections: int = MAX_CONNECTIONS) -> Redis:
     """
     pool = BlockingConnectionPool.from_url(
         url,
-        max_connections=max_connections,
+        max_connections=MAX_CONNECTIONS,
         timeout=COMMAND_TIMEOUT_S,
         socket_timeout=COMMAND_TIMEOUT_S,
         socket_connect_timeout=CONNECT_TIMEOUT_S,

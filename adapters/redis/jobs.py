@@ -12,6 +12,7 @@ from redis.asyncio import Redis
 
 from adapters.job_fields import read_failure, read_job, read_task
 from adapters.redis.acceptance import (
+    OVER_QUOTA,
     SMALL_BYTES,
     RedisAcceptance,
     stored_batches,
@@ -52,7 +53,6 @@ WORKERS_KEY: Final = "fanfold:workers"
 RETRY_AFTER_S: Final = 5.0
 """When to try again where it depends on what runs."""
 _NO_QUOTAS: Final = Quotas()
-_OVER_QUOTA: Final = -2
 
 
 class RedisJobs:
@@ -289,7 +289,7 @@ class RedisJobs:
             answer = await self._scripts.call(
                 "redrive", *given, 1, *await stored_batches(plan.batches)
             )
-        if answer == _OVER_QUOTA:
+        if answer == OVER_QUOTA:
             raise quota_exceeded(self._quotas, "live jobs", retry_after_s=RETRY_AFTER_S)
         if answer == -1:
             raise UnavailableError(f"job {job} is being tidied up; try again in a moment")

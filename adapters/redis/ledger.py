@@ -16,7 +16,7 @@ from adapters.redis.pipelined_scripts import PipelinedScripts
 from engine.attempt import Attempt, Outcome, Piece
 from engine.batch import Batch
 from engine.errors import AttemptsExhaustedError
-from engine.job import JobError, JobId
+from engine.job import OUT_OF_TIME, JobError, JobId
 from engine.jsonvalue import decode, encode, encode_again
 from engine.ledger import Claim, EndedJob, EndedRun, Verdict
 
@@ -39,7 +39,6 @@ _LOST: Final = JobError(
     message="the worker died or lost its connection while it ran the task",
     retryable=True,
 )
-_OUT_OF_TIME: Final = JobError(code="JOB_TIMEOUT", message="the job ran out of time")
 
 
 class RedisLedger:
@@ -133,7 +132,7 @@ class RedisLedger:
     async def sweep(self) -> int:
         """Try again what dead workers held, rival stragglers, end late jobs; see ``Sweeper``."""
         swept, ended = await self._scripts.call(
-            "sweep", SWEEP_LIMIT, encode(_error(_LOST)), encode(_error(_OUT_OF_TIME))
+            "sweep", SWEEP_LIMIT, encode(_error(_LOST)), encode(_error(OUT_OF_TIME))
         )
         rivals = await self._scripts.call(
             "rivals", RIVAL_LEASES, self._straggles_ms, STRAGGLES_MEDIANS

@@ -31,6 +31,7 @@ TOGETHER: Final = frozenset({"accept", "claim", "commit", "fail", "release"})
 wait behind it."""
 
 CALLS_A_WRITE: Final = 8
+"""So many leave at once, without waiting for the end of the loop's turn."""
 CALLS_UNDER_WAY: Final = 128
 MAX_BREAKS: Final = 3
 RENEWED_EVERY_S: Final = 1.0
@@ -41,7 +42,6 @@ class PipelinedScripts(LedgerScripts):
 
     Args:
         redis: Where the scripts run.
-        calls_a_write: So many leave at once, without waiting for the end of the loop's turn.
         calls_under_way: Most calls without an answer, each some 50 µs of Redis' time.
     """
 
@@ -49,14 +49,12 @@ class PipelinedScripts(LedgerScripts):
         self,
         redis: Redis,
         *,
-        calls_a_write: int = CALLS_A_WRITE,
         calls_under_way: int = CALLS_UNDER_WAY,
     ) -> None:
         super().__init__(redis)
         self._client = redis
-        self._calls_a_write = calls_a_write
         self._calls_under_way = calls_under_way
-        self._few_under_way = max(0, calls_under_way - calls_a_write)
+        self._few_under_way = max(0, calls_under_way - CALLS_A_WRITE)
         self._waiting: deque[_Call] = deque()
         self._sent: deque[_Call] = deque()
         self._writer: asyncio.StreamWriter | None = None
@@ -84,7 +82,7 @@ class PipelinedScripts(LedgerScripts):
             self._line = loop.create_task(self._hold())
         elif self._writer is None:
             pass  # the line is not open yet, and begins with what waits
-        elif len(self._waiting) >= self._calls_a_write:
+        elif len(self._waiting) >= CALLS_A_WRITE:
             self._write()
         elif len(self._waiting) == 1:
             loop.call_soon(self._write)

@@ -14,20 +14,18 @@ from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AsyncExitStack, aclosing, contextmanager
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import httpx
 
 from app.client.address import Address
 from app.client.cells import json_line
 from app.client.errors import ServiceError
-from app.client.service import PAGE_ROWS, ResultPage, Service
+from app.client.service import PAGE_ROWS, TIMEOUT, ResultPage, Service
 from app.client.tables import csv_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-
-_TIMEOUT: Final = httpx.Timeout(60.0, connect=5.0)
 
 
 async def save_rows(
@@ -103,7 +101,7 @@ async def _download(file: dict[str, Any], out: BinaryIO) -> None:
     address, digest = Address.parse(file["url"]), sha256()
     async with AsyncExitStack() as stack:
         client = await stack.enter_async_context(
-            httpx.AsyncClient(timeout=_TIMEOUT, trust_env=not address.is_loopback)
+            httpx.AsyncClient(timeout=TIMEOUT, trust_env=not address.is_loopback)
         )
         try:
             answer = await stack.enter_async_context(client.stream("GET", file["url"]))

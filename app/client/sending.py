@@ -17,11 +17,10 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from app.client.address import Address
 from app.client.amounts import printable, size_text
 from app.client.errors import ServiceError
-from app.client.service import Service
+from app.client.service import TIMEOUT, Service
 from app.client.sources import local_file, sent_source
 
 _PIECE_BYTES: Final = 1024 * 1024
-_TIMEOUT: Final = httpx.Timeout(60.0, connect=5.0)
 
 
 async def submit(
@@ -68,7 +67,7 @@ async def _put(url: str, stream: BinaryIO, *, name: str) -> None:
     address = Address.parse(url)
     size = os.fstat(stream.fileno()).st_size
     with _shown(name, size) as advance:
-        async with httpx.AsyncClient(timeout=_TIMEOUT, trust_env=not address.is_loopback) as client:
+        async with httpx.AsyncClient(timeout=TIMEOUT, trust_env=not address.is_loopback) as client:
             try:
                 answer = await client.put(
                     url, content=_pieces(stream, advance), headers={"Content-Length": str(size)}

@@ -37,7 +37,7 @@ PAGE_JOBS: Final = 200
 PAGE_FAILURES: Final = 200
 RETRY_WITHIN_S: Final = 30.0
 _RETRY_PAUSE_S: Final = 0.2
-_TIMEOUT: Final = httpx.Timeout(60.0, connect=5.0)
+TIMEOUT: Final = httpx.Timeout(60.0, connect=5.0)
 
 # It reports what we raise or repair anyway.
 logging.getLogger("gql").addHandler(logging.NullHandler())
@@ -53,15 +53,9 @@ class Service:
     All methods raise ServiceError, and nothing else of the network.
     """
 
-    def __init__(self, at: str | Address, *, retry_within_s: float = RETRY_WITHIN_S) -> None:
-        """Prepare; nothing is sent yet.
-
-        Args:
-            at: Its address.
-            retry_within_s: Longest to wait for a service that was there before.
-        """
+    def __init__(self, at: str | Address) -> None:
+        """Prepare to speak to the one at that address; nothing is sent yet."""
         self._address = Address.of(at)
-        self._retry_within_s = retry_within_s
         self._has_answered = False
         self._stack = AsyncExitStack()
         self._session: AsyncClientSession | None = None
@@ -70,7 +64,7 @@ class Service:
         transport = HTTPXAsyncTransport(
             url=self._address.http,
             headers=self._address.headers,
-            timeout=_TIMEOUT,
+            timeout=TIMEOUT,
             trust_env=not self._address.is_loopback,
         )
         client = Client(transport=transport, execute_timeout=None)
@@ -235,7 +229,7 @@ class Service:
 
     async def _ask(self, document: str, **variables: Any) -> dict[str, Any]:
         request = GraphQLRequest(document, variable_values=variables)
-        give_up = time.monotonic() + self._retry_within_s
+        give_up = time.monotonic() + RETRY_WITHIN_S
         while True:
             try:
                 answer = await self._execute(request)

@@ -6,8 +6,9 @@ import asyncio
 import os
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 
+from redis.asyncio import Redis
 from starlette.applications import Starlette
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -35,6 +36,7 @@ from engine.catalog import load_catalog
 from engine.errors import ConfigError, UnavailableError
 from engine.tracer import Tracer
 from engine.webhooks import key_name
+from resolvers.access.caller import Caller
 from resolvers.access.quotas import Connections
 from resolvers.live.hub import StatusHub
 from schema.build import build_schema
@@ -112,37 +114,42 @@ async def _application(
 ) -> AsyncIterator[tuple[ASGIApp, Admission]]:
     if settings.redis_url is None:
         raise ConfigError("FANFOLD_REDIS_URL: the API needs to know which Redis to work with")
-    redis, subscriber = connect(settings.redis_url), connect(settings.redis_url)
-    with suppress(UnavailableError):  # it comes up later: readiness tells
-        await require_layout(redis)
     blobs, signer = blobs_of(settings), signer_of(settings)
     assets = Assets(BUILT, store=await asyncio.to_thread(origin_of_uploads, blobs))
-    jobs = RedisJobs(
-        redis,
-        retention_s=settings.retention_seconds,
-        quotas=settings.quotas,
-        webhook_key=key_name(signer),
-    )
-    metrics = ApiMetrics(settings, redis)
-    async with (
-        RedisBell(subscriber) as bell,
-        StatusHub(jobs=jobs, bell=bell, meter=metrics.meter, tracer=tracer) as hub,
-        credentials_of(settings, keys=RedisKeys(redis), bell=bell, signer=signer) as authenticator,
-        services_of(settings, jobs=jobs, blobs=blobs, signer=signer, tracer=tracer) as services,
-        metrics.running(is_shared=is_shared),
-    ):
+    async with AsyncExitStack() as at_end:
+        enter = at_end.enter_async_context
+        redis, bell = await enter(_connected(settings.redis_url))
+        jobs = RedisJobs(
+            redis,
+            retention_s=settings.retention_seconds,
+            quotas=settings.quotas,
+            webhook_key=key_name(signer),
+        )
+        metrics = ApiMetrics(settings, redis)
+        hub = await enter(StatusHub(jobs=jobs, bell=bell, meter=metrics.meter, tracer=tracer))
+        authenticator = await enter(
+            credentials_of(settings, keys=RedisKeys(redis), bell=bell, signer=signer)
+        )
+        services = await enter(
+            services_of(settings, jobs=jobs, blobs=blobs, signer=signer, tracer=tracer)
+        )
+        await enter(metrics.running(is_shared=is_shared))
         schema, connections = build_schema(), Connections(settings.quotas.connections)
         origins = Origins(settings.allowed_origins)
         admission = Admission(settings.connects_per_second, meter=metrics.meter)
         operations = Operations(schema, is_introspectable=settings.introspection, tracer=tracer)
         fan_out = FanOut(hub, meter=metrics.meter)
+
+        def context_of(caller: Caller, url: str) -> Context:
+            return Context(services, hub, caller, url)
+
         websocket = GraphQLWebSocket(
             Served(
                 operations=operations,
                 fan_out=fan_out,
                 authenticator=authenticator,
                 connections=connections,
-                context_of=lambda caller, url: Context(services, hub, caller, url),
+                context_of=context_of,
             ),
             origins=origins,
             meter=metrics.meter,
@@ -151,8 +158,7 @@ async def _application(
         http = GraphQLHTTP(
             operations,
             authenticator=authenticator,
-            services=services,
-            hub=hub,
+            context_of=context_of,
             origins=origins,
             fan_out=fan_out,
             connections=connections,
@@ -184,8 +190,15 @@ async def _application(
         )
         observed = Observed(_asked_by_machines(others, named), meter=metrics.meter, tracer=tracer)
         yield observed, admission
-    await redis.aclose()
-    await subscriber.aclose()
+
+
+@asynccontextmanager
+async def _connected(url: str) -> AsyncIterator[tuple[Redis, RedisBell]]:
+    """Hold a client, and a bell with connections of its own."""
+    async with connect(url) as redis, connect(url) as subscriber, RedisBell(subscriber) as bell:
+        with suppress(UnavailableError):  # it comes up later: readiness tells
+            await require_layout(redis)
+        yield redis, bell
 
 
 def _first(http: ASGIApp, websocket: ASGIApp, others: ASGIApp) -> ASGIApp:

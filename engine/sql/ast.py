@@ -88,18 +88,17 @@ def expression_text(expression: Node) -> str:
     return render({**_EMPTY_SELECT, "select_list": [bare]}).removeprefix("SELECT ")
 
 
-def graft(select: str, source: Node, *, where: Node | None = None) -> str:
+def graft(select: str, source: Node) -> str:
     """Return *select*, a SELECT without FROM and WHERE, over the source of another one.
 
     Args:
         select: Text such as ``SELECT a, sum(b) GROUP BY a``.
-        source: The SELECT whose WITH and FROM it gets.
-        where: Its condition; without it, that of *source*.
+        source: The SELECT whose WITH, FROM and WHERE it gets.
     """
     node = parse(select)
     node["from_table"] = source["from_table"]
     node["cte_map"] = source["cte_map"]
-    node["where_clause"] = source["where_clause"] if where is None else where
+    node["where_clause"] = source["where_clause"]
     return render(node)
 
 

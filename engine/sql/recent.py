@@ -11,20 +11,15 @@ T = TypeVar("T")
 
 
 class Recent(Generic[T]):
-    """Keeps the answers to the last few questions; not for several threads.
+    """Keeps the answers to the last ``KEPT`` questions; not for several threads."""
 
-    Args:
-        kept: How many.
-    """
-
-    def __init__(self, kept: int = KEPT) -> None:
-        self._kept = kept
+    def __init__(self) -> None:
         self._answers: dict[Hashable, T] = {}
 
     def answer(self, question: Hashable, find: Callable[[], T]) -> T:
         """Return what *find* returned when *question* was asked before, else ask it."""
         found = self._answers.pop(question) if question in self._answers else find()
         self._answers[question] = found
-        while len(self._answers) > self._kept:
+        while len(self._answers) > KEPT:
             del self._answers[next(iter(self._answers))]
         return found

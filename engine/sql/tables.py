@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import duckdb
 
@@ -21,11 +21,10 @@ from engine.sql.blame import blamed
 from engine.sql.gathering import Gathering
 from engine.sql.job import TableShape
 from engine.sql.lines import LineStream
+from engine.sql.refusal import INPUT
 from engine.sql.sandbox import identifier, literal
 from engine.sql.scans import ItemScan, scans_of
 from engine.sql.sieve import Sieve, as_record_error
-
-INPUT: Final = "input"
 
 Folders = tuple[tuple[str, Any], ...]
 

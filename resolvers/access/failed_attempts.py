@@ -16,22 +16,20 @@ log = logging.getLogger(__name__)
 
 
 class FailedAttempts:
-    """A bucket of answers that may be given at once; it fills by ``PER_S``.
+    """A bucket of ``BURST`` answers that may be given at once; it fills by ``PER_S``.
 
     Only failed attempts take from it, so nobody can lock out those who know what to show.
     """
 
-    def __init__(self, *, burst: float = BURST, per_s: float = PER_S) -> None:
-        self._burst = burst
-        self._per_s = per_s
-        self._left = burst
+    def __init__(self) -> None:
+        self._left = BURST
         self._at = time.monotonic()
         self._told_at = float("-inf")
 
     async def pause(self) -> None:
         """Wait as long as the answer is to be held back."""
         now = time.monotonic()
-        self._left = min(self._burst, self._left + (now - self._at) * self._per_s)
+        self._left = min(BURST, self._left + (now - self._at) * PER_S)
         self._at = now
         if self._left >= 1:
             self._left -= 1

@@ -85,6 +85,6 @@ class Refusals:
         try:
             yield
         except QuotaExceededError as exc:
-            rest_s = min(REMEMBERED_S, exc.retry_after_s or REMEMBERED_S)
+            rest_s = min(REMEMBERED_S, exc.retry_after_s)
             self._until[tenant] = time.monotonic() + rest_s
             raise

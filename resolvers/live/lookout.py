@@ -63,8 +63,6 @@ class Lookout:
         self._has_rung = asyncio.Event()
         self._waiting = 0
         self._is_wanted = asyncio.Event()
-        self._begun = 0
-        self._finished = 0
         self._round_ended = asyncio.Event()
         self._failure: FanfoldError | None = None
         self._task = asyncio.create_task(self._run(), name=f"lookout {topic}")
@@ -83,14 +81,6 @@ class Lookout:
         """Ask for another read."""
         self._rung.add(job)
         self._has_rung.set()
-
-    def ticket(self) -> int:
-        """Return the number of the read that will show everything that has rung by now."""
-        return self._begun + 1 if self._rung else self._begun
-
-    def has_read(self, ticket: int) -> bool:
-        """Whether the read of that number has finished."""
-        return self._finished >= ticket
 
     async def next_read(self) -> None:
         """Wait until another read has finished.
@@ -152,7 +142,6 @@ class Lookout:
             rung = frozenset(self._rung)
             self._rung.clear()
             self._has_rung.clear()
-            self._begun += 1
             try:
                 await self._read(rung)
             except UnavailableError as exc:
@@ -160,7 +149,6 @@ class Lookout:
                 await retry.wait(self._topic, exc)
                 continue
             retry.reset()
-            self._finished = self._begun
             self._end_round()
             await asyncio.sleep(self._rest_s)
             await self._next_ring()

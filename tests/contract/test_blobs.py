@@ -244,7 +244,7 @@ def test_what_is_no_bucket_is_refused(url: str) -> None:
 
 def test_names_cannot_lead_out_of_the_store(tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("secret")
-    blobs = ObstoreBlobs(tmp_path / "blobs")
+    blobs = ObstoreBlobs.local(tmp_path / "blobs")
 
     with pytest.raises(ValueError, match="illegal"):
         blobs.read("../secret")
@@ -260,7 +260,7 @@ def test_names_cannot_lead_out_of_the_store(tmp_path: Path) -> None:
 
 def test_a_folder_that_cannot_be_entered_makes_the_store_unavailable() -> None:
     with tempfile.TemporaryDirectory() as folder:
-        blobs = ObstoreBlobs(Path(folder))
+        blobs = ObstoreBlobs.local(Path(folder))
         blobs.put("a/b", b"")
         os.chmod(folder, 0)
 

@@ -14,13 +14,13 @@ from adapters.obstore.blobs import ObstoreBlobs
 from adapters.obstore.output import ObstoreOutput
 from engine.errors import InputError, NotFoundError, OutputError, UnavailableError
 from engine.job import TaskId, TaskState
-from engine.listing_writer import write_listings
 from engine.listings import BatchRecord
 from engine.output.destination import Destinations
 from engine.output.folders import OutputFolders
 from engine.output.write import write_rows
 from engine.result import Cursor, Manifest, read_all, read_page
 from engine.spec import DataFormat
+from tests.support.listings import write_listings
 from tests.support.ministack import ENVIRON
 
 ROWS = [{"a": n, "b": "x" * 100} for n in range(1_000)]

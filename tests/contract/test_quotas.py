@@ -51,7 +51,6 @@ async def test_no_more_jobs_live_than_may_even_if_all_come_at_once(house: House)
     assert len(told) == 45
     assert str(told[0]) == "the tenant may have 5 live jobs, and has as many"
     assert told[0].retryable
-    assert told[0].retry_after_s is not None
     assert told[0].retry_after_s > 0
 
 
@@ -105,7 +104,6 @@ async def test_submits_are_counted_by_the_minute(house: House) -> None:
     assert refused[:6] == [None] * 6
     last = refused[-1]
     assert last is not None
-    assert last.retry_after_s is not None
     assert 8 < last.retry_after_s <= 10
 
 
@@ -116,7 +114,6 @@ async def test_a_submit_comes_back_after_its_share_of_a_minute(house: House) -> 
     while refused is None:
         refused = await accept(jobs, inline_job())
 
-    assert refused.retry_after_s is not None
     assert refused.retry_after_s <= 0.1
     async with asyncio.timeout(5):
         while await accept(jobs, inline_job()):
@@ -246,7 +243,6 @@ def test_who_was_refused_is_refused_for_a_moment_at_no_cost() -> None:
 
     with pytest.raises(QuotaExceededError) as caught:
         refusals.check("acme")
-    assert caught.value.retry_after_s is not None
     assert 0 < caught.value.retry_after_s <= 0.2
     refusals.check("other")
     eventually(lambda: is_let_through(refusals, "acme"))

@@ -16,9 +16,10 @@ from engine.attempt import Attempt
 from engine.batch import Batch, FileSlice
 from engine.job import ItemFailure, JobError, JobId, TaskId, TaskState
 from engine.jsonvalue import encode
-from engine.listing_writer import ListingWriter, write_listings
+from engine.listing_writer import ListingWriter
 from engine.listings import INCLUDED_BYTES, BatchRecord, Listing, ListingStatus
 from engine.result import Manifest
+from tests.support.listings import write_listings
 from tests.support.memory import NOON, MemoryBlobs
 
 Entries = list[dict[str, Any]]

@@ -126,7 +126,7 @@ def _expected(error: FanfoldError, status: int) -> Problem:
             more["existingJobId"] = error.existing_job_id
         case QuotaExceededError():
             more["retryAfterSeconds"] = error.retry_after_s
-            headers["Retry-After"] = _seconds(error.retry_after_s or RETRY_AFTER_S)
+            headers["Retry-After"] = _seconds(error.retry_after_s)
         case UnauthenticatedError():
             headers["WWW-Authenticate"] = "Bearer"
         case UnavailableError():
