@@ -7,8 +7,9 @@ PYTEST_FLAGS ?=
 # that the quick ones of tests/unit come last and no process is left alone with a long one.
 PYTEST = $(BIN)/pytest -n auto --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
-# The first Python that is new enough and has pip; first those for which PyPI has a redis-server. It installs into .venv from outside, because
-# Debian's venv module cannot put pip there unless python3-venv is installed.
+# The first Python that is new enough and has pip; first those for which PyPI has a redis-server. It
+# installs into .venv from outside, because Debian's venv module cannot put pip there unless
+# python3-venv is installed.
 PROBE := import sys, importlib.util as u; sys.exit(sys.version_info < (3, 11) or not u.find_spec("pip"))
 PYTHON ?= $(shell for p in python3.12 python3.11 python3 python3.13; do \
 	$$p -c '$(PROBE)' 2>/dev/null && echo $$p && break; done)
@@ -78,8 +79,8 @@ lock: ## Resolve the locks again; LOCK_FLAGS=--upgrade takes newer versions
 		-o requirements-dev.lock
 
 clean: ## Remove the environment and every cache; keeps .fanfold, where jobs and results live
-	@rm -rf .venv app/static console/node_modules deploy/aws/node_modules .coverage .coverage.* htmlcov dist .hypothesis .import_linter_cache \
-		.mypy_cache .pytest_cache .ruff_cache
+	@rm -rf .venv app/static console/node_modules deploy/aws/node_modules .coverage .coverage.* \
+		htmlcov dist .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Everything in the folder but what is installed or generated there.

@@ -1,8 +1,8 @@
 """The command ``fanfold``: reads words, calls what does the work, returns an exit status.
 
 Exit status: 0 succeeded, 1 failed, cancelled or timed out, 2 partly succeeded (or, for the roles
-of a service, wrongly configured), 3 wrong words or a refused input, 4 no service, 70 a fault of the
-command itself, 130 Ctrl-C, 143 SIGTERM.
+of a service, ``key`` and ``webhook-secret``, wrongly configured), 3 called wrongly or a refused
+input, 4 no service, 70 a fault of the command itself, 130 Ctrl-C, 143 SIGTERM.
 
 What does the work is imported when its command runs, so that help appears at once.
 """

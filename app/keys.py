@@ -22,7 +22,6 @@ from resolvers.access.bearer import MAX_SUBJECT_LENGTH, TENANT
 from resolvers.access.caller import Scope
 
 AWS_TABLE: Final = f"{PREFIX}AWS_TABLE"
-DEFAULT_SCOPES: Final = (Scope.READ, Scope.SUBMIT, Scope.MANAGE)
 
 
 async def create_key(

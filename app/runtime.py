@@ -75,6 +75,11 @@ def destinations_of(settings: Settings) -> Destinations:
     return Destinations(stores)
 
 
+def signing_key_file(settings: Settings) -> Path:
+    """Return where the key is kept that is made for a data folder, once there is one."""
+    return settings.data_dir / "signing.key"
+
+
 def signer_of(settings: Settings) -> Signer:
     """Return what signs tokens of this deployment; every process of it has the same key.
 
@@ -83,7 +88,7 @@ def signer_of(settings: Settings) -> Signer:
     """
     if settings.signing_key is not None:
         return Signer(settings.signing_key.encode())
-    path = settings.data_dir / "signing.key"
+    path = signing_key_file(settings)
     with suppress(FileExistsError):
         key = secrets.token_bytes(SIGNING_KEY_BYTES)
         with tempfile.NamedTemporaryFile(dir=settings.data_dir, delete=False) as file:

@@ -2,9 +2,10 @@
 
     pk            sk                          what
     JOB#<job>     META                        where the job stands; attributes are called as the
-                                              fields of the hash in ``redis/lua/prelude.lua``
+                                              fields of the hash that
+                                              ``adapters/redis/lua/prelude.lua`` tells about
     JOB#<job>     LIVE                        that it has not ended, for lists of such jobs
-    JOB#<job>     INPUT, ITEMS                what was submitted: see ``dynamodb_input.py``
+    JOB#<job>     INPUT, ITEMS                what was submitted: see ``adapters/dynamodb/input.py``
     JOB#<job>     TASK#<KIND>#<index>         a task that was begun once: state, attempt, run,
                                               tries, worker, times, items, piece, error, log
     JOB#<job>     COUNTERS                    sums over committed attempts

@@ -18,7 +18,7 @@ from engine.webhook_delivery import WebhookState
 from engine.webhooks import Delivery
 
 LEASE_MS: Final = 15_000
-"""More than a request may take: see ``httpx_webhooks.DEADLINE_S``."""
+"""More than a request may take: see ``adapters.https.webhooks.DEADLINE_S``."""
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +82,7 @@ class DynamoWebhooks:
                     found.append(_delivery(job, meta, noted["tries"]))
         if others:
             log.warning(
-                "webhooks: %d left to processes with the API's signing.key: this one has another",
+                "webhooks: %d left to others: this process signs with another key than the API",
                 others,
             )
         return found

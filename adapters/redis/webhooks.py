@@ -13,7 +13,7 @@ from engine.webhook_delivery import WebhookState
 from engine.webhooks import Delivery
 
 LEASE_MS: Final = 15_000
-"""More than a request may take: see ``httpx_webhooks.DEADLINE_S``."""
+"""More than a request may take: see ``adapters.https.webhooks.DEADLINE_S``."""
 
 log = logging.getLogger(__name__)
 
@@ -40,7 +40,7 @@ class RedisWebhooks:
         )
         if others:
             log.warning(
-                "webhooks: %d left to workers with the API's signing.key: this one has another",
+                "webhooks: %d left to others: this process signs with another key than the API",
                 others,
             )
         return [

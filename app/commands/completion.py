@@ -11,6 +11,8 @@ from typing import Any, Final
 
 import typer
 
+from app.commands.defaults import DEFAULT_URL
+
 _WITHIN_S: Final = 1.0
 _JOBS: Final = (
     "{ jobs(first: 50) { edges { node { id name program { name } status { state } } } } }"
@@ -51,7 +53,7 @@ def _ask(ctx: typer.Context, query: str) -> dict[str, Any]:
     import json
     import urllib.request
 
-    url = ctx.params.get("url") or os.environ.get("FANFOLD_URL") or "http://127.0.0.1:8000"
+    url = ctx.params.get("url") or os.environ.get("FANFOLD_URL") or DEFAULT_URL
     token = ctx.params.get("token") or os.environ.get("FANFOLD_TOKEN")
     headers = {"Content-Type": "application/json", "Accept": "application/json"}
     if token:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
+from app.commands.defaults import DEFAULT_URL
 from app.commands.ending import INTERRUPTED, tell
-from app.commands.options import DEFAULT_URL
 
 if TYPE_CHECKING:
     from app.client.address import Address

@@ -6,17 +6,18 @@ from typing import Annotated, Any
 
 import typer
 
+from app.commands.defaults import DEFAULT_URL
 from app.commands.following import follow_to_end
 from app.commands.options import (
-    DEFAULT_URL,
     TABLE_ROWS,
     JobIdArgument,
     JobJson,
     JsonLines,
-    MaxConcurrency,
+    NewMaxConcurrency,
+    NewTolerate,
     Params,
+    StatusLines,
     Token,
-    Tolerate,
     Url,
     Wait,
     Watch,
@@ -25,7 +26,7 @@ from app.commands.options import (
 
 def watch(
     job_id: JobIdArgument,
-    as_json: JsonLines = False,
+    as_json: StatusLines = False,
     url: Url = DEFAULT_URL,
     token: Token = None,
 ) -> int:
@@ -60,8 +61,8 @@ def cancel(
 
 def update(
     job_id: JobIdArgument,
-    max_concurrency: MaxConcurrency = None,
-    tolerate: Tolerate = None,
+    max_concurrency: NewMaxConcurrency = None,
+    tolerate: NewTolerate = None,
     add_tag: Annotated[
         list[str] | None, typer.Option(metavar="TAG", help="A tag more; may come again.")
     ] = None,

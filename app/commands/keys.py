@@ -86,14 +86,23 @@ def webhook_secret(
 ) -> int:
     """Print what webhooks are signed with.
 
-    It is derived from what FANFOLD_DATA_DIR has, for each tenant another.
+    It is made from FANFOLD_SIGNING_KEY or, without that, the key in FANFOLD_DATA_DIR, and differs
+    for each tenant.
     """
 
     def show() -> None:
-        from app.runtime import signer_of
+        from app.runtime import signer_of, signing_key_file
         from app.settings import load_settings
+        from engine.errors import ConfigError
         from engine.webhooks import webhook_secret as secret_of
 
-        typer.echo(secret_of(signer_of(load_settings(os.environ)), tenant))
+        settings = load_settings(os.environ)
+        if settings.signing_key is None and not signing_key_file(settings).exists():
+            # One that is made here would sign nothing.
+            raise ConfigError(
+                f"no service has signed anything in {settings.data_dir}: set FANFOLD_DATA_DIR or "
+                "FANFOLD_SIGNING_KEY to the service's"
+            )
+        typer.echo(secret_of(signer_of(settings), tenant))
 
     return configured(show)

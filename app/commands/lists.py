@@ -7,7 +7,8 @@ from typing import Annotated, Any
 import typer
 
 from app.commands.completion import complete_program
-from app.commands.options import DEFAULT_URL, State, Token, Url
+from app.commands.defaults import DEFAULT_URL
+from app.commands.options import State, Token, Url
 
 
 def jobs(

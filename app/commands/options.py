@@ -10,7 +10,6 @@ import typer
 from app.commands.completion import complete_job
 from app.commands.durations import duration_s
 
-DEFAULT_URL: Final = "http://127.0.0.1:8000"
 TABLE_ROWS: Final = 100
 
 RUN: Final = "How it runs"
@@ -115,6 +114,15 @@ MaxConcurrency = Annotated[
         rich_help_panel=RUN,
     ),
 ]
+NewMaxConcurrency = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Map tasks at once, from now on.",
+        rich_help_panel=RUN,
+    ),
+]
 Timeout = Annotated[
     float | None,
     typer.Option(
@@ -129,6 +137,14 @@ Tolerate = Annotated[
     typer.Option(
         metavar="N|N%",
         help="Items, or a share of them, that may fail; by default none.",
+        rich_help_panel=FAILURES,
+    ),
+]
+NewTolerate = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N|N%",
+        help="Items, or a share of them, that may fail, from now on.",
         rich_help_panel=FAILURES,
     ),
 ]
@@ -173,6 +189,10 @@ JsonLines = Annotated[
         help="Print every JobStatus as a line of JSON, until the end; with --wait the last alone.",
         rich_help_panel=AFTERWARDS,
     ),
+]
+StatusLines = Annotated[
+    bool,
+    typer.Option("--json", help="Print every JobStatus as a line of JSON, until the end."),
 ]
 JobJson = Annotated[bool, typer.Option("--json", help="Print the job as a line of JSON.")]
 Host = Annotated[

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.commands.options import DEFAULT_URL, TABLE_ROWS, JobIdArgument, RowFormat, Token, Url
+from app.commands.defaults import DEFAULT_URL
+from app.commands.options import TABLE_ROWS, JobIdArgument, RowFormat, Token, Url
 
 if TYPE_CHECKING:
     from app.client.address import Address

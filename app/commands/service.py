@@ -84,7 +84,7 @@ def schema(
             "--sign-in",
             metavar="MODE",
             help="With --appsync: how callers sign in there, instead of by IAM, API key and "
-            f"Lambda; give it once for each of {', '.join(SignIn)}.",
+            f"Lambda; may come again. One of {', '.join(SignIn)}.",
         ),
     ] = None,
 ) -> None:

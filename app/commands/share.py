@@ -7,8 +7,9 @@ from typing import Annotated
 import typer
 
 from app.commands.completion import complete_job
+from app.commands.defaults import DEFAULT_URL
 from app.commands.durations import duration_s
-from app.commands.options import DEFAULT_URL, Token, Url
+from app.commands.options import Token, Url
 
 
 def share(
@@ -19,7 +20,10 @@ def share(
     ttl: Annotated[
         float,
         typer.Option(
-            parser=duration_s, metavar="DURATION", help="How long the links work, a day at most."
+            parser=duration_s,
+            metavar="DURATION",
+            show_default=False,
+            help="How long the links work, a day at most; by default 1h.",
         ),
     ] = 3_600.0,
     as_json: Annotated[

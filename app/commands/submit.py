@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from app.commands.defaults import DEFAULT_URL
 from app.commands.durations import duration_s
 from app.commands.following import follow_to_end
 from app.commands.options import (
-    DEFAULT_URL,
     NAMES,
     RESULT,
     Attempts,

@@ -35,7 +35,10 @@ def tracing(
     if not is_wanted:
         return nullcontext(UNTRACED)
     if not _is_installed():
-        problem = "traces need the extra otel: pip install 'fanfold[otel]'"
+        problem = (
+            "traces need opentelemetry-sdk and opentelemetry-exporter-otlp-proto-http "
+            "(the extra otel)"
+        )
         if settings.otel:
             raise ConfigError(f"FANFOLD_OTEL: {problem}")
         log.warning("no traces: %s", problem)

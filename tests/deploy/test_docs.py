@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import ast
+import io
 import re
+import tokenize
 import unicodedata
 from collections import Counter
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Final
@@ -27,6 +31,21 @@ A_SETTING: Final = re.compile(r"\bFANFOLD_[A-Z0-9_]*[A-Z0-9]\b")
 A_PATH: Final = re.compile(
     r"(?:adapters|app|bench|console|deploy|docs|engine|examples|resolvers|schema|tests|transport"
     r"|workers)/(?:[\w.-]+/)*[\w-]*(?:\.(?:py|md|json|ya?ml|service|svg|mjs|sh|lua|graphql))?"
+)
+
+CODE: Final = [
+    path
+    for folder in (
+        *("adapters", "app", "bench", "deploy", "engine", "examples", "resolvers", "schema"),
+        *("tests", "transport", "workers"),
+    )
+    for ending in ("py", "lua", "js", "mjs", "sh", "graphql")
+    for path in sorted((ROOT / folder).rglob(f"*.{ending}"))
+    if "node_modules" not in path.parts
+]
+A_CODE_FILE: Final = re.compile(r"(?<![\w/.*-])[\w./-]*\w\.(?:py|lua|js|mjs|sh|graphql)\b(?!\()")
+A_NAME_OF_OURS: Final = re.compile(
+    r"`((?:adapters|app|bench|engine|resolvers|schema|tests|transport|workers)(?:\.\w+)+)`"
 )
 
 
@@ -94,6 +113,52 @@ def test_files_that_are_named_are_there(page: Path) -> None:
     assert [path for path in sorted(paths) if not (ROOT / path).exists()] == []
 
 
+def remarks(path: Path) -> Iterator[str]:
+    """Return the comments of a file in Python or Lua, and the docstrings."""
+    text = path.read_text()
+    if path.suffix == ".lua":
+        yield from re.findall(r"--.*", text)
+    elif path.suffix == ".py":
+        for token in tokenize.generate_tokens(io.StringIO(text).readline):
+            if token.type == tokenize.COMMENT:
+                yield token.string
+        for node in ast.walk(ast.parse(text)):
+            match node:
+                case ast.Expr(value=ast.Constant(value=str(docstring))):
+                    yield docstring
+
+
+def is_defined(name: str) -> bool:
+    """Tell whether a dotted name leads to a module of ours, and to words that stand in it."""
+    parts = name.split(".")
+    for length in range(len(parts), 0, -1):
+        place = ROOT.joinpath(*parts[:length])
+        module = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+        if module.exists():
+            words = {*re.findall(r"\w+", module.read_text())}
+            return {*parts[length:]} <= words
+    return False
+
+
+def test_what_comments_and_docstrings_name_is_there() -> None:
+    ends = {
+        "/".join(parts[start:])
+        for parts in (path.relative_to(ROOT).parts for path in CODE)
+        for start in range(len(parts))
+    }
+    missing = {
+        f"{path.relative_to(ROOT)}: {name}"
+        for path in CODE
+        for remark in remarks(path)
+        for name in [
+            *(name for name in A_CODE_FILE.findall(remark) if name not in ends),
+            *(name for name in A_NAME_OF_OURS.findall(remark) if not is_defined(name)),
+        ]
+    }
+
+    assert missing == set()
+
+
 def test_settings_that_are_named_exist() -> None:
     files = (path for path in DEPLOY.rglob("*") if path.is_file())
     texts = [*PAGES, *(path for path in files if "node_modules" not in path.parts)]
@@ -125,6 +190,17 @@ def test_every_setting_on_aws_has_one_row() -> None:
     rows = re.findall(r"^\| `(FANFOLD_AWS_\w+)` \|", (ROOT / "docs" / "AWS.md").read_text(), re.M)
 
     assert sorted(rows) == sorted(OF_AWS)
+
+
+def test_every_variable_of_the_measurements_has_one_row() -> None:
+    rows = re.findall(r"^\| `(BENCH_\w+)` \|", (ROOT / "docs" / "BENCHMARKS.md").read_text(), re.M)
+    read = {
+        name
+        for path in sorted((ROOT / "bench").rglob("*.py"))
+        for name in re.findall(r'environ\.get\(\s*"(BENCH_\w+)"', path.read_text())
+    }
+
+    assert sorted(rows) == sorted(read)
 
 
 def test_every_page_can_be_found_from_the_map() -> None:

@@ -218,6 +218,28 @@ def test_a_folder_is_no_file_to_save_to(service: RunningService, tmp_path: Path)
         assert done.stderr == f"fanfold: {path} cannot be written: Is a directory\n"
 
 
+def test_a_secret_that_nobody_signs_with_is_not_made(tmp_path: Path) -> None:
+    done = fanfold("webhook-secret", environ={"FANFOLD_DATA_DIR": str(tmp_path)})
+
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"fanfold: no service has signed anything in {tmp_path}: set FANFOLD_DATA_DIR or "
+        "FANFOLD_SIGNING_KEY to the service's\n"
+    )
+    assert not (tmp_path / "signing.key").exists()
+
+
+def test_a_signing_key_that_is_set_needs_no_data_folder_of_the_service(tmp_path: Path) -> None:
+    key = {"FANFOLD_SIGNING_KEY": "k" * 32}
+    here, there = (
+        fanfold("webhook-secret", environ=key | {"FANFOLD_DATA_DIR": str(tmp_path / name)})
+        for name in ("here", "there")
+    )
+
+    assert here.returncode == 0, here.stderr
+    assert here.stdout == there.stdout != ""
+
+
 def test_the_version_is_told() -> None:
     done = fanfold("--version", environ={})
 

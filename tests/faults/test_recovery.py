@@ -1,6 +1,6 @@
 """How long it takes until a task runs again elsewhere; printed, for docs/RELIABILITY.md.
 
-Run on demand alone, with ``RECOVERY_SAMPLES=10`` or as many as wanted.
+Once in ``make test``; ``RECOVERY_SAMPLES=10`` measures.
 """
 
 from __future__ import annotations

@@ -50,6 +50,25 @@ def test_the_options_of_a_job_stand_in_sections(capsys: pytest.CaptureFixture[st
     assert shown.startswith("Usage: fanfold submit [OPTIONS] [PROGRAM] URI...\n")
 
 
+@pytest.mark.parametrize(
+    ("command", "told", "untold"),
+    [
+        ("watch", "Print every JobStatus as a line of JSON, until the end.", "--wait"),
+        ("update", "Map tasks at once, from now on.", "by default"),
+        ("update", "Items, or a share of them, that may fail, from now on.", "by default"),
+        ("share", "a day at most; by default 1h.", "3600"),
+        ("schema", "may come again. One of aws_api_key", "give it once for each"),
+    ],
+)
+def test_an_option_is_told_as_it_works_for_that_command(
+    command: str, told: str, untold: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = " ".join(help_of(command, capsys).split())
+
+    assert told in shown
+    assert untold not in shown
+
+
 @pytest.mark.parametrize("command", EXAMPLES)
 def test_examples_stand_below_the_help_as_they_are_typed(
     command: str, capsys: pytest.CaptureFixture[str]

@@ -1,5 +1,5 @@
 -- Where jobs stand, many in one call: for each of ARGV the fields in NAMES, the first of which every
--- job has, and its rows, if they are kept. redis_statuses.py puts NAMES before.
+-- job has, and its rows, if they are kept. `adapters/redis/statuses.py` puts NAMES before.
 
 local found = {}
 for i = 1, #ARGV do
