@@ -29,6 +29,7 @@ from pydantic import (
     field_validator,
 )
 
+from app.local.embedded_redis import Fsync
 from app.telemetry.logs import LogForm, LogLevel
 from engine.errors import ConfigError
 from engine.quotas import Quotas
@@ -141,6 +142,8 @@ class Settings(BaseModel):
         data_dir: Where everything lives that must survive; created, for this user alone.
         redis_url: Redis to use; None means a private one below ``data_dir``. May hold a password
             and is therefore left out of the ``repr``.
+        redis_fsync: When the private one waits for the disk: ``always``, at each change, or
+            ``everysec``.
         workers: Worker processes that ``fanfold up`` starts; the usable cores by default.
         programs: Modules, by dotted name or absolute path of a ``.py`` file, that define programs.
         source_roots: Folders that jobs may read; ``<data_dir>/files`` by default, created. Not
@@ -195,6 +198,7 @@ class Settings(BaseModel):
     port: Annotated[int, _whole(1, 65535)] = 8000
     data_dir: Path = Path(".fanfold")
     redis_url: str | None = Field(default=None, repr=False)
+    redis_fsync: Fsync = "everysec"
     workers: Annotated[int, _whole(1, 1024)] = Field(default_factory=_cores)
     programs: Annotated[tuple[str, ...], BeforeValidator(_listed(","))] = ()
     source_roots: Annotated[tuple[Path, ...], BeforeValidator(_listed(os.pathsep))] = ()

@@ -30,6 +30,9 @@ from engine.errors import ConfigError
 
 OLDEST = (6, 2)
 
+Fsync = Literal["always", "everysec"]
+"""When a server that is in use waits for the disk: at each change, or once a second."""
+
 # The socket's address holds 108 bytes on Linux and 104 elsewhere, with a closing zero.
 _LONGEST_SOCKET_PATH_BYTES = 100
 _STOP_WITHIN_S = 10.0
@@ -131,7 +134,7 @@ class EmbeddedRedis:
         data_dir: Path,
         *,
         binary: RedisBinary | None = None,
-        appendfsync: Literal["always", "everysec", "no"] = "everysec",
+        appendfsync: Fsync | Literal["no"] = "everysec",
         start_within_s: float = 60.0,
     ) -> None:
         """Prepare; nothing is touched before the context is entered.
@@ -140,8 +143,8 @@ class EmbeddedRedis:
             data_dir: Folder that keeps the data; created.
             binary: Server to run; by default what ``find_redis`` finds.
             appendfsync: When appended changes reach the disk: with each one, once a second (a
-                power cut may cost that second, a crash of the process nothing), or at the
-                system's leisure.
+                power cut may cost that second; a kill of the process nothing, unless the disk is
+                busy), or at the system's leisure.
             start_within_s: Longest to wait for the first answer. Includes reading the data back,
                 roughly a second for each 100 MB.
         """

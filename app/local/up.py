@@ -54,7 +54,9 @@ async def running_service(
         listener = stack.enter_context(listening_socket(settings))
         url = settings.redis_url
         if url is None:
-            redis = await stack.enter_async_context(EmbeddedRedis(settings.data_dir))
+            redis = await stack.enter_async_context(
+                EmbeddedRedis(settings.data_dir, appendfsync=settings.redis_fsync)
+            )
             url = redis.url
             await stack.enter_async_context(_kept(redis, on_redis_lost))
         settings = settings.model_copy(update={"redis_url": url})

@@ -19,7 +19,7 @@ from gql.transport.exceptions import TransportError
 from redis import Redis
 
 from tests.support.client import Api, pairs_of
-from tests.support.killing import Stage, kill, redis_of, worker_of, workers_of
+from tests.support.killing import DURABLE, Stage, kill, redis_of, worker_of, workers_of
 from tests.support.leftovers import redis_url_of
 from tests.support.running import RunningService, free_port, running_service
 from tests.support.waiting import eventually_async
@@ -40,7 +40,7 @@ SHAPE: Final[dict[str, Any]] = {
 def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService]:
     folder = tmp_path_factory.mktemp("recovery")
     (folder / "sources").mkdir()
-    settings = {"FANFOLD_GRACE_SECONDS": "0", "FANFOLD_SQL": "off"}
+    settings = {"FANFOLD_GRACE_SECONDS": "0", "FANFOLD_SQL": "off", **DURABLE}
     with running_service(
         folder / "data", folder / "sources", port=free_port(), settings=settings
     ) as running:

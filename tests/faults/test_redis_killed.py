@@ -24,7 +24,7 @@ from redis import Redis
 
 from tests.support.client import Api, pairs_of
 from tests.support.invariants import leftovers
-from tests.support.killing import kill, redis_of, workers_of
+from tests.support.killing import DURABLE, kill, redis_of, workers_of
 from tests.support.leftovers import redis_url_of
 from tests.support.own_redis import OwnRedis, own_redis_in
 from tests.support.running import RunningService, free_port, running_service
@@ -52,7 +52,9 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningService
     """A service with a Redis of its own."""
     folder = tmp_path_factory.mktemp("private")
     (folder / "sources").mkdir()
-    with running_service(folder / "data", folder / "sources", port=free_port()) as running:
+    with running_service(
+        folder / "data", folder / "sources", port=free_port(), settings=DURABLE
+    ) as running:
         yield running
 
 

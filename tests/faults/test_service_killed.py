@@ -12,7 +12,7 @@ import pytest
 
 from app.client.follow import follow
 from tests.support.client import Api, pairs_of
-from tests.support.killing import Stage, all_gone, all_of, kill, redis_of
+from tests.support.killing import DURABLE, Stage, all_gone, all_of, kill, redis_of
 from tests.support.running import RunningService, free_port, is_running, running_service
 from tests.support.waiting import eventually_async
 
@@ -28,7 +28,9 @@ def start(tmp_path: Path) -> Start:
     """Start the service, on the same port and data folder each time."""
     port = free_port()
     (tmp_path / "sources").mkdir()
-    return lambda: running_service(tmp_path / "data", tmp_path / "sources", port=port)
+    return lambda: running_service(
+        tmp_path / "data", tmp_path / "sources", port=port, settings=DURABLE
+    )
 
 
 async def hold(service: RunningService, stage: Stage, **job: Any) -> str:
@@ -93,9 +95,13 @@ async def test_the_service_ends_when_its_redis_cannot_be_started_again(
         service = stack.enter_context(start())
         job = await hold(service, stage)
         started = all_of(service)
-        [manifest] = service.data_dir.glob("redis/appendonlydir/*.manifest")
-        right = manifest.read_bytes()
-        manifest.write_text("no such format\n")
+        folder = service.data_dir / "redis"
+        [kept] = [
+            *folder.glob("appendonlydir/*.manifest"),
+            *folder.glob("appendonly.aof"),  # before Redis 7
+        ]
+        right = kept.read_bytes()
+        kept.write_text("no such format\n")
 
         kill(redis_of(service).pid)
         await eventually_async(lambda: service.process.poll() is not None, within_s=20)
@@ -106,7 +112,7 @@ async def test_the_service_ends_when_its_redis_cannot_be_started_again(
         log = service.log
         assert "redis-server did not start 5 times in a row; every accepted job is kept" in log
         assert "Traceback" not in log
-        manifest.write_bytes(right)
+        kept.write_bytes(right)
         again = await asyncio.to_thread(stack.enter_context, start())
         async with Api(again.url) as api:
             assert pairs_of(await api.end_of(job, within_s=15)) == ANSWER

@@ -13,7 +13,7 @@ from typing import Final
 
 import psutil
 
-from tests.support.killing import all_of, kill, redis_of, workers_of
+from tests.support.killing import DURABLE, all_of, kill, redis_of, workers_of
 from tests.support.running import RunningService, free_port, running_service
 
 PAUSE_S: Final = (0.1, 0.6)
@@ -85,7 +85,12 @@ class Chaos:
 
     def _start(self) -> RunningService:
         return self._stack.enter_context(
-            running_service(self._folder / "data", self._folder / "sources", port=self._port)
+            running_service(
+                self._folder / "data",
+                self._folder / "sources",
+                port=self._port,
+                settings=DURABLE,
+            )
         )
 
     async def _kill_a_worker(self, dice: random.Random) -> None:

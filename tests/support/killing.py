@@ -13,6 +13,8 @@ import psutil
 from tests.support.running import RunningService, is_running
 from tests.support.waiting import eventually_async
 
+DURABLE = {"FANFOLD_REDIS_FSYNC": "always"}
+"""For services whose Redis is killed: else it may hold changes back while the disk is busy."""
 BEGUN = re.compile(r"(?P<task>\w+-\d+)\.(?P<attempt>\d+)\.(?P<pid>\d+)")
 
 

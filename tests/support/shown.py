@@ -1,7 +1,7 @@
 """What documents show of a terminal: commands after ``$``, and below what they print.
 
 ``…`` stands for any text within a line, a line of ``…`` alone for any lines. A job that is shown as
-queued may have been begun by then.
+queued may have been begun by then, or have ended.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class Shown:
         pattern = "".join(
             r"(?:.*\n)*?" if line == "…" else rf"{'.*'.join(map(re.escape, line.split('…')))} *\n"
             for line in self.output.splitlines()
-        ).replace("QUEUED", "(?:QUEUED|RUNNING)")
+        ).replace("QUEUED", "(?:QUEUED|RUNNING|SUCCEEDED|FAILED)")
         return re.fullmatch(pattern, printed) is not None
 
 

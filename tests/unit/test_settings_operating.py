@@ -27,6 +27,7 @@ def test_by_default_lines_are_for_people_and_there_is_no_port(tmp_path: Path) ->
     ("name", "value"),
     [
         ("FANFOLD_LOG", "xml"),
+        ("FANFOLD_REDIS_FSYNC", "no"),
         ("FANFOLD_LOG_LEVEL", "TRACE"),
         ("FANFOLD_METRICS_PORT", "65536"),
         ("FANFOLD_OTEL", "maybe"),
