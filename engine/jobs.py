@@ -234,7 +234,7 @@ class JobStore(Protocol):
     async def restore(self, found: FoundResult) -> bool:
         """Put back an ended job that the store has lost; False when it still knows of it.
 
-        Also False when the job would have been erased by now.
+        Also False when the job was erased, or would have been by now.
         """
         ...
 
@@ -283,7 +283,8 @@ class JobControl(Protocol):
 
         Raises:
             NotFoundError: *tenant* has no such job.
-            InvalidStateError: The job has not ended, or has succeeded.
+            InvalidStateError: The job has not ended, has succeeded, or was put back: of that, only
+                its result is known.
             QuotaExceededError: The tenant has as many live jobs as it may have.
         """
         ...

@@ -27,9 +27,16 @@ class Claim:
 
 @dataclass(frozen=True, slots=True)
 class EndedJob:
-    """A job that has ended, with the blob name of its result's manifest if it has one."""
+    """A job that is to be tidied up.
+
+    Attributes:
+        id: Which one.
+        run: The run that ended last.
+        manifest: Blob of the manifest of its result or report; None where it has neither.
+    """
 
     id: JobId
+    run: int
     manifest: str | None
 
 
@@ -151,7 +158,7 @@ class Sweeper(Protocol):
         ...
 
     async def ended_jobs(self) -> Sequence[EndedJob]:
-        """Return some ended jobs whose temporary data may still be there."""
+        """Return some ended jobs whose temporary data is there; until then, no next run begins."""
         ...
 
     async def unreported_runs(self) -> Sequence[EndedRun]:
@@ -161,17 +168,24 @@ class Sweeper(Protocol):
     async def reported(self, run: EndedRun, manifest: str) -> bool:
         """Tick a run off; *manifest* is the blob that tells how far it came.
 
-        Returns whether its job is still known: of one that was deleted meanwhile, what was written
-        must go.
+        Returns whether that is now the report of its job. It is not where somebody else was faster,
+        the next run has begun, or the job was deleted: what was written must go then.
         """
         ...
 
-    async def cleaned(self, job: JobId) -> None:
-        """Remove what the store itself keeps for an ended job's tasks, and tick the job off."""
+    async def is_untidied(self, ended: EndedJob) -> bool:
+        """Tell whether a job is still to be tidied up after that run: no next one has begun."""
+        ...
+
+    async def cleaned(self, ended: EndedJob) -> None:
+        """Remove what the store itself keeps for the tasks of that run, and tick the job off."""
         ...
 
     async def expired_jobs(self) -> Sequence[JobId]:
-        """Make jobs that are due unknown to everybody; return some whose data is still there."""
+        """Make jobs that are due unknown to everybody; return some whose data is still there.
+
+        One that was erased comes up once more, when its last attempts must have ended.
+        """
         ...
 
     async def erase(self, job: JobId) -> None:

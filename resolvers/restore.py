@@ -29,7 +29,7 @@ async def restore_job(services: Services, *, caller: Caller, job: JobId) -> bool
     found = await asyncio.to_thread(_read, services, job, name)
     if found is None or found.tenant != caller.tenant:
         return False
-    return await services.jobs.restore(found)
+    return await services.jobs.restore(found)  # not what was deleted: an attempt may come too late
 
 
 def _last_manifest(services: Services, job: JobId) -> str | None:

@@ -73,23 +73,35 @@ async def look_after_jobs(
     if count := await sweeper.sweep():
         log.info("repaired %d tasks or jobs", count)
     if lister is not None:
-        await _report(sweeper, blobs, lister)
+        await _report(sweeper, lister)
     await _tidy(sweeper, blobs)
     await _erase(sweeper, blobs)
 
 
-async def _report(sweeper: Sweeper, blobs: BlobStore, lister: Lister) -> None:
-    """Write how far ended runs came; nothing stays of a job that is deleted meanwhile."""
+async def _report(sweeper: Sweeper, lister: Lister) -> None:
+    """Write how far ended runs came; where one cannot be written, the others are."""
     for run in await sweeper.unreported_runs():
-        if not await sweeper.reported(run, await lister.report(run)):
-            await asyncio.to_thread(_remove_all, blobs, run.job)
+        try:
+            manifest = await lister.report(run)
+            if not await sweeper.reported(run, manifest):
+                await lister.withdraw(manifest)
+        except (UnavailableError, OSError) as exc:
+            log.warning("caretaker: how far run %d of %s came: %s", run.run, run.job, exc)
+        except Exception:
+            log.exception("caretaker: how far run %d of %s came", run.run, run.job)
 
 
 async def _tidy(sweeper: Sweeper, blobs: BlobStore) -> None:
-    """Remove what ended jobs no longer need; a job is ticked off when that is gone."""
+    """Remove what ended jobs no longer need; a job is ticked off when that is gone.
+
+    Another caretaker may have done so already, and the next run have begun: only what was there
+    before the ledger is asked is removed.
+    """
     for ended in await sweeper.ended_jobs():
-        await asyncio.to_thread(_remove_leftovers, blobs, ended)
-        await sweeper.cleaned(ended.id)
+        leftovers = await asyncio.to_thread(_leftovers, blobs, ended)
+        if await sweeper.is_untidied(ended):
+            await asyncio.to_thread(blobs.delete, leftovers)
+            await sweeper.cleaned(ended)
 
 
 async def _erase(sweeper: Sweeper, blobs: BlobStore) -> None:
@@ -118,10 +130,10 @@ def _remove_unfinished(folder: Path) -> None:
         shutil.rmtree(found, ignore_errors=True)
 
 
-def _remove_leftovers(blobs: BlobStore, ended: EndedJob) -> None:
-    """Remove every blob of a job that its manifest does not name: shuffle, and lost attempts'."""
+def _leftovers(blobs: BlobStore, ended: EndedJob) -> list[str]:
+    """Return every blob of a job that its manifest does not name: shuffle, and lost attempts'."""
     kept = set() if ended.manifest is None else _named_by(blobs, ended.manifest)
-    blobs.delete([name for name in blobs.list(f"jobs/{ended.id}") if name not in kept])
+    return [name for name in blobs.list(f"jobs/{ended.id}") if name not in kept]
 
 
 def _named_by(blobs: BlobStore, manifest: str) -> set[str]:

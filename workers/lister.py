@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from secrets import token_hex
 from typing import NamedTuple
 
 from engine.attempt import Attempt
@@ -60,7 +62,7 @@ class Lister:
         return replace(attempt, listings=listings)
 
     async def report(self, ended: EndedRun) -> str:
-        """Write how far a run came that has ended without a result.
+        """Write how far a run came that has ended without a result, in a folder of its own.
 
         Returns:
             The blob of a manifest without files, written last.
@@ -68,13 +70,27 @@ class Lister:
         Raises:
             UnavailableError: The ledger or the blob store does not answer.
         """
-        folder = f"jobs/{ended.job}/runs/{ended.run}"
+        folder = f"jobs/{ended.job}/runs/{ended.run}-{token_hex(4)}"
         run = _Run(ended.job, ended.program, ended.run, ended.has_failures)
-        listings = await self._list(run, lambda file: f"{folder}/{file}")
-        manifest = Manifest(ended.job, (), exact=False, facts=ended.facts, listings=listings)
         name = f"{folder}/manifest.json"
-        await asyncio.to_thread(self.blobs.put, name, manifest.to_bytes())
+        try:
+            listings = await self._list(run, lambda file: f"{folder}/{file}")
+            manifest = Manifest(ended.job, (), exact=False, facts=ended.facts, listings=listings)
+            await asyncio.to_thread(self.blobs.put, name, manifest.to_bytes())
+        except (UnavailableError, OSError):
+            with suppress(UnavailableError, OSError):
+                await self.withdraw(name)
+            raise
         return name
+
+    async def withdraw(self, manifest: str) -> None:
+        """Remove a report that is not to be.
+
+        Raises:
+            UnavailableError: The blob store does not answer.
+        """
+        folder = manifest.rpartition("/")[0]
+        await asyncio.to_thread(lambda: self.blobs.delete(list(self.blobs.list(folder))))
 
     async def _list(self, run: _Run, name_of: NameOf) -> tuple[Listing, ...]:
         page = await self.records.batches(run.job, first=0)

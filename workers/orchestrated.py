@@ -14,7 +14,6 @@ import logging
 import time
 import uuid
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -25,7 +24,6 @@ from engine.errors import (
     SourceChangedError,
     SourceError,
     TaskError,
-    UnavailableError,
 )
 from engine.job import JobError, JobId, TaskId, TaskKind, task_id
 from engine.ledger import Claim, Verdict
@@ -37,6 +35,7 @@ from engine.run_ledger import Phase, Retry, RunLedger
 from engine.source.listing import list_entries
 from engine.spec import FilesMode, JobSpec
 from engine.steps import Steps
+from workers.discard import discard
 from workers.failure import error_of, log_of
 from workers.lister import Lister
 from workers.task_process import AttemptFailed
@@ -267,7 +266,7 @@ class OrchestratedRun:
             error, logged = error_of(exc, attempt.task), log_of(exc)
         else:
             if self.ledger.commit(claim, outcome) is Verdict.FENCED:
-                self._discard(outcome)
+                discard(self.steps.blobs, claim, outcome)
             return None
         log.info("%s of %s failed: %s", claim.task, claim.job, error.message)
         retry = self.ledger.fail(claim, error, log=logged, location=self._place_of(attempt))
@@ -335,9 +334,3 @@ class OrchestratedRun:
             return "" if attempt.batch is None else attempt.batch.place(self.steps.sources.name_of)
         except SourceError:
             return ""
-
-    def _discard(self, outcome: Outcome) -> None:
-        """Remove what nobody will ever read."""
-        if outcome.piece is not None:
-            with suppress(UnavailableError):
-                self.steps.blobs.delete([outcome.piece.name])

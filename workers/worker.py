@@ -23,6 +23,7 @@ from engine.blobs import BlobStore
 from engine.cancellation import cancel_all, finish
 from engine.errors import SourceError, UnavailableError
 from engine.ledger import Claim, Ledger, Verdict
+from workers.discard import discard
 from workers.lister import Lister
 from workers.task_process import AttemptFailed, AttemptLost, TakeBatches, TaskProcess
 
@@ -125,7 +126,7 @@ class Worker:
             verdict = await _finish(_insist(lambda: self._ledger.commit(claim, outcome)))
             if verdict is Verdict.FENCED:
                 log.info("%s of %s: attempt %d was fenced", claim.task, claim.job, claim.number)
-                await self._discard(outcome)
+                await asyncio.to_thread(discard, self._blobs, claim, outcome)
         finally:
             del self._running[claim]
 
@@ -148,12 +149,6 @@ class Worker:
         with suppress(TimeoutError):  # the lease runs out by itself
             async with asyncio.timeout(HAND_BACK_WITHIN_S):
                 await _insist(lambda: self._ledger.release(claim))
-
-    async def _discard(self, outcome: Outcome) -> None:
-        """Remove what nobody will ever read; the job may have been tidied up already."""
-        if outcome.piece is not None and outcome.piece.data is None:
-            with suppress(UnavailableError):
-                await asyncio.to_thread(self._blobs.delete, [outcome.piece.name])
 
     def _stop(self, lost: Iterable[Claim]) -> None:
         for claim in lost:

@@ -86,14 +86,20 @@ class StepFunctions:
     def resume(self, job: JobId, run: int) -> bool:
         """Have Step Functions repeat what failed; see ``Launcher``.
 
-        False where the run before succeeded, was a small one, or ended more than 14 days ago.
+        False where the run before succeeded, was a small one, or ended more than 14 days ago; and
+        where this run has an execution of its own.
+
+        An execution that runs may have been redriven by an earlier call. It may also be about to
+        fail, by what has ended the run before: so ask again after a while, or when it has failed.
         """
-        execution = self._find(job, run - 1)
+        execution = self._find(job, run)
         if execution is None:
             return False
         arn, status = execution
-        if status == _RUNNING:  # by an earlier call
+        if status == _RUNNING:
             return True
+        if arn.endswith(f":{_name(job, run)}"):
+            return False
         try:
             with _translated():
                 self._client.redrive_execution(executionArn=arn, clientToken=f"{job}-{run}")

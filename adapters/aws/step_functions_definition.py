@@ -84,8 +84,6 @@ def standard() -> State:
                 },
                 batch_input={
                     "job.$": "$.job",
-                    "run.$": "$.run",
-                    "redrives.$": "$$.Execution.RedriveCount",
                     "source.$": "$.plan.source",
                     "prefix.$": "$.plan.prefix",
                     "perChild.$": "$.plan.perChild",

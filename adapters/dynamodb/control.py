@@ -5,21 +5,24 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
 
 from adapters.dynamodb.acceptance import MAX_RACES, START_WITHIN_MS, due, take_live
-from adapters.dynamodb.ending import end_intolerable, end_run, hide, tolerates
+from adapters.dynamodb.ending import end_if_intolerable, end_run, hide, tolerates
 from adapters.dynamodb.input import Inputs, input_folder, input_key
 from adapters.dynamodb.items import (
+    LATE,
     META,
     Due,
     counters_key,
     due_key,
+    erased_key,
     is_live,
     job_pk,
     jobs_index,
+    late_key,
     live_item,
     meta_key,
     now_ms,
@@ -31,7 +34,17 @@ from adapters.dynamodb.outcome import prefixed
 from adapters.dynamodb.recount import recount
 from adapters.dynamodb.table import DynamoTable
 from adapters.dynamodb.values import Item
-from adapters.dynamodb.writes import IS_NEW, Change, Delete, ItemKey, Put, Update, Write
+from adapters.dynamodb.writes import (
+    IS_KNOWN,
+    IS_NEW,
+    Change,
+    Check,
+    Delete,
+    ItemKey,
+    Put,
+    Update,
+    Write,
+)
 from engine.blobs import BlobStore
 from engine.errors import InvalidStateError, NotFoundError, UnavailableError
 from engine.job import JobId, JobState, TaskKind, TaskState
@@ -39,6 +52,8 @@ from engine.jobs import FoundResult, JobUpdate, updated_spec
 from engine.quotas import Quotas
 from engine.runner import Launcher, Runner
 
+LATE_MS: Final = 960_000
+"""After which the last attempts at an erased job have ended: a Lambda runs for 15 minutes."""
 _RENEWED = dict.fromkeys(
     "finished error message expires manifest report result result_rows result_bytes cleaned"
     " webhook_state webhook_tries webhook_tried webhook_status webhook_next reduce_total"
@@ -122,6 +137,9 @@ class DynamoControl:
                 return
             may = not is_live(meta) and meta["state"] != JobState.SUCCEEDED
             _require_state(meta, may, "only a job that ended without success can be redriven")
+            if "restored" in meta:
+                message = f"job {job} is known by its result alone: submit it again"
+                raise InvalidStateError(message, state=meta["state"])
             if "tidy" in meta:
                 raise UnavailableError(f"job {job} is being tidied up; try again in a moment")
             if self._renew(meta, job, params, idempotency_key):
@@ -141,18 +159,24 @@ class DynamoControl:
         raise _busy(job)
 
     def erase(self, job: JobId) -> None:
-        """Remove all data of a deleted job; see ``JobControl``."""
-        meta = self.table.get(meta_key(job))
+        """Remove all data of a deleted job; see ``JobControl``.
+
+        Attempts that were under way write once more before they notice. So the job is due again,
+        and what has come until then goes with the last that tells of it.
+        """
+        found = self.table.get_many([meta_key(job), late_key(job)])
+        meta, late = found.get(meta_key(job)), found.get(late_key(job))
         if meta is not None and "tenant" in meta:
             return
         self.blobs.delete(list(self.blobs.list(input_folder(job))))
         every = self.table.query(job_pk(job), attributes=("pk", "sk", "due"))
-        self.table.delete_all(_keys_but_meta(every))
-        last = [meta_key(job), due_key(Due.EXPIRY, 0, job)]
+        self.table.delete_all(_keys_of_data(every))
         if meta is not None:
-            last.append(due_key(Due.ENDED, meta["finished"], job))
-            last.append(due_key(Due.REPORT, meta["finished"], job, meta["run"]))
-        self.table.delete_all(last)
+            self._erase_later(job, meta)
+        elif late is not None and late["at"] <= now_ms():
+            self.table.transact(
+                Delete(late_key(job)), Delete(due_key(Due.LATE, late["at"], job), IS_KNOWN)
+            )
 
     def restore(self, found: FoundResult) -> bool:
         """Put back an ended job; see ``JobStore``."""
@@ -191,12 +215,20 @@ class DynamoControl:
             "result_rows": found.rows,
             "result_bytes": found.size_bytes,
             "manifest": found.manifest,
+            "restored": 1,
             "result": found.inline,
             "tags": tags_text(found.spec["tags"]),
         }
         given = Inputs(self.blobs).parts(found.id, found.spec)
-        writes = [Put(meta, IS_NEW), *map(Put, given), due(Due.EXPIRY, expires, found.id)]
-        return self.table.transact(*writes) is None
+        return (
+            self.table.transact(
+                Put(meta, IS_NEW),
+                Check(erased_key(found.tenant, found.id), IS_NEW),
+                *map(Put, given),
+                due(Due.EXPIRY, expires, found.id),
+            )
+            is None
+        )
 
     def _require(self, tenant: str, job: JobId) -> Item:
         meta = self.table.get(meta_key(job))
@@ -209,10 +241,9 @@ class DynamoControl:
         meta = self.table.get(meta_key(job))
         if meta is None or not is_live(meta):
             return
-        if tolerates(meta):
+        if tolerates(meta) or not end_if_intolerable(self.table, meta, "fewer are tolerated now"):
             limit(self.launchers, meta)
         else:
-            end_intolerable(self.table, meta, "fewer are tolerated now")
             stop(self.launchers, meta)
 
     def _renew(
@@ -253,6 +284,9 @@ class DynamoControl:
         if params is not None:
             writes.append(self._with_params(job, params))
         is_same = Attr("version").eq(meta["version"]) & Attr("tenant").eq(meta["tenant"])
+        # Nor has it been tidied up meanwhile, after which what was counted here is gone.
+        cleaned = Attr("cleaned")
+        is_same &= cleaned.exists() if "cleaned" in meta else cleaned.not_exists()
         condition = is_same & Attr("tidy").not_exists()
         change = Change(sets, {"version": 1})
         if self.table.transact(Update(meta_key(job), change, condition), *writes) is not None:
@@ -266,24 +300,42 @@ class DynamoControl:
         spec = {**inputs.spec_of(stored), "params": params}
         return Update(input_key(job), Change(inputs.changed(stored, spec)))
 
+    def _erase_later(self, job: JobId, meta: Item) -> None:
+        """Forget a job of which nothing is left, and have a caretaker look at it once more."""
+        (pk, sk), at_ms = late_key(job), now_ms() + LATE_MS
+        self.table.transact(
+            Delete(meta_key(job), IS_KNOWN & Attr("tenant").not_exists()),
+            Delete(due_key(Due.EXPIRY, 0, job)),
+            Delete(due_key(Due.ENDED, meta["finished"], job)),
+            Delete(due_key(Due.REPORT, meta["finished"], job, meta["run"])),
+            Put({"pk": pk, "sk": sk, "at": at_ms}),
+            due(Due.LATE, at_ms, job),
+        )
+
     def _launch_again(self, job: JobId) -> None:
         meta = self.table.get(meta_key(job))
         if meta is not None:
             launch(self.launchers, meta)
 
 
-def launch(launchers: Mapping[Runner, Launcher], meta: Item) -> None:
-    """Have the present run of a job begun; what cannot be is logged, and comes up again."""
+def launch(launchers: Mapping[Runner, Launcher], meta: Item) -> bool:
+    """Have the present run of a job begun; what cannot be is logged, and comes up again.
+
+    Returns:
+        Whether it was.
+    """
     job, run = JobId(meta["pk"].partition("#")[2]), int(meta["run"])
     launcher = launchers.get(Runner(meta["runner"]))
     if launcher is None:
-        return
+        return False
     try:
         keeps_plan = run > 1 and meta["phase"] != TaskKind.PLAN
         if not (keeps_plan and launcher.resume(job, run)):
             launcher.start(job, run, is_small=bool(meta["is_small"]))
     except UnavailableError as exc:
         log.warning("job %s: its run cannot be begun now: %s", job, exc)
+        return False
+    return True
 
 
 def limit(launchers: Mapping[Runner, Launcher], meta: Item) -> None:
@@ -311,10 +363,13 @@ def stop(launchers: Mapping[Runner, Launcher], meta: Item) -> None:
         log.warning("job %s: its run cannot be stopped now: %s", job, exc)
 
 
-def _keys_but_meta(items: Iterable[Item]) -> Iterator[ItemKey]:
-    """Yield the keys of a job's items, and those of what somebody is to be told of it."""
+def _keys_of_data(items: Iterable[Item]) -> Iterator[ItemKey]:
+    """Yield the keys of a job's items, and those of what somebody is to be told of it.
+
+    Without those that say where it stands, and that it is to be erased once more.
+    """
     for item in items:
-        if item["sk"] != META:
+        if item["sk"] not in (META, LATE):
             yield item["pk"], item["sk"]
         if "due" in item:
             yield due_key(Due.WEBHOOK, 0, "")[0], item["due"]

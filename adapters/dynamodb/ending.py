@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from hashlib import sha1
 from typing import Any, Final
 
 from boto3.dynamodb.conditions import Attr
@@ -13,6 +12,7 @@ from adapters.dynamodb.items import (
     META,
     Due,
     due_key,
+    erased_key,
     error_text,
     job_pk,
     meta_key,
@@ -20,6 +20,7 @@ from adapters.dynamodb.items import (
     tenant_key,
     while_live,
 )
+from adapters.dynamodb.recount import recount
 from adapters.dynamodb.table import TTL_ATTRIBUTE, DynamoTable
 from adapters.dynamodb.values import Item
 from adapters.dynamodb.writes import Change, Delete, Put, Update, Write
@@ -110,10 +111,28 @@ def tolerates(meta: Item) -> bool:
     )
 
 
-def end_intolerable(table: DynamoTable, meta: Item, last: str, *, task: str | None = None) -> None:
-    """End a job of which more items failed than may; the arguments are as in ``intolerable``."""
-    error = intolerable(meta["items_failed"], last=last, task=task)
-    end_run(table, meta, JobState.FAILED, error=error)
+def end_if_intolerable(
+    table: DynamoTable, meta: Item, last: str, *, task: str | None = None
+) -> bool:
+    """End a job of which more items failed than may, as *meta* says and its tasks confirm.
+
+    An addition whose answer is lost is sent again, so the count of failed items may be too large.
+
+    Args:
+        table: Where the job is.
+        meta: Where it stands.
+        last: As for ``intolerable``.
+        task: As for ``intolerable``.
+
+    Returns:
+        Whether more items failed than may.
+    """
+    failed = recount(table, meta["pk"].partition("#")[2], meta).fields["items_failed"]
+    if tolerates({**meta, "items_failed": failed}):
+        return False
+    error = intolerable(failed, last=last, task=task)
+    end_run(table, meta, JobState.FAILED, error=error, sets={"items_failed": failed})
+    return True
 
 
 def hide(table: DynamoTable, meta: Item) -> bool:
@@ -122,7 +141,6 @@ def hide(table: DynamoTable, meta: Item) -> bool:
     It stays due for erasing until all of it is gone.
     """
     job, tenant = meta["pk"].partition("#")[2], meta["tenant"]
-    mark = sha1(job.encode()).hexdigest()  # noqa: S324 - as Redis keeps it; hides nothing
     names = ("tenant", "gsi1pk", "gsi1sk", "tidy")
     writes: list[Write] = [
         Update(
@@ -132,7 +150,7 @@ def hide(table: DynamoTable, meta: Item) -> bool:
         ),
         Put(
             {
-                **_keyed(*tenant_key(tenant, f"ERASED#{mark}")),
+                **_keyed(*erased_key(tenant, job)),
                 TTL_ATTRIBUTE: now_ms() // 1000 + REMEMBERED_S,
             }
         ),

@@ -11,6 +11,7 @@
     JOB#<job>     COUNTERS                    sums over committed attempts
     JOB#<job>     FAIL#<run>#<ms>#<task>#<n>  items that failed for good, the first of them
     JOB#<job>     WEBHOOK#<run>               when to tell that the run has ended, how often tried
+    JOB#<job>     ERASED                      when what came of it too late is removed
     TENANT#<t>    KEY#<idempotency key>       job and digest of its input
     TENANT#<t>    LIVE                        how many jobs are live; when the submits that were
                                               taken will have come back
@@ -31,6 +32,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from enum import StrEnum
+from hashlib import sha1
 from typing import Final
 
 from boto3.dynamodb.conditions import Attr, ConditionBase
@@ -43,6 +45,7 @@ from engine.jsonvalue import encode
 
 META: Final = "META"
 LIVE: Final = "LIVE"
+LATE: Final = "ERASED"
 LIVE_STATES: Final = (JobState.QUEUED.value, JobState.RUNNING.value)
 MAX_FAILURES: Final = 10_000
 MAX_MESSAGE_LENGTH: Final = 8_192
@@ -66,6 +69,8 @@ class Due(StrEnum):
     """It is to be written how far a run came that has no result."""
     EXPIRY = "expiry"
     """It is to be erased."""
+    LATE = "late"
+    """It was erased, and what attempts have left since is to go."""
 
 
 def now_ms() -> int:
@@ -126,9 +131,20 @@ def failures_prefix(run: int) -> str:
     return f"FAIL#{run:06d}#"
 
 
+def late_key(job: str) -> ItemKey:
+    """Return the key of when what came too late of an erased job is removed."""
+    return job_pk(job), LATE
+
+
 def tenant_key(tenant: str, name: str) -> ItemKey:
     """Return the key of something that a tenant has."""
     return f"TENANT#{tenant}", name
+
+
+def erased_key(tenant: str, job: str) -> ItemKey:
+    """Return the key of the mark that a tenant had a job which was erased."""
+    mark = sha1(job.encode()).hexdigest()  # noqa: S324 - as Redis keeps it; hides nothing
+    return tenant_key(tenant, f"ERASED#{mark}")
 
 
 def due_key(kind: Due, at_ms: int, job: str, run: int | None = None) -> ItemKey:

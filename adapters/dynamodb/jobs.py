@@ -5,14 +5,13 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
-from hashlib import sha1
 from typing import Any, Final
 
 from adapters.dynamodb.acceptance import DynamoAcceptance
 from adapters.dynamodb.beginning import TASKS_AT_ONCE
 from adapters.dynamodb.control import DynamoControl, launch
 from adapters.dynamodb.input import Inputs, input_key, items_key
-from adapters.dynamodb.items import as_hash, is_live, meta_key, tenant_key
+from adapters.dynamodb.items import as_hash, erased_key, is_live, meta_key
 from adapters.dynamodb.listing import DynamoListing
 from adapters.dynamodb.table import DynamoTable
 from adapters.dynamodb.values import Item
@@ -156,9 +155,7 @@ class DynamoJobs:
 
     async def is_erased(self, tenant: str, job: JobId) -> bool:
         """Return whether a job was erased; see ``JobStore``."""
-        mark = sha1(job.encode()).hexdigest()  # noqa: S324 - as Redis keeps it; hides nothing
-        key = tenant_key(tenant, f"ERASED#{mark}")
-        return await asyncio.to_thread(self._table.get, key) is not None
+        return await asyncio.to_thread(self._table.get, erased_key(tenant, job)) is not None
 
     def _accept(self, new: NewJob) -> Accepted:
         accepted = self._acceptance.accept(new)

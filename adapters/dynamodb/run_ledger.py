@@ -17,7 +17,7 @@ from boto3.dynamodb.conditions import Attr, ConditionBase
 
 from adapters.dynamodb.barrier import open_phase
 from adapters.dynamodb.beginning import DynamoBeginning
-from adapters.dynamodb.ending import end_intolerable, end_run, tolerates
+from adapters.dynamodb.ending import end_if_intolerable, end_run, tolerates
 from adapters.dynamodb.input import Inputs
 from adapters.dynamodb.items import (
     MAX_FAILURES,
@@ -224,7 +224,8 @@ class DynamoRunLedger:
         self._count(claim.job, outcome)
         meta = self._add(held, adds)
         if meta is not None and outcome.failures and not tolerates(meta):
-            end_intolerable(self._table, meta, outcome.failures[0].error.message, task=claim.task)
+            last = outcome.failures[0].error.message
+            end_if_intolerable(self._table, meta, last, task=claim.task)
         return Verdict.ACCEPTED
 
     def _commit_plan(self, held: _Held, outcome: Outcome) -> Verdict:
@@ -351,7 +352,7 @@ class DynamoRunLedger:
         if not meta["tolerated_count"] and not meta["tolerated_percentage"]:
             end_run(self._table, meta, JobState.FAILED, error=error)
         elif not tolerates(meta):
-            end_intolerable(self._table, meta, error.message, task=held.claim.task)
+            end_if_intolerable(self._table, meta, error.message, task=held.claim.task)
 
     def _write_task(self, held: _Held, change: Change, listed: Sequence[Item] = ()) -> bool:
         """Change a task that the attempt still holds, and list failed items in the same step."""

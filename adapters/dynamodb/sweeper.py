@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeGuard
 
 from boto3.dynamodb.conditions import Attr
 
@@ -30,7 +30,7 @@ from adapters.dynamodb.items import (
 )
 from adapters.dynamodb.table import DynamoTable
 from adapters.dynamodb.values import Item
-from adapters.dynamodb.writes import Change, Delete, Update, Write
+from adapters.dynamodb.writes import IS_KNOWN, Change, Delete, Update, Write
 from adapters.job_fields import read_ended_run
 from engine.blobs import BlobStore
 from engine.job import OUT_OF_TIME, JobId, JobState
@@ -48,7 +48,8 @@ class DynamoSweeper:
     """Implements ``engine.ledger.Sweeper``.
 
     Attempts that died are noticed by what dispatched them, which tells ``RunLedger.lost``; so a
-    sweep ends jobs that ran out of time, and begins runs that have not begun for a minute.
+    sweep ends jobs that ran out of time, and begins runs that have not begun for a minute, or were
+    to go on in an execution that has failed since.
 
     Args:
         table: Where jobs are.
@@ -84,12 +85,16 @@ class DynamoSweeper:
         """Tick an ended run off; see ``Sweeper``."""
         return await asyncio.to_thread(self._reported, run, manifest)
 
-    async def cleaned(self, job: JobId) -> None:
+    async def is_untidied(self, ended: EndedJob) -> bool:
+        """Tell whether a job is still to be tidied up; see ``Sweeper``."""
+        return await asyncio.to_thread(self._untidied, ended) is not None
+
+    async def cleaned(self, ended: EndedJob) -> None:
         """Tick an ended job off; see ``Sweeper``.
 
         What its tasks said is left, and counts no more: a next run begins with a plan.
         """
-        await asyncio.to_thread(self._cleaned, job)
+        await asyncio.to_thread(self._cleaned, ended)
 
     async def expired_jobs(self) -> list[JobId]:
         """Hide jobs that are due, and return some that are still there; see ``Sweeper``."""
@@ -114,11 +119,15 @@ class DynamoSweeper:
         return count
 
     def _begin_again(self, item: Item, meta: Item | None) -> bool:
-        """Begin a run that has not begun, or that was to be short and is not over; tell if so."""
+        """Begin a run that has not begun, or that was to be short and is not over; tell if so.
+
+        A redrive may have found an execution that was about to fail, and another process have begun
+        a task in it: so whether the execution runs is asked once more.
+        """
         job, run = job_of_due(item)
         key = item["pk"], item["sk"]
         waits = meta is not None and is_live(meta) and meta["run"] == run
-        if meta is None or not waits or not (_is_queued(meta) or meta["is_small"]):
+        if meta is None or not waits or not (_is_queued(meta) or _may_stand_still(meta)):
             self._table.delete(key)
             return False
         at_ms = now_ms() + START_WITHIN_MS
@@ -128,6 +137,10 @@ class DynamoSweeper:
             return False  # another caretaker does so
         if _is_queued(meta):
             launch(self._launchers, meta)
+        elif not meta["is_small"]:
+            if launch(self._launchers, meta):
+                self._table.delete((later.item["pk"], later.item["sk"]))
+            return False
         elif meta.get("started", 0) + SMALL_WITHIN_MS < now_ms():
             launch(self._launchers, {**meta, "is_small": 0})
         else:
@@ -141,7 +154,7 @@ class DynamoSweeper:
                 self._table.delete((item["pk"], item["sk"]))
             else:
                 manifest = meta.get("manifest") or meta.get("report")
-                found.append(EndedJob(id=job_of_due(item)[0], manifest=manifest))
+                found.append(EndedJob(job_of_due(item)[0], meta["run"], manifest))
         return found
 
     def _unreported_runs(self) -> list[EndedRun]:
@@ -159,31 +172,36 @@ class DynamoSweeper:
 
     def _reported(self, run: EndedRun, manifest: str) -> bool:
         meta = self._table.get(meta_key(run.job))
-        if meta is None or "tenant" not in meta:
+        if not _has_ended(meta, run.run):
             return False
-        if is_live(meta) or meta["run"] != run.run:
-            return True
         is_cancelled = meta["state"] == JobState.CANCELLED
         sets = {"report": manifest, "tidy": 1 if is_cancelled else None}
         is_same = Attr("run").eq(run.run) & ~Attr("state").is_in(list(LIVE_STATES))
         writes: list[Write] = [
             Update(meta_key(run.job), Change(sets), is_same & Attr("tenant").exists()),
-            Delete(due_key(Due.REPORT, meta["finished"], run.job, run.run)),
+            Delete(due_key(Due.REPORT, meta["finished"], run.job, run.run), IS_KNOWN),
         ]
         if is_cancelled:
             writes.append(due(Due.ENDED, meta["finished"], run.job))
         if self._table.transact(*writes) is None:
             return True
-        meta = self._table.get(meta_key(run.job))  # somebody was faster
-        return meta is not None and "tenant" in meta
+        meta = self._table.get(meta_key(run.job))  # somebody was faster, or the answer was lost
+        return _has_ended(meta, run.run) and meta.get("report") == manifest
 
-    def _cleaned(self, job: JobId) -> None:
-        meta = self._table.get(meta_key(job))
-        if meta is None or "tidy" not in meta:
+    def _untidied(self, ended: EndedJob) -> Item | None:
+        """Return where a job stands that is still to be tidied up after a run."""
+        meta = self._table.get(meta_key(ended.id))
+        is_same = meta is not None and "tidy" in meta and meta["run"] == ended.run
+        return meta if is_same else None
+
+    def _cleaned(self, ended: EndedJob) -> None:
+        meta = self._untidied(ended)
+        if meta is None:
             return
+        is_same = Attr("run").eq(ended.run) & Attr("tidy").exists()
         self._table.transact(
-            Update(meta_key(job), Change({"tidy": None, "cleaned": 1}), Attr("tidy").exists()),
-            Delete(due_key(Due.ENDED, meta["finished"], job)),
+            Update(meta_key(ended.id), Change({"tidy": None, "cleaned": 1}), is_same),
+            Delete(due_key(Due.ENDED, meta["finished"], ended.id)),
         )
 
     def _expired_jobs(self) -> list[JobId]:
@@ -193,6 +211,7 @@ class DynamoSweeper:
                 self._table.delete((item["pk"], item["sk"]))
             elif "tenant" not in meta or hide(self._table, meta):
                 found.append(job_of_due(item)[0])
+        found += [job_of_due(item)[0] for item, meta in self._due(Due.LATE) if meta is None]
         return found
 
     def _due(self, kind: Due) -> list[tuple[Item, Item | None]]:
@@ -209,3 +228,16 @@ class DynamoSweeper:
 
 def _is_queued(meta: Item) -> bool:
     return bool(meta["state"] == JobState.QUEUED)
+
+
+def _may_stand_still(meta: Item) -> bool:
+    """Return whether a run that has begun may have nobody who hands its tasks out."""
+    is_redriven = meta["run"] > 1 and meta["runner"] == Runner.STEP_FUNCTIONS
+    return bool(meta["is_small"] or is_redriven)
+
+
+def _has_ended(meta: Item | None, run: int) -> TypeGuard[Item]:
+    """Return whether the job is known, and *run* is its last and has ended."""
+    if meta is None or "tenant" not in meta:
+        return False
+    return not is_live(meta) and bool(meta["run"] == run)

@@ -52,7 +52,15 @@ class Delete:
     condition: ConditionBase | None = None
 
 
-Write = Put | Update | Delete
+@dataclass(frozen=True, slots=True)
+class Check:
+    """Writes nothing: the other writes of the same step are made only where it holds."""
+
+    key: ItemKey
+    condition: ConditionBase
+
+
+Write = Put | Update | Delete | Check
 
 IS_NEW: Final = Attr("pk").not_exists()
 IS_KNOWN: Final = Attr("pk").exists()
@@ -142,3 +150,5 @@ def transact_words(table: str, write: Write) -> dict[str, Any]:
             return {"Update": update_words(table, key, change, condition)}
         case Delete(key, condition):
             return {"Delete": delete_words(table, key, condition)}
+        case Check(key, condition):
+            return {"ConditionCheck": delete_words(table, key, condition)}

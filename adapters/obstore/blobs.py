@@ -5,11 +5,13 @@ from __future__ import annotations
 import errno
 import os
 import re
+import shutil
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
+from secrets import token_hex
 from typing import TYPE_CHECKING, Final, Literal, cast
 
 import obstore
@@ -27,7 +29,7 @@ LIST_CHUNK: Final = 1_000
 DELETE_CHUNK: Final = 1_000
 PART_BYTES: Final = 16 * 1024 * 1024
 PARTS_AT_ONCE: Final = 4
-RENAME_TRIES: Final = 10
+MOVE_TRIES: Final = 10
 
 _S3_URL: Final = re.compile(r"s3://([^/]+)/?(.*)")
 _RETRIES: Final[RetryConfig] = {
@@ -110,15 +112,13 @@ class ObstoreBlobs:
     def put_file(self, name: str, path: Path) -> None:
         """Take over a file; see ``BlobStore``. Renamed where that is possible, else copied."""
         with _translated(name):
-            if self._folder is None or not _is_renamed(path, self._folder / _checked(name)):
-                obstore.put(
-                    self._store,
-                    name,
-                    path,
-                    chunk_size=PART_BYTES,
-                    max_concurrency=PARTS_AT_ONCE,
-                )
-                path.unlink()
+            if self._folder is not None:
+                _move(path, self._folder / _checked(name))
+                return
+            obstore.put(
+                self._store, name, path, chunk_size=PART_BYTES, max_concurrency=PARTS_AT_ONCE
+            )
+            path.unlink()
 
     def read(self, name: str, *, start: int = 0, end: int | None = None) -> bytes:
         """Return bytes of a blob; see ``BlobStore``."""
@@ -182,23 +182,40 @@ class ObstoreBlobs:
                 continue
 
 
-def _is_renamed(path: Path, target: Path) -> bool:
-    """Rename *path*; False when the two are on different file systems."""
-    for _ in range(RENAME_TRIES):
+def _move(path: Path, target: Path) -> None:
+    """Put *path* where *target* is, in one step."""
+    for _ in range(MOVE_TRIES):
         target.parent.mkdir(parents=True, exist_ok=True)
         try:
-            os.replace(path, target)
+            _rename_or_copy(path, target)
         except FileNotFoundError:
             # Somebody deleted the folder's last blob, and the folder with it, just now.
             if not path.exists():
                 raise
-        except OSError as exc:
-            if exc.errno != errno.EXDEV:
-                raise
-            return False
         else:
-            return True
-    return False
+            return
+    raise OSError("its folder is removed again and again")
+
+
+def _rename_or_copy(path: Path, target: Path) -> None:
+    """Rename *path*, or copy it from another file system.
+
+    A copy has a name of its own until it is whole: one that nobody ends is removed with its job.
+    """
+    try:
+        path.replace(target)
+    except OSError as exc:
+        if exc.errno != errno.EXDEV:
+            raise
+    else:
+        return
+    part = target.with_name(f"{target.name}.{token_hex(4)}.part")
+    try:
+        shutil.copyfile(path, part)
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+    path.unlink()
 
 
 def _checked(name: str) -> str:

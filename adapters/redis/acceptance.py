@@ -156,7 +156,7 @@ class RedisAcceptance:
             stored = map(stored_batch, batches[first : first + BATCHES_AT_ONCE])
             words = chain.from_iterable(enumerate(stored, first))
             with translated():
-                async with self._redis.pipeline(transaction=False) as pipe:
+                async with self._redis.pipeline(transaction=True) as pipe:
                     pipe.execute_command("HSET", key, *words)
                     pipe.expire(key, STAGED_FOR_S)
                     await pipe.execute()

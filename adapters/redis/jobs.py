@@ -52,6 +52,9 @@ RETENTION_S: Final = 604_800
 WORKERS_KEY: Final = "fanfold:workers"
 RETRY_AFTER_S: Final = 5.0
 """When to try again where it depends on what runs."""
+BEING_TIDIED: Final = -1
+RESTORED: Final = -3
+"""What a script answers that was to redrive a job."""
 _NO_QUOTAS: Final = Quotas()
 
 
@@ -291,8 +294,11 @@ class RedisJobs:
             )
         if answer == OVER_QUOTA:
             raise quota_exceeded(self._quotas, "live jobs", retry_after_s=RETRY_AFTER_S)
-        if answer == -1:
+        if answer == BEING_TIDIED:
             raise UnavailableError(f"job {job} is being tidied up; try again in a moment")
+        if answer == RESTORED:
+            message = f"job {job} is known by its result alone: submit it again"
+            raise InvalidStateError(message, state=JobState.PARTIALLY_SUCCEEDED)
         _require_state(job, answer, "only a job that ended without success can be redriven")
 
     async def _stored_spec(self, tenant: str, job: JobId) -> bytes:

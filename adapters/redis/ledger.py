@@ -31,6 +31,7 @@ KEPT_BYTES_OF_A_JOB: Final = 16 * 1024 * 1024
 KEPT_BYTES_IN_ALL: Final = 128 * 1024 * 1024
 PLACE_BYTES: Final = 16
 ENDED_KEY: Final = "fanfold:ended"
+LATE_KEY: Final = "fanfold:late"
 UNREPORTED_KEY: Final = "fanfold:unreported"
 
 _VERDICTS: Final = {0: Verdict.FENCED, 1: Verdict.ACCEPTED, 2: Verdict.REPEATED}
@@ -145,11 +146,16 @@ class RedisLedger:
             found = await reply(self._redis.srandmember(ENDED_KEY, SWEEP_LIMIT))
             async with self._redis.pipeline(transaction=False) as pipe:
                 for name in found or ():
-                    pipe.hmget(f"fanfold:job:{name.decode()}", ["manifest", "report"])
-                manifests = await pipe.execute()
+                    pipe.hmget(f"fanfold:job:{name.decode()}", ["run", "manifest", "report"])
+                fields = await pipe.execute()
         return [
-            EndedJob(id=JobId(name.decode()), manifest=(result or report or b"").decode() or None)
-            for name, (result, report) in zip(found or (), manifests, strict=True)
+            EndedJob(
+                id=JobId(name.decode()),
+                run=int(run),
+                manifest=(result or report or b"").decode() or None,
+            )
+            for name, (run, result, report) in zip(found or (), fields, strict=True)
+            if run is not None
         ]
 
     async def unreported_runs(self) -> list[EndedRun]:
@@ -172,9 +178,13 @@ class RedisLedger:
         """Tick an ended run off; see ``Sweeper``."""
         return bool(await self._scripts.call("reported", run.job, run.run, manifest))
 
-    async def cleaned(self, job: JobId) -> None:
+    async def is_untidied(self, ended: EndedJob) -> bool:
+        """Tell whether a job is still to be tidied up; see ``Sweeper``."""
+        return bool(await self._scripts.call("untidied", ended.id, ended.run))
+
+    async def cleaned(self, ended: EndedJob) -> None:
         """Remove what is kept for an ended job's tasks; see ``Sweeper``."""
-        await self._scripts.call("clean", job)
+        await self._scripts.call("clean", ended.id, ended.run)
 
     async def expired_jobs(self) -> list[JobId]:
         """Hide jobs that are due, and return some that are still there; see ``Sweeper``."""

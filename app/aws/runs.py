@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 from adapters.dynamodb.records import DynamoRecords
 from adapters.dynamodb.run_ledger import DynamoRunLedger
+from adapters.dynamodb.table import DynamoTable
 from app.aws.settings import Deployment
-from app.aws.table import table_of
 from app.runtime import steps_of
 from engine.context import Context
 from engine.steps import Steps
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 def run_of(
     deployment: Deployment,
+    table: DynamoTable,
     *,
     worker: str,
     scratch: Path,
@@ -36,6 +37,7 @@ def run_of(
 
     Args:
         deployment: Of this process.
+        table: Where jobs are.
         worker: Shown with the tasks.
         scratch: A folder of this process alone.
         sql_bytes: How much DuckDB may keep in memory.
@@ -48,7 +50,6 @@ def run_of(
     if deployment.common.sql:
         sql = _Sql(steps, tuple(folders), sql_bytes)
         steps = replace(steps, sql=sql.work, tidy=sql.tidy)
-    table = table_of(deployment.aws)
     ledger = DynamoRunLedger(table, steps.blobs)
     lister = Lister(DynamoRecords(table, steps.blobs), steps.blobs, scratch / "listings")
     return OrchestratedRun(ledger, steps, lister, worker=worker)

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from app.aws.runs import run_of
 from app.aws.settings import load_deployment
+from app.aws.table import table_of
 from app.garbage import collect_garbage_seldom
 from app.runtime import log_to_stderr
 from engine.sql.sandbox import MEMORY_BYTES
@@ -25,6 +26,7 @@ def _run() -> OrchestratedRun:
     place, *_ = os.environ.get("SPARK_LOCAL_DIRS", "").split(",")
     return run_of(
         deployment,
+        table_of(deployment.aws),
         worker=f"spark-{socket.gethostname()}-{os.getpid()}",
         scratch=Path(tempfile.mkdtemp(prefix="fanfold-", dir=place or None)),
         sql_bytes=MEMORY_BYTES,

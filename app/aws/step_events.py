@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from adapters.aws.step_functions import MAX_CONCURRENCY
 from adapters.aws.step_functions_listing import batch_of
@@ -32,16 +32,30 @@ _ENDED: Final = "Step Functions Execution Status Change"
 _S3: Final = "s3://"
 
 
+class LiveRuns(Protocol):
+    """What the ledger knows of runs and an execution does not, which may go on with the next."""
+
+    def present(self, job: JobId) -> int | None:
+        """Return the run of a job that is to be worked on, if there is one."""
+        ...
+
+    def look(self, job: JobId, run: int) -> None:
+        """Have somebody see to it that a run goes on."""
+        ...
+
+
 class StepEvents:
     """Calls the step that an event names.
 
     Args:
         run: Runs the steps.
         results: Where blobs are, ``s3://bucket`` or ``s3://bucket/prefix``.
+        live: Tells which run is live.
     """
 
-    def __init__(self, run: OrchestratedRun, results: str) -> None:
+    def __init__(self, run: OrchestratedRun, results: str, live: LiveRuns) -> None:
         self._run = run
+        self._live = live
         self._bucket, _, prefix = results.removeprefix(_S3).partition("/")
         self._prefix = prefix.strip("/") + "/" if prefix.strip("/") else ""
 
@@ -107,8 +121,8 @@ class StepEvents:
     def _map(self, job: JobId, event: Event) -> Retry | None:
         if "source" in event:
             batch = batch_of(event["source"], event["prefix"], event["tasks"])
-            run = event["run"] + event["redrives"]
-            return self._run.map_listed(job, run, _number_of(event), batch)
+            run = self._live.present(job)
+            return None if run is None else self._run.map_listed(job, run, _number_of(event), batch)
         references = list(map(TaskReference.from_json, event["tasks"]))
         return self._run.map(job, event["batches"], references)
 
@@ -146,11 +160,21 @@ class StepEvents:
         return {}
 
     def _ended(self, detail: Event) -> Answer:
-        """Tell the ledger of an execution that has ended otherwise than well."""
+        """Tell the ledger of an execution that has ended otherwise than well.
+
+        One that had been given up already may have been about to fail when the next run began: that
+        found it running, and redrove nothing. So it is redriven now, unless another one runs.
+        """
         given = json.loads(detail["input"])
-        run = given["run"] + (detail.get("redriveCount") or 0)
+        job, run = JobId(given["job"]), given["run"] + (detail.get("redriveCount") or 0)
+        live = self._live.present(job)
+        if live is None:
+            return {}
+        if live > run:
+            self._live.look(job, live)
+            return {}
         error = {"Error": detail.get("error") or detail["status"], "Cause": detail.get("cause")}
-        return self._failed(JobId(given["job"]), run, error)
+        return self._failed(job, live, error)
 
 
 def _unless_failed(run: Callable[[], Answer]) -> Answer:

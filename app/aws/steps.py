@@ -14,9 +14,11 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final, Protocol
 
+from adapters.dynamodb.live_runs import DynamoLiveRuns
 from app.aws.runs import run_of
 from app.aws.settings import load_deployment
-from app.aws.step_events import StepEvents
+from app.aws.step_events import LiveRuns, StepEvents
+from app.aws.table import table_of
 from app.garbage import collect_garbage_seldom
 from app.runtime import log_to_stderr
 from engine.errors import ConfigError
@@ -52,7 +54,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         ends_at=time.monotonic() + max(left_s, 1.0),
     )
     try:
-        return StepEvents(run, wired.results).handle(event)
+        return StepEvents(run, wired.results, wired.live).handle(event)
     finally:
         give_back_memory()
 
@@ -61,6 +63,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 class _Wired:
     run: OrchestratedRun
     results: str
+    live: LiveRuns
 
 
 @cache
@@ -75,12 +78,14 @@ def _wired(memory_mb: int) -> _Wired:
     log_to_stderr(settings)
     if settings.result_uri is None or not settings.result_uri.startswith("s3://"):
         raise ConfigError("FANFOLD_RESULT_URI: must be s3://bucket/prefix here")
+    table = table_of(deployment.aws)
     run = run_of(
         deployment,
+        table,
         worker="lambda",
         scratch=Path(tempfile.mkdtemp(prefix="fanfold-")),
         sql_bytes=int(memory_mb * MEGABYTE * SQL_MEMORY_SHARE),
     )
     collect_garbage_seldom()
     run = replace(run, max_listed_items=MAX_LISTED_ITEMS)
-    return _Wired(run, settings.result_uri)
+    return _Wired(run, settings.result_uri, DynamoLiveRuns(table))

@@ -7,7 +7,11 @@ from typing import Any
 
 import pytest
 
-from engine.job import Job, JobState
+from adapters.dynamodb.items import Due, now_ms
+from adapters.dynamodb.run_ledger import DynamoRunLedger
+from adapters.dynamodb.sweeper import DynamoSweeper
+from engine.job import Job, JobError, JobState, TaskId
+from engine.runner import Runner
 from tests.support.aws.cloud import SOURCES, Cloud, running_cloud
 from tests.support.client import Api
 from tests.support.jobs import TENANT
@@ -281,6 +285,36 @@ async def test_cancelling_stops_the_execution_and_what_runs_comes_to_nothing(
     assert execution.status == "ABORTED"
     assert ended.status.map.succeeded == 0
     assert again.status.result == [{"key": "hold", "value": 1}]
+
+
+async def test_a_redrive_that_comes_before_the_execution_has_failed_goes_on_when_it_has(
+    cloud: Cloud, stage: Stage
+) -> None:
+    cloud.put("early", a="hold\n")
+    launchers = {Runner.STEP_FUNCTIONS: cloud.executions}
+    sweeper = DynamoSweeper(cloud.table, cloud.blobs, launchers=launchers)
+    ledger = DynamoRunLedger(cloud.table, cloud.blobs)
+    job = await cloud.submit(program="held", params=stage.params("map"), source=files_in("early"))
+    await stage.begun()
+    ledger.end(job, 1, JobError("USER_CODE", "a task has failed for good"))
+    await cloud.jobs.redrive(TENANT, job, params=None, idempotency_key=None)
+    attempt = ledger.begin(job, TaskId("map-0"), worker="invoked before")
+    [execution] = cloud.executions_of(job)
+
+    cloud.client("stepfunctions").stop_execution(executionArn=execution.arn)
+    stage.let_go()
+    looks = await eventually_async(
+        lambda: list(cloud.table.query(f"DUE#{Due.START}", below=f"{now_ms():013d}")), within_s=20
+    )
+    await sweeper.sweep()
+    ended = await cloud.end_of(job, run=2)
+
+    assert execution.status == "RUNNING"
+    assert attempt is not None
+    assert len(looks or ()) == 1
+    assert ended.status.state is JobState.SUCCEEDED, ended.status.error
+    assert ended.status.result == [{"key": "hold", "value": 1}]
+    assert [each.status for each in cloud.executions_of(job)] == ["SUCCEEDED"]
 
 
 @pytest.mark.parametrize(

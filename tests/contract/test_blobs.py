@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 import tempfile
 import threading
 import urllib.request
@@ -179,6 +181,28 @@ def test_a_file_of_another_file_system_is_copied(blobs: BlobStore) -> None:
 
     assert blobs.read("a/b") == DATA
     assert not Path(file.name).exists()
+
+
+def test_what_is_left_of_a_copy_that_was_killed_can_be_removed(tmp_path: Path) -> None:
+    dying = (
+        "import os, pathlib, shutil, sys\n"
+        "from adapters.obstore.blobs import ObstoreBlobs\n"
+        "def copy(source, target):\n"
+        "    pathlib.Path(target).write_bytes(b'half')\n"
+        "    os._exit(9)\n"
+        "shutil.copyfile = copy\n"
+        "ObstoreBlobs.local(pathlib.Path(sys.argv[1])).put_file('a/b', pathlib.Path(sys.argv[2]))\n"
+    )
+    with tempfile.NamedTemporaryFile(dir="/dev/shm") as file:
+        words = [sys.executable, "-c", dying, str(tmp_path), file.name]
+        assert subprocess.run(words, check=False, timeout=30).returncode == 9
+    blobs = ObstoreBlobs.local(tmp_path)
+
+    with pytest.raises(NotFoundError):
+        blobs.read("a/b")
+    blobs.delete(list(blobs.list("a")))
+
+    assert list(tmp_path.rglob("*")) == []
 
 
 def test_the_size_of_a_blob_is_told(blobs: BlobStore) -> None:

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from adapters.dynamodb.acceptance import due
+from adapters.dynamodb.acceptance import SMALL_BATCHES, due
 from adapters.dynamodb.items import Due, meta_key
 from adapters.dynamodb.jobs import DynamoJobs
+from adapters.dynamodb.live_runs import DynamoLiveRuns
 from adapters.dynamodb.run_ledger import DynamoRunLedger
 from adapters.dynamodb.sweeper import DynamoSweeper
 from adapters.dynamodb.table import DynamoTable
 from adapters.dynamodb.writes import Change
+from app.aws.step_events import StepEvents
 from engine.errors import UnavailableError
 from engine.job import JobError, JobId, JobState, TaskId, TaskKind
 from engine.jobs import JobUpdate
@@ -84,6 +89,40 @@ class World:
         self.ledger.begin(job, TaskId("map-0"), worker="w")
         self.ledger.fail(Claim(job, TaskId("map-0"), 1), BROKEN)
         assert await self.state(job) is JobState.FAILED
+
+    async def redriven(self, **spec: Any) -> JobId:
+        """Redrive a job, of which a process that was invoked before begins a task.
+
+        What the launchers were asked until then is forgotten.
+        """
+        new = inline_job(batches=SMALL_BATCHES + 1, failurePolicy={"maxAttempts": 1}, **spec)
+        await self.jobs.accept(new)
+        await self.fail(new.id)
+        self.steps.resumes = True
+        await self.jobs.redrive(TENANT, new.id, params=None, idempotency_key=None)
+        assert self.ledger.begin(new.id, TaskId("map-1"), worker="invoked before") is not None
+        self.steps.asked.clear()
+        self.spark.asked.clear()
+        return new.id
+
+    async def look(self, job: JobId, run: int) -> None:
+        """Sweep when it is time to look whether a run has begun."""
+        [item] = self.table.query(f"DUE#{Due.START}")
+        self.table.delete((item["pk"], item["sk"]))
+        self.table.put(due(Due.START, 1, job, run).item)
+        await self.sweeper.sweep()
+
+    def looks(self) -> int:
+        """How often somebody is to look yet whether a run has begun."""
+        return len(list(self.table.query(f"DUE#{Due.START}")))
+
+    def execution_failed(self, job: JobId, first: int, redrives: int) -> None:
+        """Tell of the end of an execution that began with run *first*."""
+        given = json.dumps({"job": job, "run": first})
+        detail = {"input": given, "status": "FAILED", "redriveCount": redrives, "error": "E"}
+        run: Any = SimpleNamespace(ledger=self.ledger)
+        events = StepEvents(run, "s3://results", DynamoLiveRuns(self.table))
+        events.handle({"detail-type": "Step Functions Execution Status Change", "detail": detail})
 
 
 @pytest.fixture
@@ -177,3 +216,75 @@ async def test_a_run_is_repeated_by_what_can_do_so_and_begun_elsewhere(
 
     started = [] if resumes else [("start", new.id, 2, True)]
     assert world.steps.asked[1:] == [("resume", new.id, 2), *started]
+
+
+async def test_whether_a_redriven_run_goes_on_that_has_begun_is_asked_once_more(
+    world: World,
+) -> None:
+    job = await world.redriven()
+    world.steps.is_down = True
+    await world.look(job, 2)
+    world.steps.is_down = False
+    assert world.steps.asked == []
+
+    await world.look(job, 2)
+
+    assert world.steps.asked == [("resume", job, 2)]
+    assert await world.state(job) is JobState.RUNNING
+    assert world.looks() == 0
+
+
+async def test_a_redriven_run_that_cannot_be_resumed_is_begun_anew(world: World) -> None:
+    job = await world.redriven()
+    world.steps.resumes = False
+
+    await world.look(job, 2)
+
+    assert world.steps.asked == [("resume", job, 2), ("start", job, 2, False)]
+
+
+async def test_a_redriven_run_that_has_begun_on_spark_is_left_alone(world: World) -> None:
+    job = await world.redriven(runner="SPARK")
+
+    await world.look(job, 2)
+
+    assert world.spark.asked == []
+    assert world.looks() == 0
+
+
+@pytest.mark.parametrize(
+    ("first", "redrives", "follows"),
+    [
+        pytest.param(1, 0, "another look", id="by which the run before ended"),
+        pytest.param(1, 1, "the end", id="that was redriven for the run"),
+        pytest.param(2, 0, "the end", id="of the run's own"),
+        pytest.param(1, 2, "the end", id="that somebody else has redriven"),
+    ],
+)
+async def test_an_execution_that_fails_ends_the_run_that_it_was_to_do_and_no_later_one(
+    world: World, first: int, redrives: int, follows: str
+) -> None:
+    job = await world.redriven()
+
+    world.execution_failed(job, first, redrives)
+    await world.sweeper.sweep()
+
+    if follows == "the end":
+        assert await world.state(job) is JobState.FAILED
+        assert world.steps.asked == []
+    else:
+        assert await world.state(job) is JobState.RUNNING
+        assert world.steps.asked == [("resume", job, 2)]
+    assert world.looks() == 0
+
+
+async def test_an_execution_that_fails_after_its_run_changes_nothing(world: World) -> None:
+    new = inline_job(failurePolicy={"maxAttempts": 1})
+    await world.jobs.accept(new)
+    await world.fail(new.id)
+    before = world.table.get(meta_key(new.id))
+
+    world.execution_failed(new.id, 1, 0)
+
+    assert world.table.get(meta_key(new.id)) == before
+    assert world.looks() == 0

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from anyio import to_thread
 
 from adapters.dynamodb.items import meta_key
 from adapters.dynamodb.jobs import DynamoJobs
+from adapters.dynamodb.live_runs import DynamoLiveRuns
 from adapters.dynamodb.records import DynamoRecords
 from adapters.dynamodb.run_ledger import DynamoRunLedger
 from adapters.dynamodb.table import DynamoTable
 from adapters.obstore.blobs import ObstoreBlobs
+from app.aws.step_events import StepEvents
 from engine.batch import Batch
 from engine.catalog import load_catalog
 from engine.entries import Entries
@@ -148,9 +151,39 @@ async def test_a_listing_that_has_changed_ends_the_run(world: World) -> None:
     assert status.error.code == "SOURCE_CHANGED"
 
 
+async def test_a_listing_that_has_changed_ends_the_run_that_is_live_whoever_lists(
+    world: World,
+) -> None:
+    job, _, _ = await world.planned(inline_job(batches=1, program="lines", map_only=True))
+    events = StepEvents(world.run, "s3://results", DynamoLiveRuns(world.table))
+    events.handle(listed(job, "a", "b"))
+    world.ledger.end(job, 1, GONE)
+    before = sorted(world.blobs.list(f"jobs/{job}"))
+    events.handle(listed(job, "b", "c"))  # of a run that is over
+    assert sorted(world.blobs.list(f"jobs/{job}")) == before
+    await world.jobs.redrive(TENANT, job, params=None, idempotency_key=None)
+
+    events.handle(listed(job, "b", "c"))
+
+    [status] = await world.jobs.statuses(TENANT, [job])
+    assert status is not None
+    assert status.error is not None
+    assert (status.run, status.state, status.error.code) == (2, "FAILED", "SOURCE_CHANGED")
+
+
 ONCE = {"maxAttempts": 1}
 
 
 def entries(*names: str) -> Entries:
     uris = [f"s3://bucket/{name}" for name in names]
     return Entries(uris, [1] * len(names), [None] * len(names), [0] * len(names))
+
+
+def listed(job: JobId, *names: str) -> dict[str, Any]:
+    """A step of a child that was given objects of a listing, as the first batch of it."""
+    tasks = [
+        {"index": index, "key": f"in/{name}", "size": 1, "etag": '"e"', "modified": 0}
+        for index, name in enumerate(names)
+    ]
+    source = {"source": "bucket", "prefix": "in/", "perChild": len(names)}
+    return {"step": "map", "job": job, **source, "tasks": tasks}

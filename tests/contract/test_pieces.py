@@ -17,7 +17,7 @@ from engine.attempt import Piece
 from engine.job import JobId, JobPhase
 from engine.jobs import NewJob
 from engine.jsonvalue import encode
-from engine.ledger import Claim
+from engine.ledger import Claim, EndedJob
 from engine.new_jobs import REDUCE_BYTES
 from engine.progress import MAP_SHARE, REDUCE_SHARE
 from tests.support.house import LONG_LEASE_MS, RedisHouse, house_over, mapped
@@ -333,9 +333,8 @@ async def test_small_pieces_are_kept_until_the_job_is_tidied_up(
 
     for task in ("reduce-0", "finish-0"):
         await house.do(claim_of(new.id, task))
-    await house.ledger.cleaned(new.id)
-    await house.ledger.cleaned(new.id)
-    await house.ledger.cleaned(other.id)  # which has not ended
+    for job in (new, new, other):  # the last has not ended
+        await house.ledger.cleaned(EndedJob(job.id, 1, None))
 
     assert await redis.get("fanfold:kept_bytes") == b"50"
     assert await reply(redis.hget(f"fanfold:job:{other.id}", "kept_bytes")) == b"50"

@@ -16,20 +16,20 @@ from redis.asyncio import Redis
 from adapters.obstore.blobs import ObstoreBlobs
 from adapters.redis.bell import RedisBell
 from adapters.redis.client import connect, reply
-from adapters.redis.ledger import TASKS_PER_ERASE
+from adapters.redis.ledger import LATE_KEY, TASKS_PER_ERASE
 from engine.bell import job_topic
 from engine.cancellation import cancel_all
 from engine.errors import InvalidStateError, NotFoundError
 from engine.job import Job, JobError, JobId, JobState
 from engine.jobs import JobFilter, NewJob
-from engine.ledger import Verdict
+from engine.ledger import EndedJob, Verdict
 from engine.result import Manifest
 from resolvers.access.caller import Caller
 from resolvers.live.hub import StatusHub
 from tests.support.house import House, RedisHouse, mapped
 from tests.support.jobs import TENANT, claim_of, inline_job, outcome_of
 from tests.support.waiting import eventually_async
-from workers.caretaker import KEEP_UNFINISHED_S, take_care
+from workers.caretaker import KEEP_UNFINISHED_S, look_after_jobs, take_care
 
 pytestmark = pytest.mark.anyio
 
@@ -119,7 +119,7 @@ async def test_what_only_tasks_need_goes_when_the_job_is_tidied_up(
     temporary = {f"{key}:{name}" for name in TEMPORARY}
     assert temporary < await keys_of(redis, new.id)
 
-    await house.ledger.cleaned(new.id)
+    await house.tidy(new.id)
 
     assert not temporary & await keys_of(redis, new.id)
     assert await house.job(new.id) == ended
@@ -133,7 +133,7 @@ async def test_a_job_that_runs_is_not_tidied_up(house: House, redis: Redis) -> N
     await house.do(claim_of(new.id, "map-0"))
     before = await keys_of(redis, new.id)
 
-    await house.ledger.cleaned(new.id)
+    await house.ledger.cleaned(EndedJob(new.id, 1, None))
 
     assert await keys_of(redis, new.id) == before
 
@@ -165,7 +165,7 @@ async def test_nothing_is_left_of_an_erased_job(house: House, tidied: bool) -> N
     for task in ("reduce-0", "finish-0"):
         await house.do(claim_of(new.id, task))
     if tidied:
-        await house.ledger.cleaned(new.id)
+        await house.tidy(new.id)
     await house.expire(new.id)
 
     assert await erase_what_is_due(house) == [new.id]
@@ -235,7 +235,7 @@ async def test_erasing_and_tidying_up_twice_does_no_harm(house: House, redis: Re
 
     for _ in range(2):
         await house.ledger.erase(job.id)
-        await house.ledger.cleaned(job.id)
+        await house.ledger.cleaned(EndedJob(job.id, 1, None))
 
     assert await house.mentions(job.id) == set()
     assert await redis.get("fanfold:kept_bytes") == b"4"
@@ -400,6 +400,25 @@ async def test_a_result_that_somebody_removed_holds_up_nobody(house: House, tmp_
     await cancel_all([caring])
 
     assert await house.is_known(emptied.id)
+
+
+@ON_REDIS
+async def test_what_comes_of_a_job_after_it_was_erased_is_removed_later(
+    house: House, redis: Redis, tmp_path: Path
+) -> None:
+    blobs = ObstoreBlobs.local(tmp_path / "blobs")
+    job = await with_result(house, blobs, inline_job())
+    await house.jobs.delete(TENANT, job.id)
+    await look_after_jobs(house.ledger, blobs)
+    blobs.put(f"jobs/{job.id}/result/finish-0-a1.manifest.json", b"too late")
+    await look_after_jobs(house.ledger, blobs)
+    assert list(blobs.list(f"jobs/{job.id}")) != []
+
+    await redis.zadd(LATE_KEY, {job.id: 1}, xx=True)
+    await look_after_jobs(house.ledger, blobs)
+
+    assert list(blobs.list(f"jobs/{job.id}")) == []
+    assert await redis.zcard(LATE_KEY) == 0
 
 
 @ON_REDIS

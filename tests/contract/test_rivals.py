@@ -10,7 +10,7 @@ from adapters.redis.ledger import RedisLedger
 from engine.job import JobId, JobState
 from engine.ledger import Verdict
 from tests.support.house import LONG_LEASE_MS, RedisHouse, house_over
-from tests.support.jobs import BROKEN, claim_of, inline_job, outcome_of
+from tests.support.jobs import BROKEN, TENANT, claim_of, inline_job, outcome_of
 
 pytestmark = pytest.mark.anyio
 
@@ -115,3 +115,21 @@ async def test_there_is_one_rival_at_most_and_none_while_tasks_wait(
     await reply(redis.hset(f"fanfold:job:{new.id}", "window", "1"))
     await house.ledger.sweep()
     assert (await house.job(new.id)).status.map.retried == 0
+
+
+async def test_an_attempt_of_the_run_before_has_no_part_in_the_next(
+    house: RedisHouse, redis: Redis
+) -> None:
+    job = await straggling(house, redis)
+    rival = claim_of(job, "map-0", 2)
+    await house.take(rival, worker="quick")
+    await house.run_out_of_time(job)
+    await house.jobs.redrive(TENANT, job, params=None, idempotency_key=None)
+
+    await house.take(claim_of(job, "map-0", 3), worker="third")
+    assert await house.ledger.commit(rival, outcome_of(rival)) is Verdict.FENCED
+    await house.ledger.fail(claim_of(job, "map-0", 3), BROKEN)
+
+    assert list(await house.leases.renew([rival], worker="quick")) == [rival]
+    await house.do(claim_of(job, "map-0", 4))
+    assert await end(house, job) is JobState.SUCCEEDED

@@ -121,6 +121,8 @@ def test_a_redrive_goes_on_with_the_execution_whatever_run_it_began_with() -> No
         pytest.param({}, {}, False, id="of a small job, or unknown"),
         pytest.param({"j-1-1": "SUCCEEDED"}, "ExecutionNotRedrivable", False, id="that succeeded"),
         pytest.param({"j-1-1": "RUNNING"}, {}, True, id="that was redriven already"),
+        pytest.param({"j-1-1": "FAILED", "j-1-2": "RUNNING"}, {}, True, id="beside the run's own"),
+        pytest.param({"j-1-1": "FAILED", "j-1-2": "FAILED"}, {}, False, id="before the run's own"),
     ],
 )
 def test_an_execution_that_cannot_be_redriven(
@@ -129,6 +131,9 @@ def test_an_execution_that_cannot_be_redriven(
     answers = Answers(executions=executions, by_action={"RedriveExecution": answer})
     with stand_in(answers) as launcher:
         assert launcher.resume(JOB, 2) is is_resumed
+
+    is_refused = answer == "ExecutionNotRedrivable"
+    assert len(answers.told("RedriveExecution")) == is_refused
 
 
 def test_stopping_stops_what_runs_and_nothing_else() -> None:

@@ -10,14 +10,14 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from adapters.dynamodb.acceptance import due
-from adapters.dynamodb.items import Due, due_key, meta_key, task_key
+from adapters.dynamodb.items import Due, due_key, late_key, meta_key, task_key
 from adapters.dynamodb.jobs import DynamoJobs
 from adapters.dynamodb.records import DynamoRecords
 from adapters.dynamodb.run_ledger import DynamoRunLedger
 from adapters.dynamodb.sweeper import DynamoSweeper
 from adapters.dynamodb.table import DynamoTable
 from adapters.dynamodb.webhooks import DynamoWebhooks
-from adapters.dynamodb.writes import Change, Delete, Update
+from adapters.dynamodb.writes import IS_KNOWN, Change, Delete, Update
 from engine.attempt import Attempt, Outcome
 from engine.batch import Batch
 from engine.blobs import BlobStore
@@ -153,7 +153,20 @@ class DynamoHouse(House):
 
     async def mentions(self, job: JobId) -> set[str]:
         every = await asyncio.to_thread(lambda: list(self.table.scan()))
-        return {f"{item['pk']} {item['sk']}" for item in every if job in str(item)}
+        named = {(item["pk"], item["sk"]) for item in every if job in str(item)}
+        late = {key for key in named if key == late_key(job) or key[0] == f"DUE#{Due.LATE}"}
+        return {" ".join(key) for key in named - late}
+
+    def end_last_attempts(self, job: JobId) -> None:
+        """Let the time be over after which an erased job has no attempts any more."""
+        late = self.table.get(late_key(job))
+        assert late is not None
+        failed = self.table.transact(
+            Update(late_key(job), Change({"at": 1})),
+            Delete(due_key(Due.LATE, late["at"], job), IS_KNOWN),
+            due(Due.LATE, 1, job),
+        )
+        assert failed is None
 
 
 def _phase(meta: dict[str, Any]) -> str:

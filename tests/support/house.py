@@ -14,7 +14,7 @@ from redis.asyncio import Redis
 
 from adapters.redis.client import reply
 from adapters.redis.jobs import RedisJobs
-from adapters.redis.ledger import RedisLedger
+from adapters.redis.ledger import LATE_KEY, RedisLedger
 from adapters.redis.records import RedisRecords
 from adapters.redis.webhooks import RedisWebhooks
 from engine.attempt import Attempt, Outcome, Piece
@@ -74,7 +74,13 @@ class House(ABC):
 
     @abstractmethod
     async def mentions(self, job: JobId) -> set[str]:
-        """Return everything that names *job*."""
+        """Return everything that names *job*, but for what it is due once more by when erased."""
+
+    async def tidy(self, job: JobId) -> None:
+        """Do with *job* what a caretaker does, as far as the store goes."""
+        for ended in await self.ledger.ended_jobs():
+            if ended.id == job:
+                await self.ledger.cleaned(ended)
 
     async def job(self, job: JobId, tenant: str = TENANT) -> Job:
         [found] = await self.jobs.get(tenant, [job])
@@ -144,6 +150,8 @@ class RedisHouse(House):
     async def mentions(self, job: JobId) -> set[str]:
         found = {key.decode() async for key in self.redis.scan_iter(match=f"*{job}*")}
         async for key in self.redis.scan_iter():
+            if key.decode() == LATE_KEY:
+                continue
             kind = await self.redis.type(key)
             members: list[bytes] = []
             if kind == b"zset":

@@ -9,6 +9,7 @@ from typing import Any
 import psutil
 from redis import Redis
 
+from adapters.redis.ledger import LATE_KEY
 from tests.support.killing import workers_of
 from tests.support.running import RunningService
 
@@ -24,10 +25,15 @@ def redis_url_of(service: RunningService) -> str:
 
 
 def in_redis(service: RunningService, job: str) -> set[str]:
-    """Return the keys that are about a job, or that hold it as a member."""
+    """Return the keys that are about a job, or that hold it as a member.
+
+    But for what an erased job is due once more by.
+    """
     with Redis.from_url(redis_url_of(service), decode_responses=True) as redis:
         found = set(redis.scan_iter(f"*{job}*"))
         for key in redis.scan_iter():
+            if key == LATE_KEY:
+                continue
             members: Any = ()
             match redis.type(key):
                 case "set":

@@ -1,4 +1,4 @@
-"""A worker, over a ledger in memory; and the caretaker that runs beside it."""
+"""A worker, over a ledger in memory."""
 
 from __future__ import annotations
 
@@ -11,11 +11,9 @@ import pytest
 from adapters.obstore.blobs import ObstoreBlobs
 from engine.attempt import Attempt, Outcome
 from engine.batch import Batch
-from engine.cancellation import cancel_all
 from engine.errors import UnavailableError
 from engine.job import JobError, JobId, TaskId
-from engine.ledger import Claim, EndedJob, EndedRun, Verdict
-from workers.caretaker import take_care
+from engine.ledger import Claim, Verdict
 from workers.task_process import AttemptLost, TakeBatches, TaskProcess
 from workers.worker import Worker
 
@@ -153,50 +151,3 @@ async def test_a_plan_that_was_given_to_another_is_not_gone_on_with(tmp_path: Pa
 
     assert ledger.state == "PENDING"
     assert ledger.batches == [(0, Batch(items=("a",)))]
-
-
-class FaultyOnce:
-    """A sweeper with a fault that shows at its first pass."""
-
-    def __init__(self) -> None:
-        self.passes = 0
-        self.swept = asyncio.Event()
-
-    async def sweep(self) -> int:
-        self.passes += 1
-        if self.passes == 1:
-            raise KeyError("of all things")
-        self.swept.set()
-        return 0
-
-    async def ended_jobs(self) -> Sequence[EndedJob]:
-        return ()
-
-    async def unreported_runs(self) -> Sequence[EndedRun]:
-        return ()
-
-    async def reported(self, run: EndedRun, manifest: str) -> bool:
-        return True
-
-    async def cleaned(self, job: JobId) -> None:
-        pass
-
-    async def expired_jobs(self) -> Sequence[JobId]:
-        return ()
-
-    async def erase(self, job: JobId) -> None:
-        pass
-
-
-async def test_the_caretaker_tells_of_a_fault_and_goes_on(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
-    sweeper = FaultyOnce()
-    blobs = ObstoreBlobs.local(tmp_path)
-    caring = asyncio.create_task(take_care(sweeper, blobs, keep_uploads_s=60))
-
-    async with asyncio.timeout(5):
-        await sweeper.swept.wait()
-
-    await cancel_all([caring])
-    assert "of all things" in caplog.text

@@ -1,3 +1,4 @@
--- Remove what only the tasks of an ended job needed.
--- ARGV: job
-if not is_live(get(ARGV[1], 'state')) then drop_temporary(ARGV[1]) end
+-- Remove what only the tasks of an ended run needed.
+-- ARGV: job, run
+local job = ARGV[1]
+if is_untidied(job, ARGV[2]) then drop_temporary(job) end

@@ -1,4 +1,5 @@
--- Remove some of the data of a job that nobody knows any more.
+-- Remove some of the data of a job that nobody knows any more. When nothing is left, it is due once
+-- more: attempts that were under way may still leave blobs.
 -- ARGV: job, how many tasks at most
 -- Returns 1 when nothing is left, 0 to be called again.
 local job, left = ARGV[1], tonumber(ARGV[2])
@@ -18,5 +19,11 @@ for _, kind in ipairs({ 'plan', 'map', 'reduce', 'finish' }) do
 end
 drop_temporary(job)
 redis.call('UNLINK', key .. ':counters', key .. ':failures', key .. ':result', input_key(job), key)
-redis.call('ZREM', EXPIRY, job)
+local now = now_ms()
+if redis.call('ZREM', EXPIRY, job) == 1 then
+  redis.call('ZADD', LATE, now + LATE_MS, job)
+else
+  local due = redis.call('ZSCORE', LATE, job)
+  if due and tonumber(due) <= now then redis.call('ZREM', LATE, job) end
+end
 return 1

@@ -20,6 +20,7 @@
 --   fanfold:leases                    zset: "<job> <task> <attempt>" -> when the lease ends
 --   fanfold:deadlines                 zset: job -> when it times out
 --   fanfold:expiry                    zset: ended job -> when it is erased; 0 while it is erased
+--   fanfold:late                      zset: erased job -> when what came too late of it is removed
 --   fanfold:ended                     set: ended jobs whose temporary data is still there
 --   fanfold:unreported                set: jobs that ended without a result, of which nobody has
 --                                     written yet how far they came
@@ -38,6 +39,7 @@ local PREFIX = 'fanfold:'
 local LEASES, DEADLINES, ENDED = PREFIX .. 'leases', PREFIX .. 'deadlines', PREFIX .. 'ended'
 local EXPIRY, KEPT, WORKERS = PREFIX .. 'expiry', PREFIX .. 'kept_bytes', PREFIX .. 'workers'
 local WEBHOOKS, UNREPORTED = PREFIX .. 'webhooks', PREFIX .. 'unreported'
+local LATE, LATE_MS = PREFIX .. 'late', 60000
 local FENCED, ACCEPTED, REPEATED = 0, 1, 2
 local MAX_BACKOFF_MS, MAX_FAILURES = 60000, 10000
 local LAYOUT = 3 -- of all that is below; as in layout.py

@@ -3,7 +3,7 @@
 --       1 when batches follow, batches ...
 -- Returns nil when the tenant has no such job, its state when it may not be redriven, 0 when its
 -- batches are needed, -1 when it is being tidied up, -2 when too many jobs of the tenant are live,
--- else 1.
+-- -3 when only its result is known, else 1.
 local tenant, job, key = ARGV[1], ARGV[2], job_key(ARGV[2])
 local most_live, first_batch = tonumber(ARGV[6]), 8
 local live_jobs = PREFIX .. 'tenant:' .. tenant .. ':live'
@@ -11,21 +11,25 @@ if get(job, 'tenant') ~= tenant then return nil end
 if ARGV[3] ~= '' and get(job, 'redrive_key') == ARGV[3] then return 1 end
 local state = get(job, 'state')
 if is_live(state) or state == 'SUCCEEDED' then return state end
+if get(job, 'restored') then return -3 end
 if most_live > 0 and redis.call('ZCARD', live_jobs) >= most_live then return -2 end
 if redis.call('SISMEMBER', ENDED, job) == 1 then return -1 end
 
 -- Let a task of which something is known be tried again, as if for the first time.
 local function renew_task(kind, index)
   local tkey = task_key(job, kind .. '-' .. index)
-  local attempt = redis.call('HGET', tkey, 'attempt')
-  if not attempt then return 1 end
-  redis.call('HSET', tkey, 'state', 'PENDING', 'attempt', attempt + 1, 'tries', 0)
-  redis.call('HDEL', tkey, 'worker', 'started', 'finished', 'error', 'items', 'failed_items', 'log')
-  return attempt + 1
+  local held = redis.call('HMGET', tkey, 'attempt', 'rival')
+  if not held[1] then return 1 end
+  local attempt = math.max(held[1], held[2] or 0) + 1
+  redis.call('HSET', tkey, 'state', 'PENDING', 'attempt', attempt, 'tries', 0)
+  redis.call('HDEL', tkey, 'worker', 'started', 'finished', 'error', 'items', 'failed_items', 'log',
+    'rival', 'rival_worker', 'rival_started')
+  return attempt
 end
 
 local function renew_kind(kind)
   local total = get_number(job, kind .. '_total')
+  if kind == 'map' then total = math.max(total, get_number(job, 'map_known')) end
   for index = 0, total - 1 do renew_task(kind, index) end
   redis.call('HSET', key, kind .. '_most', math.max(total, get_number(job, kind .. '_most')))
   redis.call('HDEL', key, kind .. '_total', kind .. '_next', kind .. '_succeeded', kind .. '_failed',
@@ -47,7 +51,8 @@ end
 
 local is_planned = get_number(job, 'plan_total') == get_number(job, 'plan_succeeded')
 local batches, total = get_number(job, 'batches'), get_number(job, 'map_total')
-local is_kept = batches == 0 or redis.call('EXISTS', key .. ':batches') == 1
+local has_none = batches == 0 and get_number(job, 'map_known') == 0
+local is_kept = has_none or redis.call('EXISTS', key .. ':batches') == 1
 if not is_kept and get_number(job, 'plan_total') == 0 and ARGV[7] ~= '1' then return 0 end
 
 local now = now_ms()

@@ -12,6 +12,11 @@ local function drop_temporary(job)
   redis.call('SREM', ENDED, job)
 end
 
+-- Whether an ended run is still to be tidied up; as long as it is, no next one begins.
+local function is_untidied(job, run)
+  return redis.call('SISMEMBER', ENDED, job) == 1 and get(job, 'run') == run
+end
+
 -- That a job was erased is remembered for a while, so that its result can be told to be gone.
 local REMEMBERED, REMEMBERED_MS = 10000, 604800000
 
