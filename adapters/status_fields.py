@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Any, Final
 
 from engine.job import ItemCounts, JobError, JobId, JobPhase, JobState, JobStatus, TaskCounts
-from engine.jsonvalue import decode
+from engine.jsonvalue import decode, decode_exactly
 from engine.progress import eta_s, ratio
 
 FIELDS: Final = tuple(
@@ -162,7 +162,7 @@ class StoredStatus(JobStatus):
 
     @property
     def _rows(self) -> list[Any] | None:
-        rows: list[Any] | None = decode(self._inline) if self._inline else None
+        rows: list[Any] | None = decode_exactly(self._inline) if self._inline else None
         return rows
 
 

@@ -7,8 +7,11 @@ encoders turn into null), datetimes, dataclasses, sets, bytes and keys that are 
 from __future__ import annotations
 
 import asyncio
+import json
 import math
+import re
 import reprlib
+from decimal import Decimal
 from enum import Enum
 from typing import Any, Final
 
@@ -18,6 +21,11 @@ from engine.errors import OutputError
 
 SMALL_BYTES: Final = 64 * 1024
 PARTS_A_TURN: Final = 20_000
+_LONG_NUMBER: Final = re.compile(rb"[0-9][0-9.]{15}|[eE][+-]?[0-9]{3}")
+"""Digits that a float may lose: it keeps 15 of any number, of up to 308 places."""
+_LONG_INTEGER: Final = re.compile(r"[0-9]{19}")
+_LEAST: Final = -(2**63)
+_MOST: Final = 2**64 - 1
 _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
 _FINITE: Final = frozenset({str, int, bool, type(None)})
 _CANONICAL: Final = _OPTIONS | orjson.OPT_SORT_KEYS
@@ -71,6 +79,51 @@ def encode_key(key: Any) -> bytes:
 def decode(data: bytes | memoryview | str) -> Any:
     """Return the value that *data* holds."""
     return orjson.loads(data)
+
+
+def decode_given(data: bytes | str) -> Any:
+    """Return the value that *data* holds, as somebody has written it.
+
+    Integers of more than 64 bits are those that were written, which ``encode`` refuses; elsewhere
+    they would become floats, which are others.
+
+    Raises:
+        ValueError: It is not JSON.
+    """
+    value = orjson.loads(data)
+    text = data if isinstance(data, str) else data.decode()
+    if _LONG_INTEGER.search(text) is None:
+        return value
+    try:
+        return json.loads(text)
+    except RecursionError:
+        raise ValueError("it is nested too deep") from None
+
+
+def as_it_is(data: bytes) -> Any:
+    """Return JSON as a part of a value that ``encode`` writes as it is; nobody else can read it."""
+    return orjson.Fragment(data)
+
+
+def decode_exactly(data: bytes) -> Any:
+    """Return the value that *data* holds, to be encoded again, with every digit.
+
+    Numbers that a float, or an integer of 64 bits, cannot hold are parts as of ``as_it_is``.
+    """
+    if _LONG_NUMBER.search(data) is None:
+        return orjson.loads(data)
+    return json.loads(data, parse_int=_exact_integer, parse_float=_exact_float)
+
+
+def _exact_integer(digits: str) -> Any:
+    value = int(digits)
+    return value if _LEAST <= value <= _MOST else as_it_is(digits.encode())
+
+
+def _exact_float(digits: str) -> Any:
+    value = float(digits)
+    is_exact = math.isfinite(value) and Decimal(repr(value)) == Decimal(digits)
+    return value if is_exact else as_it_is(digits.encode())
 
 
 def _encode(value: Any, options: int) -> bytes:

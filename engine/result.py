@@ -157,9 +157,9 @@ START: Final = Cursor(0, 0)
 
 @dataclass(frozen=True, slots=True)
 class RowPage:
-    """Some rows, each with the cursor after it, and how many bytes they have as JSON."""
+    """Some rows as JSON, each with the cursor after it, and how many bytes they have."""
 
-    rows: tuple[tuple[Cursor, Any], ...]
+    rows: tuple[tuple[Cursor, bytes], ...]
     has_next: bool
     size_bytes: int
 
@@ -185,13 +185,13 @@ def read_page(
         InputError: *after* is no place between two rows.
         NotFoundError: The result has been erased.
     """
-    rows: list[tuple[Cursor, Any]] = []
+    rows: list[tuple[Cursor, bytes]] = []
     size_bytes = 0
     for cursor, line in _lines_from(blobs, manifest, after):
         if len(rows) == first or (rows and size_bytes + len(line) > limit_bytes):
             return RowPage(rows=tuple(rows), has_next=True, size_bytes=size_bytes)
         size_bytes += len(line)
-        rows.append((cursor, decode(line)))
+        rows.append((cursor, line))
     return RowPage(rows=tuple(rows), has_next=False, size_bytes=size_bytes)
 
 

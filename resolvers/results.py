@@ -12,6 +12,7 @@ from typing import Any, Final
 
 from engine.errors import NotFoundError
 from engine.job import Job
+from engine.jsonvalue import as_it_is
 from engine.output.destination import MANIFEST, file_name
 from engine.output.suffix import content_type_of
 from engine.result import START, Cursor, Manifest, read_page
@@ -162,7 +163,7 @@ class ResultReader:
             )
             budget.left_bytes = max(0, budget.left_bytes - found.size_bytes)
         return Page(
-            edges=tuple(Edge(str(cursor), row) for cursor, row in found.rows),
+            edges=tuple(Edge(str(cursor), as_it_is(row)) for cursor, row in found.rows),
             has_next=found.has_next,
             has_previous=start != START,
             total=manifest.rows,

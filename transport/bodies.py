@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import parse_qsl
 
-import orjson
 from starlette.types import Receive
 
+from engine.jsonvalue import decode_given
 from transport.operations import BODY_TOO_LARGE, RequestError
 
 MAX_BODY_BYTES: Final = 1024 * 1024
@@ -85,8 +85,8 @@ def read_json(body: bytes) -> Asked:
         RequestError: It is not JSON, or not a GraphQL request.
     """
     try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError as exc:
+        value = decode_given(body)
+    except ValueError as exc:
         raise RequestError.of(f"The body is not JSON: {exc}") from None
     if isinstance(value, list):
         raise RequestError.of("Send one operation at a time: batches are not taken.")
@@ -147,8 +147,8 @@ def _json_parameter(name: str, text: str) -> Any:
     if not text:
         return None
     try:
-        return orjson.loads(text)
-    except orjson.JSONDecodeError as exc:
+        return decode_given(text)
+    except ValueError as exc:
         raise RequestError.of(f"The parameter '{name}' is not JSON: {exc}") from None
 
 

@@ -14,6 +14,7 @@ from adapters.obstore.blobs import ObstoreBlobs
 from adapters.obstore.output import ObstoreOutput
 from engine.errors import InputError, NotFoundError, OutputError, UnavailableError
 from engine.job import TaskId, TaskState
+from engine.jsonvalue import decode
 from engine.listings import BatchRecord
 from engine.output.destination import Destinations
 from engine.output.folders import OutputFolders
@@ -225,8 +226,8 @@ def test_pages_are_read_from_s3(s3_endpoint: str, tmp_path: Path, format: DataFo
     first = read_page(blobs, manifest, first=999)
     then = read_page(blobs, manifest, first=3, after=Cursor.parse(str(first.rows[-1][0])))
 
-    assert [row for _, row in first.rows] == ROWS[:999]
-    assert [row for _, row in then.rows] == [ROWS[999], *ROWS[:2]]
+    assert [decode(row) for _, row in first.rows] == ROWS[:999]
+    assert [decode(row) for _, row in then.rows] == [ROWS[999], *ROWS[:2]]
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.errors import OutputError
-from engine.jsonvalue import decode, encode, encode_key
+from engine.jsonvalue import (
+    decode,
+    decode_exactly,
+    decode_given,
+    encode,
+    encode_again,
+    encode_key,
+)
 
 SCALARS = (
     st.none()
@@ -145,3 +152,34 @@ def test_what_json_cannot_hold_is_refused(bad: Any, within: bool) -> None:
 def test_nulls_are_kept() -> None:
     assert encode(None) == b"null"
     assert encode([None, "null", {"null": None}]) == b'[null,"null",{"null":null}]'
+
+
+LONG = b'[{"sum":46116860184273879035,"price":123456789012345678.91,"least":-9223372036854775809}]'
+
+
+def test_numbers_keep_their_digits_on_their_way_through() -> None:
+    assert encode_again(decode_exactly(LONG)) == LONG
+    assert encode(decode_exactly(b"[1e400,0.30000000000000004]")) == b"[1e400,0.30000000000000004]"
+
+
+@given(
+    st.lists(st.integers(-(2**63), 2**64 - 1) | st.floats(allow_nan=False, allow_infinity=False))
+)
+def test_what_python_can_hold_is_decoded_as_what_it_is(numbers: list[float]) -> None:
+    assert decode_exactly(encode(numbers)) == numbers
+
+
+def test_integers_that_are_given_are_never_changed() -> None:
+    assert decode_given(b'{"a":36893488147419103232}') == {"a": 2**65}
+    assert decode_given('["1234567890123456789012", 18446744073709551615]') == [
+        "1234567890123456789012",
+        2**64 - 1,
+    ]
+    with pytest.raises(OutputError, match="64-bit"):
+        encode(decode_given("[36893488147419103232]"))
+
+
+@pytest.mark.parametrize("bad", ["", "NaN", "[1", '"\\ud800"', "9" * 5_000, "[" * 2_000], ids=repr)
+def test_what_is_no_json_is_a_value_error(bad: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 - of every decoder
+        decode_given(bad)

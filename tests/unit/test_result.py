@@ -49,7 +49,7 @@ class Result:
         after = START
         while True:
             page = read_page(self.blobs, self.manifest, first=next(sizes), after=after)
-            yield [row for _, row in page.rows]
+            yield [decode(row) for _, row in page.rows]
             if not page.has_next:
                 return
             if page.rows:
@@ -64,7 +64,7 @@ def folder() -> Iterator[Path]:
 
 def of(result: Result, text: str, first: int = 10) -> Rows:
     page = read_page(result.blobs, result.manifest, first=first, after=Cursor.parse(text))
-    return [row for _, row in page.rows]
+    return [decode(row) for _, row in page.rows]
 
 
 @settings(max_examples=60)

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from engine.job import JobError, JobId, JobState, Task, TaskKind, TaskState, task_id
+from engine.jsonvalue import decode, encode
 from schema.build import Schema, build_schema
 from schema.context import Context
 from schema.scalars import read_instant, write_instant
@@ -55,7 +56,7 @@ def context_of(world: World) -> Context:
 async def ask(schema: Schema, world: World, query: str, **variables: Any) -> Any:
     result = await schema.execute(query, variable_values=variables, context_value=context_of(world))
     assert result.errors is None
-    return result.data
+    return decode(encode(result.data))  # rows are JSON already
 
 
 async def submit(schema: Schema, world: World, **given: Any) -> Any:

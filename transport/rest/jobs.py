@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
 from engine.errors import Issue
 from engine.job import JobStatus
-from engine.jsonvalue import encode
+from engine.jsonvalue import decode_given, encode
 from engine.status_json import status_to_json
 from resolvers.access.authorize import require
 from resolvers.access.caller import Caller, Scope
@@ -120,8 +119,8 @@ async def _object_of(request: Request) -> dict[str, Any]:
         )
     body = await read_body(request.receive, length=headers.get("content-length"))
     try:
-        value = orjson.loads(body)
-    except orjson.JSONDecodeError as exc:
+        value = decode_given(body)
+    except ValueError as exc:
         raise Problem(400, "BAD_REQUEST", f"the body is not JSON: {exc}") from None
     if not isinstance(value, dict):
         raise Problem(400, "BAD_REQUEST", "the body must be a JSON object")

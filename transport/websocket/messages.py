@@ -8,6 +8,7 @@ from typing import Any, Final, TypeAlias
 
 import orjson
 
+from engine.jsonvalue import decode_given
 from transport.websocket.closing import Close, CloseCode
 
 MAX_ID_LENGTH: Final = 256
@@ -60,8 +61,8 @@ def parse(text: str) -> Received:
         Close: It is none; with 4400.
     """
     try:
-        message = orjson.loads(text)
-    except orjson.JSONDecodeError:
+        message = decode_given(text)
+    except ValueError:
         raise bad("a message must be JSON") from None
     if not isinstance(message, dict):
         raise bad("a message must be a JSON object")
