@@ -11,7 +11,7 @@ import base64
 import binascii
 import hashlib
 import hmac
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Final
 
 from engine.jsonvalue import decode, encode
@@ -30,12 +30,14 @@ class Grant:
         tenant: Whose blob it is.
         name: The blob.
         expires_s: When the token ends, in seconds since 1970.
+        shown: What the blob is called where it is saved; empty for its own name.
     """
 
     method: str
     tenant: str
     name: str
     expires_s: int
+    shown: str = ""
 
 
 class Signer:
@@ -52,7 +54,7 @@ class Signer:
 
     def sign(self, grant: Grant) -> str:
         """Return a token that can stand in a URL."""
-        return self.seal(encode([grant.method, grant.tenant, grant.name, grant.expires_s]))
+        return self.seal(encode(list(astuple(grant))))
 
     def verify(self, token: str, *, method: str, now_s: float) -> Grant | None:
         """Return what *token* allows; None if it is none of ours, over, or for another method."""

@@ -25,7 +25,7 @@ from pydantic import (
     model_validator,
 )
 from pydantic.alias_generators import to_camel
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, ErrorDetails
 from pydantic_core.core_schema import custom_error_schema
 
 from engine.errors import InputError, Issue
@@ -38,6 +38,20 @@ MAX_NAME_LENGTH: Final = 200
 MAX_URI_LENGTH: Final = 4_096
 MAX_SQL_LENGTH: Final = 65_536
 MAX_WEBHOOK_LENGTH: Final = 2_048
+_OBJECT: Final = "must be an object"
+_LIST: Final = "must be a list"
+_SAID: Final = {
+    "dict_type": _OBJECT,
+    "mapping_type": _OBJECT,
+    "model_type": _OBJECT,
+    "model_attributes_type": _OBJECT,
+    "list_type": _LIST,
+    "tuple_type": _LIST,
+    "too_long": "may have {max_length} entries, not {actual_length}",
+    "too_short": "must have {min_length} or more entries, not {actual_length}",
+    "extra_forbidden": "there is no such field",
+    "missing": "must be given",
+}
 _POINTER: Final = re.compile(r"(/([^~/]|~[01])*)*")
 _WEBHOOK: Final = re.compile(r"https?://[^/?#@\\\s]+([/?][!\"$-\[\]-~]*)?")
 
@@ -311,11 +325,19 @@ def is_webhook(text: str) -> bool:
 def issues_of(error: ValidationError, *prefix: str) -> list[Issue]:
     """Translate pydantic's problems into issues whose paths begin with *prefix*."""
     issues: dict[Issue, None] = {}
-    for problem in error.errors(include_url=False, include_context=False, include_input=False):
+    for problem in error.errors(include_url=False, include_input=False):
         path = tuple(str(part) for part in problem["loc"] if not _names_a_union_arm(part))
-        message = problem["msg"].removeprefix("Value error, ")
-        issues[Issue((*prefix, *path), message[:1].lower() + message[1:])] = None
+        issues[Issue((*prefix, *path), _message_of(problem))] = None
     return list(issues)
+
+
+def _message_of(problem: ErrorDetails) -> str:
+    """Return what is wrong in the words of JSON, where pydantic has those of Python."""
+    said = _SAID.get(problem["type"])
+    if said is not None:
+        return said.format(**problem.get("ctx", {}))
+    message = problem["msg"].removeprefix("Value error, ")
+    return message[:1].lower() + message[1:]
 
 
 def _names_a_union_arm(part: int | str) -> bool:

@@ -186,7 +186,7 @@ class ResultReader:
         expires_s = int(time.time()) + URL_LIFE_S
         url = self._services.blobs.presigned_url(blob, method="GET", expires_s=URL_LIFE_S)
         if url is None:
-            grant = Grant("GET", self._job.tenant, blob, expires_s)
+            grant = Grant("GET", self._job.tenant, blob, expires_s, f"{self._job.id}-{name}")
             url = base_url.rstrip("/") + PATH + self._services.signer.sign(grant)
         return ResultFile(
             name=name,

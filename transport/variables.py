@@ -82,13 +82,22 @@ class VariableTypes:
             max_errors=MAX_FAULTS,
             hide_suggestions=hide_suggestions,
         )
-        if not isinstance(found, list):
-            for path, items in aside.items():
-                place: dict[str, Any] = found.coerced
-                for name in path[:-1]:
-                    place = place[name]
-                place[path[-1]] = items
+        if isinstance(found, list):
+            return [_without_values(error) for error in found]
+        for path, items in aside.items():
+            place: dict[str, Any] = found.coerced
+            for name in path[:-1]:
+                place = place[name]
+            place[path[-1]] = items
         return found
+
+
+def _without_values(error: GraphQLError) -> GraphQLError:
+    """Return an error without what is repeated in it of objects, whose lists were set aside."""
+    said, shown, value = error.message.partition(", found: {")
+    if shown and value.endswith("}."):
+        error.message = f"{said}."
+    return error
 
 
 def _quick(

@@ -18,7 +18,7 @@ from starlette.routing import Route
 from engine.blobs import BlobStore
 from engine.errors import NotFoundError, UnavailableError
 from engine.output.suffix import content_type_of
-from engine.signing import Signer
+from engine.signing import Grant, Signer
 from resolvers.results import PATH
 
 CHUNK_BYTES: Final = 1024 * 1024
@@ -53,20 +53,21 @@ class _Files:
             return _answer(410, "the file has been erased")
         except UnavailableError as exc:
             return _answer(503, exc.message)
-        return self._file(grant.name, size_bytes)
+        return self._file(grant, size_bytes)
 
-    def _file(self, name: str, size_bytes: int) -> Response:
+    def _file(self, grant: Grant, size_bytes: int) -> Response:
+        name, shown = grant.name, grant.shown or grant.name.rpartition("/")[2]
         path = self._blobs.local_path(name)
         if path is not None:
             return FileResponse(
                 path,
-                filename=_shown_name(name),
+                filename=shown,
                 media_type=content_type_of(name),
                 headers=_HEADERS,
             )
         headers = {
             **_HEADERS,
-            "Content-Disposition": f'attachment; filename="{_shown_name(name)}"',
+            "Content-Disposition": f'attachment; filename="{shown}"',
             "Content-Length": str(size_bytes),
         }
         chunks = self._chunks(name, size_bytes)
@@ -76,12 +77,6 @@ class _Files:
         for start in range(0, size_bytes, CHUNK_BYTES):
             end = min(size_bytes, start + CHUNK_BYTES)
             yield await asyncio.to_thread(self._blobs.read, name, start=start, end=end)
-
-
-def _shown_name(name: str) -> str:
-    """Return what the file is called where it is saved: the job's id, then its own name."""
-    parts = name.split("/")
-    return "-".join((*parts[1:2], parts[-1])) if len(parts) > 2 else parts[-1]
 
 
 def _answer(status: int, text: str) -> Response:

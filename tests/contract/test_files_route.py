@@ -24,6 +24,7 @@ pytestmark = pytest.mark.anyio
 
 SIGNER = Signer(b"k" * 32)
 DATA = bytes(range(256)) * 10_000
+SHOWN = "j-1-part-00000.csv"
 NAME = "jobs/j-1/result/reduce-0.csv"
 
 
@@ -53,7 +54,7 @@ async def client(blobs: BlobStore) -> AsyncIterator[httpx.AsyncClient]:
 
 
 def address(name: str = NAME, *, method: str = "GET", expires_in_s: int = 60) -> str:
-    grant = Grant(method, "local", name, int(time.time()) + expires_in_s)
+    grant = Grant(method, "local", name, int(time.time()) + expires_in_s, SHOWN)
     return f"/files/{SIGNER.sign(grant)}"
 
 
@@ -62,7 +63,7 @@ async def test_a_file_comes_whole_and_is_saved_not_shown(client: httpx.AsyncClie
 
     assert (answer.status_code, answer.content) == (200, DATA)
     assert answer.headers["Content-Type"] == "text/csv; charset=utf-8"
-    assert answer.headers["Content-Disposition"] == 'attachment; filename="j-1-reduce-0.csv"'
+    assert answer.headers["Content-Disposition"] == 'attachment; filename="j-1-part-00000.csv"'
     assert answer.headers["X-Content-Type-Options"] == "nosniff"
     assert answer.headers["Cache-Control"] == "private, no-store"
 

@@ -483,3 +483,43 @@ async def test_a_worker_killed_in_the_middle_leaves_nothing(
     assert status["state"] == "SUCCEEDED"
     await nothing_temporary(service, job, kept=await blobs_of_result(api, job))
     assert not left.exists()
+
+
+EXACT = "SELECT sum(x) AS total, 123456789012345678.91::DECIMAL(38, 2) AS price FROM input"
+DIGITS = '{"total":46116860184273879035,"price":123456789012345678.91}'
+SHOWN = """{ job(id: "%s") { status { result } result { inline rows { edges { node } } } } }"""
+
+
+@pytest.mark.parametrize("format", ["JSONL", "CSV", "PARQUET"])
+async def test_numbers_have_all_their_digits_wherever_they_are_shown(
+    service: RunningService, api: Api, format: str
+) -> None:
+    (service.sources / "large.jsonl").write_text('{"x": 9223372036854775807}\n' * 5)
+    status = await run_sql(
+        api, EXACT, {"files": {"uris": ["large.jsonl"]}}, output={"format": format}
+    )
+
+    job = status["id"]
+    async with httpx.AsyncClient(base_url=service.url, trust_env=False) as http:
+        shown = await http.post("/graphql", json={"query": SHOWN % job})
+        rest = await http.get(f"/jobs/{job}")
+        rows = await http.get(f"/jobs/{job}/result")
+
+    assert shown.text.count(DIGITS) == 3, shown.text
+    assert DIGITS in rest.text, rest.text
+    assert DIGITS in rows.text, rows.text
+
+
+async def test_a_file_is_saved_under_the_name_that_it_is_listed_by(
+    service: RunningService, api: Api
+) -> None:
+    status = await run_sql(api, BY_K, ROWS)
+    result = await api.result(status["id"])
+
+    async with httpx.AsyncClient(trust_env=False) as http:
+        answers = [await http.get(file["url"]) for file in (*result["files"], result["manifest"])]
+
+    names = [file["name"] for file in (*result["files"], result["manifest"])]
+    assert [answer.headers["Content-Disposition"] for answer in answers] == [
+        f'attachment; filename="{status["id"]}-{name}"' for name in names
+    ]

@@ -173,3 +173,27 @@ def test_an_inline_item_of_the_wrong_type_is_one_problem(item: Any) -> None:
 
     [issue] = caught.value.issues
     assert issue == Issue(("input", "source", "inline", "1"), "must be a string or an object")
+
+
+@pytest.mark.parametrize(
+    ("given", "path", "message"),
+    [
+        ({"tags": ["a"] * 51}, ("tags",), "may have 50 entries, not 51"),
+        ({"tags": "a"}, ("tags",), "must be a list"),
+        ({"params": 1}, ("params",), "must be an object"),
+        ({"batching": []}, ("batching",), "must be an object"),
+        ({"unknown": 1}, ("unknown",), "there is no such field"),
+        (
+            {"source": {"files": {"uris": []}}},
+            ("source", "files", "uris"),
+            "must have 1 or more entries, not 0",
+        ),
+    ],
+)
+def test_what_is_wrong_is_told_in_the_words_of_json(
+    given: dict[str, Any], path: tuple[str, ...], message: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        parse_spec({"program": "p", "source": {"inline": ["a"]}, **given})
+
+    assert Issue(("input", *path), message) in caught.value.issues

@@ -121,3 +121,18 @@ def test_many_faults_are_not_told_one_by_one() -> None:
     given = {"input": {"source": {"inline": []}, "tags": [1] * MAX_ENTRIES}}
 
     assert len(faults(SUBMIT, given)) <= 11
+
+
+@pytest.mark.parametrize(
+    "input",
+    [
+        {"program": "p", "source": {"inline": ["a"]}, "foo": 1},
+        {"uris": ["a"], "source": {"inline": ["a"], "files": {"format": "CSV"}}},
+    ],
+    ids=["unknown", "missing"],
+)
+def test_what_was_sent_is_not_repeated_without_its_lists(input: dict[str, Any]) -> None:
+    told = faults(SUBMIT, {"input": input})
+
+    assert told
+    assert [fault for fault in told if "found" in fault or not fault.endswith(".")] == []
