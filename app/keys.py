@@ -37,14 +37,10 @@ async def create_key(
 
     Raises:
         ConfigError: There is neither Redis nor the table.
-        ValueError: The tenant, a scope or the name is none.
+        ValueError: The tenant, a scope, the name or the end is none.
     """
+    require_tenant(tenant)
     shown = tenant if name is None else name
-    if not TENANT.fullmatch(tenant):
-        raise ValueError(
-            f"{tenant!r} is no name of a tenant: it has 1 to 64 letters, digits, '.', '_', '-' "
-            "and '@', the first a letter or a digit"
-        )
     if not (0 < len(shown) <= MAX_SUBJECT_LENGTH and shown.isprintable()):
         raise ValueError(f"a name has 1 to {MAX_SUBJECT_LENGTH} characters that can be printed")
     if not scopes:
@@ -59,11 +55,24 @@ async def create_key(
         scopes=tuple(scope for scope in Scope if scope in scopes),
         name=shown,
         created_at=now,
-        expires_at=None if expires_days is None else now + timedelta(days=expires_days),
+        expires_at=None if expires_days is None else _after(now, expires_days),
     )
     async with _keys() as keys:
         await keys.add(key)
     return secret
+
+
+def require_tenant(name: str) -> None:
+    """Check that there may be a tenant of that name.
+
+    Raises:
+        ValueError: There may not.
+    """
+    if not TENANT.fullmatch(name):
+        raise ValueError(
+            f"{name!r} is no name of a tenant: it has 1 to 64 letters, digits, '.', '_', '-' "
+            "and '@', the first a letter or a digit"
+        )
 
 
 async def list_keys(tenant: str | None) -> list[ApiKey]:
@@ -85,6 +94,13 @@ async def revoke_key(id: str) -> bool:
     whole = Secret.parse(id)
     async with _keys() as keys:
         return await keys.revoke(ApiKeyId(id) if whole is None else whole.id)
+
+
+def _after(now: datetime, days: float) -> datetime:
+    try:
+        return now + timedelta(days=days)
+    except (OverflowError, ValueError) as exc:  # such as for nan
+        raise ValueError(f"--expires: no calendar goes on for {days:.10g} days") from exc
 
 
 @asynccontextmanager

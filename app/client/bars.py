@@ -33,6 +33,10 @@ _LINE_EVERY_S: Final = 1.0
 _BAR_WIDTH: Final = 28
 _SHORTEST_BAR: Final = 8
 _BESIDE_BAR: Final = 52
+_LEAST_BESIDE_BAR: Final = 11
+"""What stands left of a bar, and the gaps."""
+_SHORTEST_COUNT: Final = 9
+_GAP: Final = "   "
 
 
 class Drawing(Protocol):
@@ -113,15 +117,14 @@ class Bars:
     def __init__(self, job: dict[str, Any], out: Console) -> None:
         self._job = job
         self._out = out
+        self._bar_width = min(_BAR_WIDTH, max(out.width - _BESIDE_BAR, _SHORTEST_BAR))
         self._progress = Progress(
             TextColumn("  {task.description}", table_column=Column(min_width=8, no_wrap=True)),
-            BarColumn(
-                bar_width=min(_BAR_WIDTH, max(out.width - _BESIDE_BAR, _SHORTEST_BAR)),
-                complete_style="cyan",
-                finished_style="green",
+            BarColumn(bar_width=self._bar_width, complete_style="cyan", finished_style="green"),
+            TextColumn(
+                f"{{task.fields[count]:>{_SHORTEST_COUNT}}}",
+                table_column=Column(min_width=_SHORTEST_COUNT, no_wrap=True),
             ),
-            TextColumn("{task.fields[count]:>9}", table_column=Column(min_width=9, no_wrap=True)),
-            # This one gives way on a narrow terminal.
             TextColumn("{task.fields[detail]}", style="dim", table_column=Column(no_wrap=True)),
             console=out,
         )
@@ -192,7 +195,7 @@ class Bars:
         rows = status.get("partial")
         if not rows or has_ended(self._state):
             return None
-        table = so_far_table(rows, height=self._out.height)
+        table = so_far_table(rows, width=self._out.width - 2, height=self._out.height)
         return Group(Text(f"\n  {so_far_head(status)}", "dim"), Padding(table, (0, 0, 0, 2)))
 
     def _draw(self, bar: Any, counts: dict[str, Any], *, detail: str) -> None:
@@ -204,13 +207,24 @@ class Bars:
         else:
             done = counts["succeeded"]
         retried = f"{counts['retried']} retried" if counts["retried"] else ""
+        count = "" if total is None else f"{counts['succeeded']}/{total}"
+        left_of_it = _LEAST_BESIDE_BAR + self._bar_width + max(len(count), _SHORTEST_COUNT)
         self._progress.update(
             bar,
             total=known,
             completed=done,
-            count="" if total is None else f"{counts['succeeded']}/{total}",
-            detail="   ".join(filter(None, (detail, retried))),
+            count=count,
+            detail=_fitting(
+                _GAP.join(filter(None, (detail, retried))), width=self._out.width - left_of_it
+            ),
         )
+
+
+def _fitting(detail: str, *, width: int) -> str:
+    """Return as many figures of a detail, from the first, as stand in *width* whole."""
+    while len(detail) > max(width, 0):
+        detail = detail.rpartition(_GAP)[0]
+    return detail
 
 
 def _write(console: Console, line: str) -> None:

@@ -25,6 +25,7 @@ mutation Submit($input: SubmitJobInput!) {{
   submitJob(input: $input) {{
     {_USER_ERROR}
     ... on ValidationError {{ issues {{ path message }} }}
+    ... on IdempotencyConflictError {{ existingJobId }}
     ... on SubmitJobSuccess {{ job {{ {_JOB} }} }}
   }}
 }}

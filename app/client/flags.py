@@ -1,7 +1,8 @@
-"""What an input's fields are called on the command line."""
+"""What an input's fields are called on the command line, and how their problems are told there."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Final
 
@@ -39,6 +40,29 @@ _FLAGS: Final = {
     "jobIds": "ID",
     "ttlSeconds": "--ttl",
 }
+_DURATIONS_MS: Final = {
+    "--partial-every": 1,
+    "--retention": 1_000,
+    "--task-timeout": 1_000,
+    "--timeout": 1_000,
+    "--ttl": 1_000,
+}
+"""How long 1 is in the fields of these, which the service takes as plain numbers."""
+_UNITS_MS: Final = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1_000, "ms": 1}
+_NUMBER: Final = re.compile(r"\d+(?:\.\d+)?", re.ASCII)
+
+
+def problem_of(path: Sequence[str], message: str) -> str:
+    """Return a problem with the option or word that it is in, durations as options take them.
+
+    Args:
+        path: Where the service sees it, such as ``input``, ``timeoutSeconds``.
+        message: What it says of it, durations as plain numbers.
+    """
+    flag = flag_of(path)
+    if one_ms := _DURATIONS_MS.get(flag):
+        message = _NUMBER.sub(lambda found: _duration(float(found[0]) * one_ms), message)
+    return f"{flag}: {message}" if flag else message
 
 
 def flag_of(path: Sequence[str]) -> str:
@@ -59,3 +83,11 @@ def flag_of(path: Sequence[str]) -> str:
         if flag := _FLAGS.get(".".join(parts[:length])):
             return flag
     return ".".join(parts)
+
+
+def _duration(ms: float) -> str:
+    """Return a duration in the largest unit of which it is a whole number, such as ``2d``."""
+    for unit, unit_ms in _UNITS_MS.items():
+        if ms and ms % unit_ms == 0:
+            return f"{ms / unit_ms:.0f}{unit}"
+    return f"{ms:g}ms" if ms else "0"

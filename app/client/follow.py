@@ -10,13 +10,15 @@ from contextlib import aclosing
 from typing import Any, Final
 
 from gql import Client, GraphQLRequest
-from gql.transport.exceptions import TransportError, TransportQueryError
+from gql.transport.exceptions import TransportError, TransportProtocolError, TransportQueryError
 from gql.transport.websockets import WebsocketsTransport
+from graphql import ExecutionResult
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from app.client import documents
 from app.client.address import Address
 from app.client.errors import ServiceError, has_ended
+from app.client.json_reading import read_exactly
 from app.client.refusals import HOW_TO_SIGN_IN, refusal
 
 MIN_INTERVAL_MS: Final = 100
@@ -125,8 +127,19 @@ async def _states(
                 yield answer["jobStatus"]
 
 
+class _ExactTransport(WebsocketsTransport):
+    """Reads answers with every digit, for which gql has an option over HTTP alone."""
+
+    def _parse_answer(self, answer: str) -> tuple[str, int | None, ExecutionResult | None]:
+        try:
+            said = read_exactly(answer)
+        except ValueError as exc:
+            raise TransportProtocolError(f"no JSON came: {answer[:80]!r}") from exc
+        return self._parse_answer_graphqlws(said)
+
+
 def _transport(address: Address) -> WebsocketsTransport:
-    return WebsocketsTransport(
+    return _ExactTransport(
         url=address.websocket,
         subprotocols=[WebsocketsTransport.GRAPHQLWS_SUBPROTOCOL],
         init_payload=address.headers,

@@ -5,12 +5,11 @@ Pure; refuses with ValueError, naming the option or word that is at fault.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from app.client.sources import refuse_constant
+from app.client.json_reading import read_given
 
 _TOLERANCE = re.compile(r"(?P<percentage>\d+(?:\.\d+)?)%|(?P<count>\d+)", re.ASCII)
 _MISSING = "Missing argument '{}'; 'fanfold submit --help' tells more"
@@ -20,7 +19,7 @@ def parse_params(words: Iterable[str]) -> dict[str, Any]:
     """Read ``key=value`` words; a value that is not JSON is taken as text.
 
     Raises:
-        ValueError: A word has no ``=`` or no key, or a key comes twice.
+        ValueError: A word has no ``=`` or no key, a key comes twice, or a number is too large.
     """
     params: dict[str, Any] = {}
     for word in words:
@@ -29,7 +28,12 @@ def parse_params(words: Iterable[str]) -> dict[str, Any]:
             raise ValueError(f"--param: {word!r} is not of the form key=value")
         if key in params:
             raise ValueError(f"--param: {key!r} is given twice")
-        params[key] = _json_or_text(value)
+        try:
+            params[key] = read_given(value)
+        except OverflowError as exc:
+            raise ValueError(f"--param {key}: {exc}") from exc
+        except ValueError:
+            params[key] = value
     return params
 
 
@@ -64,7 +68,9 @@ def failure_policy(
 
 
 def tolerance(word: str) -> dict[str, Any]:
-    """Return the part of an input that says how many items may fail.
+    """Return the part of an input that says how many items may fail, by either measure.
+
+    Both are told, because each binds by itself where it is not 0.
 
     Raises:
         ValueError: *word* is neither a number nor a share such as ``0.5%``.
@@ -73,9 +79,10 @@ def tolerance(word: str) -> dict[str, Any]:
     if found is None:
         message = f"{word!r} is neither a number of items nor a share such as 5%"
         raise ValueError(f"--tolerate: {message}")
-    if found["percentage"]:
-        return {"toleratedFailurePercentage": float(found["percentage"])}
-    return {"toleratedFailureCount": int(found["count"])}
+    return {
+        "toleratedFailureCount": int(found["count"] or 0),
+        "toleratedFailurePercentage": float(found["percentage"] or 0),
+    }
 
 
 def program_and_uris(
@@ -130,26 +137,24 @@ def build_input(
         "params": params,
         "name": name,
         "tags": list(tags),
-        "batching": {key: value for key, value in batching.items() if value},
+        "batching": {key: value for key, value in batching.items() if value is not None},
         "reducers": reducers,
-        "output": {key: value for key, value in output.items() if value},
+        "output": {key: value for key, value in output.items() if value is not None},
         "maxConcurrency": max_concurrency,
-        "partialEveryMs": _whole(partial_every_s, 1000),
+        "partialEveryMs": _whole_or_none(partial_every_s, 1000),
         "timeoutSeconds": timeout_s,
-        "retentionSeconds": _whole(retention_s, 1),
+        "retentionSeconds": _whole_or_none(retention_s, 1),
         "webhook": webhook,
         "idempotencyKey": idempotency_key,
         "failurePolicy": failure_policy,
     }
-    return {key: value for key, value in job.items() if value not in (None, "", [], {})}
+    return {key: value for key, value in job.items() if value not in (None, [], {})}
 
 
-def _whole(seconds: float | None, per_second: int) -> int | None:
-    return None if seconds is None else round(seconds * per_second)
+def whole(seconds: float, per_second: int) -> int:
+    """Return a duration in whole units; one that is not 0 is one unit at least."""
+    return max(round(seconds * per_second), 1) if seconds else 0
 
 
-def _json_or_text(value: str) -> Any:
-    try:
-        return json.loads(value, parse_constant=refuse_constant)
-    except (ValueError, RecursionError):
-        return value
+def _whole_or_none(seconds: float | None, per_second: int) -> int | None:
+    return None if seconds is None else whole(seconds, per_second)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import ssl
 from typing import Any, Final
 
@@ -9,31 +10,42 @@ from gql.transport.exceptions import TransportQueryError
 
 from app.client.address import Address
 from app.client.errors import ServiceError, has_ended
-from app.client.flags import flag_of
+from app.client.flags import problem_of
 
 HOW_TO_SIGN_IN: Final = (
     "give an API key or another token with FANFOLD_TOKEN or --token; 'fanfold key create' makes a "
     "key, where the service runs"
 )
+_HINTS: Final = {
+    "UNAUTHENTICATED": HOW_TO_SIGN_IN,
+    "BODY_TOO_LARGE": "standard input travels with the request: put more into a file; --upload "
+    "sends one of this machine",
+}
+_LARGEST_INT: Final = 2**31 - 1
+_TOO_LARGE: Final = re.compile(
+    r"Variable '\$(?P<variable>\w+)' has invalid value(?: at (?P<path>\S+))?: "
+    r"Int cannot represent non 32-bit signed integer value: (?P<value>\S+)"
+)
+"""How GraphQL refuses a number before anybody else looks at it."""
 
 
 def refusal(exc: TransportQueryError) -> ServiceError:
     """Translate the errors of a whole request; the first one's code counts."""
     errors = exc.errors or [{"message": str(exc)}]
     code = (errors[0].get("extensions") or {}).get("code", "BAD_REQUEST")
-    lines = [str(error["message"]) for error in errors]
-    return ServiceError(*lines, *([HOW_TO_SIGN_IN] if code == "UNAUTHENTICATED" else []), code=code)
+    lines = [_told(str(error["message"])) for error in errors]
+    return ServiceError(*lines, *([_HINTS[code]] if code in _HINTS else []), code=code)
 
 
 def accepted(outcome: dict[str, Any]) -> dict[str, Any]:
     """Return the success of a result union, or raise what stands there instead."""
     if "code" not in outcome:
         return outcome
-    issues = [
-        f"{flag}: {issue['message']}" if (flag := flag_of(issue["path"])) else issue["message"]
-        for issue in outcome.get("issues", [])
-    ]
-    raise ServiceError(*(issues or [outcome["message"]]), code=outcome["code"])
+    issues = [problem_of(issue["path"], issue["message"]) for issue in outcome.get("issues", [])]
+    message = outcome["message"]
+    if (job_id := outcome.get("existingJobId")) is not None:
+        message = f"{message}, that of {job_id}"
+    raise ServiceError(*(issues or [message]), code=outcome["code"])
 
 
 def existing(data: dict[str, Any], job_id: str) -> dict[str, Any]:
@@ -60,6 +72,12 @@ def no_result(job_id: str, state: str) -> ServiceError:
     return ServiceError(message, code="INVALID_STATE")
 
 
+def unsendable(cause: BaseException | None) -> ServiceError:
+    """Return the error for a request that never left, because it cannot be written."""
+    why = "is not UTF-8" if isinstance(cause, UnicodeError) else f"cannot be written: {cause}"
+    return ServiceError(f"the request {why}", code="BAD_REQUEST")
+
+
 def insecure(exc: BaseException, address: Address) -> ServiceError | None:
     """Return the error for a connection that TLS has refused; None when it was not TLS."""
     cause: BaseException | None = exc
@@ -73,3 +91,13 @@ def insecure(exc: BaseException, address: Address) -> ServiceError | None:
     else:
         why, hint = "what answers there does not speak TLS", "is it http instead of https?"
     return ServiceError(f"no connection to {address.url}: {why}; {hint}", code="NOT_A_SERVICE")
+
+
+def _told(message: str) -> str:
+    """Return an error of the whole request; a number that is too large with its option."""
+    found = _TOO_LARGE.fullmatch(message)
+    if found is None:
+        return message
+    path = (found["path"] or "").strip(".").split(".")
+    problem = f"must be at most {_LARGEST_INT}, is {found['value']}"
+    return problem_of([found["variable"], *filter(None, path)], problem)

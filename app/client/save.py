@@ -8,8 +8,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
-import shutil
-import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from contextlib import AsyncExitStack, aclosing, contextmanager
 from hashlib import sha256
@@ -132,17 +130,7 @@ async def _write_text(found: AsyncIterator[ResultPage], row_format: str, out: Bi
 
 async def _write_parquet(found: AsyncIterator[ResultPage], out: BinaryIO) -> None:
     rows = [row async for page in found for row in page.rows]
-    await asyncio.to_thread(_write_as_parquet, rows, out)
-
-
-def _write_as_parquet(rows: list[Any], out: BinaryIO) -> None:
     # Only here: Arrow takes a while to load.
-    from engine.output.parquet_write import write_parquet
-    from engine.output.spool import Spool
+    from app.client.parquet import write_rows
 
-    with tempfile.TemporaryDirectory() as folder, Spool(Path(folder, "rows")) as spool:
-        spool.fill(rows)
-        path = Path(folder, "parquet")
-        write_parquet(spool, path)
-        with path.open("rb") as file:
-            shutil.copyfileobj(file, out)
+    await asyncio.to_thread(write_rows, rows, out)

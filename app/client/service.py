@@ -30,7 +30,16 @@ from gql.transport.httpx import HTTPXAsyncTransport
 from app.client import documents
 from app.client.address import Address
 from app.client.errors import ServiceError
-from app.client.refusals import accepted, existing, insecure, no_result, no_such_job, refusal
+from app.client.json_reading import read_exactly
+from app.client.refusals import (
+    accepted,
+    existing,
+    insecure,
+    no_result,
+    no_such_job,
+    refusal,
+    unsendable,
+)
 
 PAGE_ROWS: Final = 1_000
 PAGE_JOBS: Final = 200
@@ -63,6 +72,7 @@ class Service:
     async def __aenter__(self) -> Self:
         transport = HTTPXAsyncTransport(
             url=self._address.http,
+            json_deserialize=read_exactly,
             headers=self._address.headers,
             timeout=TIMEOUT,
             trust_env=not self._address.is_loopback,
@@ -252,8 +262,8 @@ class Service:
         except TransportConnectionFailed as exc:
             if (refused := insecure(exc, self._address)) is not None:
                 raise refused from exc
-            if isinstance(exc.__cause__, UnicodeError):  # gql wraps whatever goes wrong
-                raise ServiceError("the request is not UTF-8", code="BAD_REQUEST") from exc
+            if not isinstance(exc.__cause__, httpx.RequestError | OSError):
+                raise unsendable(exc.__cause__) from exc
             # Whoever hangs up on a request was there: worth waiting for.
             self._has_answered |= not isinstance(exc.__cause__, httpx.ConnectError)
             raise self._address.unreachable() from exc

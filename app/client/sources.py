@@ -5,11 +5,12 @@ Refuses with ValueError, naming the option or word that is at fault.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, Final
+
+from app.client.json_reading import read_given
 
 STDIN: Final = "-"
 _NO_LINES: Final = ("CSV", "JSON", "PARQUET")
@@ -64,8 +65,9 @@ def source_of(
         stdin: Lines with their ends, read only if asked for.
 
     Raises:
-        ValueError: ``-`` stands beside other URIs or with a layout that has no lines, a line is
-            not JSON, or no text; or *from_job* stands beside URIs or a layout.
+        ValueError: ``-`` stands beside other URIs or with a layout that has no lines; a line is
+            no text, not JSON, or has a number that is too large; or *from_job* stands beside URIs
+            or a layout.
     """
     fields = layout.as_input()
     if from_job is not None:
@@ -122,17 +124,10 @@ def sent_source(source: dict[str, Any], upload_id: str) -> dict[str, Any]:
     return {"upload": {"id": upload_id} | layout}
 
 
-def refuse_constant(name: str) -> NoReturn:
-    """Refuse what Python reads as JSON and others do not, such as NaN.
-
-    Raises:
-        ValueError: Always.
-    """
-    raise ValueError(f"{name} is not JSON")
-
-
 def _json(line: str, number: int) -> Any:
     try:
-        return json.loads(line, parse_constant=refuse_constant)
-    except (ValueError, RecursionError) as exc:
+        return read_given(line)
+    except OverflowError as exc:
+        raise ValueError(f"line {number} of standard input: {exc}") from exc
+    except ValueError as exc:
         raise ValueError(f"line {number} of standard input is not JSON: {exc}") from exc

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Final
 
@@ -18,6 +19,7 @@ def duration_s(word: str | float) -> float:
         typer.BadParameter: It is none.
     """
     found = _DURATION.fullmatch(str(word))
-    if found is None:
+    seconds = math.inf if found is None else float(found["count"]) * _SECONDS[found["unit"] or "s"]
+    if math.isinf(seconds):
         raise typer.BadParameter(f"{word!r} is no duration such as 90, 250ms, 10m, 2h or 7d")
-    return float(found["count"]) * _SECONDS[found["unit"] or "s"]
+    return seconds

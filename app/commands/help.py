@@ -1,9 +1,14 @@
-"""Help in plain text: options in sections, examples as they are typed."""
+"""Commands as people read and type them.
+
+Help is plain text: options in sections, examples as they are typed. An option that is given has a
+value: an empty one is refused, for it is mostly a variable of a script that was not set.
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
+import typer
 from typer.core import TyperCommand, TyperGroup
 
 if TYPE_CHECKING:
@@ -12,8 +17,29 @@ if TYPE_CHECKING:
     from typer._click import Context, HelpFormatter  # it has them nowhere else
 
 
+_MAY_BE_EMPTY: Final = frozenset({"items_pointer"})  # which then points to the whole document
+
+
 class SectionedCommand(TyperCommand):
     """A command whose options stand under the names of their panels, in order of appearance."""
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Read the words.
+
+        Raises:
+            BadParameter: They are wrong, or an option is empty.
+        """
+        rest = super().parse_args(ctx, args)
+        empty = [
+            param.opts[0]
+            for param in self.params
+            if param.param_type_name == "option"
+            and param.name not in _MAY_BE_EMPTY
+            and _is_empty(ctx.params.get(param.name or ""))
+        ]
+        if empty and not ctx.resilient_parsing:
+            raise typer.BadParameter("it is empty", ctx, param_hint=empty)
+        return rest
 
     def collect_usage_pieces(self, ctx: Context) -> list[str]:
         """Return the words of the usage line as their metavars say them."""
@@ -58,6 +84,10 @@ class SectionedGroup(TyperGroup):
             summary = command.get_short_help_str(formatter.width - 6 - longest)
             sections.setdefault(panel, []).append((name.ljust(longest), summary))
         _write_sections(formatter, sections.items())
+
+
+def _is_empty(value: object) -> bool:
+    return value == "" or (isinstance(value, list) and "" in value)
 
 
 def _write_sections(

@@ -125,7 +125,9 @@ def redrive(
         return 0
     # The summary tells how long this run took.
     this_run = job | {"createdAt": job["status"]["updatedAt"]}
-    return follow_to_end(at, this_run, as_json=as_json, only_end=wait and not watch)
+    return follow_to_end(
+        at, this_run, as_json=as_json, only_end=wait and not watch, done="begun again"
+    )
 
 
 def delete(

@@ -91,11 +91,16 @@ def webhook_secret(
     """
 
     def show() -> None:
+        from app.keys import require_tenant
         from app.runtime import signer_of, signing_key_file
         from app.settings import load_settings
         from engine.errors import ConfigError
         from engine.webhooks import webhook_secret as secret_of
 
+        try:
+            require_tenant(tenant)
+        except ValueError as exc:
+            raise typer.TyperException(str(exc)) from exc
         settings = load_settings(os.environ)
         if settings.signing_key is None and not signing_key_file(settings).exists():
             # One that is made here would sign nothing.

@@ -40,6 +40,7 @@ def share(
 
     from app.client import requests
     from app.client.address import Address
+    from app.client.inputs import whole
 
     at = Address.parse(url, token)
-    asyncio.run(requests.print_links(at, job_ids, ttl_s=round(ttl), as_json=as_json))
+    asyncio.run(requests.print_links(at, job_ids, ttl_s=whole(ttl, 1), as_json=as_json))

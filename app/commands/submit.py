@@ -182,7 +182,9 @@ def submit(
     if not (watch or wait or as_json):
         typer.echo(submitted["id"])
         return 0
-    return follow_to_end(at, submitted, as_json=as_json, only_end=wait and not watch)
+    return follow_to_end(
+        at, submitted, as_json=as_json, only_end=wait and not watch, done="submitted"
+    )
 
 
 def plan(

@@ -20,6 +20,7 @@ from typing import Any, Final
 
 from gql import Client, GraphQLRequest
 from gql.client import AsyncClientSession
+from gql.transport.exceptions import TransportError
 from gql.transport.httpx import HTTPXAsyncTransport
 
 from examples.python.follow import follow
@@ -95,4 +96,9 @@ async def rows_of(session: AsyncClientSession, job: str) -> AsyncGenerator[dict[
 
 if __name__ == "__main__":
     logging.getLogger("gql").setLevel(logging.ERROR)
-    sys.exit(asyncio.run(main(*sys.argv[1:])))
+    if len(sys.argv) < 3:
+        sys.exit("usage: python -m examples.python.count_words ADDRESS LINE...")
+    try:
+        sys.exit(asyncio.run(main(*sys.argv[1:])))
+    except (TransportError, PermissionError, ValueError) as exc:
+        sys.exit(f"{sys.argv[1]}: {exc}")

@@ -23,10 +23,11 @@ WAIT_MS: Final = 20_000
 
 
 class Jobs:
-    """Jobs of one service. Requests are repeated while it is away."""
+    """Jobs of one service. Requests are repeated while it is away, if it was there before."""
 
     def __init__(self, http: httpx.Client) -> None:
         self._http = http
+        self._was_there = False
 
     def submit(self, job: dict[str, Any]) -> str:
         """Submit a job and return its id; the key makes repeating it safe."""
@@ -64,8 +65,11 @@ class Jobs:
             try:
                 answer = self._http.request(method, path, **request)
             except httpx.TransportError:
+                if not self._was_there:
+                    raise
                 is_away = True
             else:
+                self._was_there = True
                 is_away = answer.status_code in (502, 503, 504)
                 if answer.is_client_error or (answer.is_server_error and not is_away):
                     raise ValueError(f"{answer.status_code}: {answer.text}")
@@ -95,4 +99,9 @@ def main(address: str, *lines: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:]))
+    if len(sys.argv) < 3:
+        sys.exit("usage: python -m examples.python.rest ADDRESS LINE...")
+    try:
+        sys.exit(main(*sys.argv[1:]))
+    except (httpx.TransportError, ValueError) as exc:
+        sys.exit(f"{sys.argv[1]}: {exc}")

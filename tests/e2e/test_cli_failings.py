@@ -28,7 +28,7 @@ ELSEWHERE: Final = "127.1"
 
 
 @pytest.mark.parametrize(
-    "url", ["http://[::1", "http://127.0.0.1:99999", "http://a b/", "ftp://x", "http://", "x", ""]
+    "url", ["http://[::1", "http://127.0.0.1:99999", "http://a b/", "ftp://x", "http://", "x"]
 )
 def test_what_is_no_address_is_refused(url: str) -> None:
     done = fanfold("jobs", "--url", url, environ={})
@@ -110,6 +110,22 @@ def test_a_file_that_a_service_elsewhere_does_not_have_is_sent(
 
     assert done.returncode == 0, done.stderr
     assert f"the service does not have {path}: sending it" in done.stderr.splitlines()
+
+
+def test_a_job_that_its_key_may_not_follow_is_told_all_the_same(guarded: RunningService) -> None:
+    environ = {"FANFOLD_DATA_DIR": str(guarded.data_dir), "FANFOLD_URL": guarded.url}
+    submitting, reading = (
+        fanfold("key", "create", "--tenant", "acme", "--scope", scope, environ=environ).stdout
+        for scope in ("submit", "read")
+    )
+    words = ["submit", "wordcount", "-", "--wait", "--json"]
+
+    done = fanfold(*words, environ=environ | {"FANFOLD_TOKEN": submitting.strip()}, stdin="a\n")
+
+    assert (done.returncode, done.stdout) == (3, "")
+    job, _, told = done.stderr.removeprefix("fanfold: ").partition(": ")
+    assert told == "submitted; it cannot be followed: the scope 'read' is needed for this\n"
+    assert job in fanfold("jobs", environ=environ | {"FANFOLD_TOKEN": reading.strip()}).stdout
 
 
 @pytest.mark.parametrize("token", ["two\nlines", "schlüssel"])

@@ -19,7 +19,14 @@ from examples.python.follow import follow
 from examples.python.rest import Jobs
 from tests.support.client import Api
 from tests.support.comings_and_goings import ComingAndGoingApi, cluster_in
-from tests.support.running import RunningService, environment, fanfold, free_port, running_service
+from tests.support.running import (
+    RunningService,
+    environment,
+    fanfold,
+    free_port,
+    running_service,
+    url_of,
+)
 
 pytestmark = pytest.mark.anyio
 
@@ -33,16 +40,19 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ComingAndGoing
         yield running
 
 
-def run_example(name: str, url: str, *lines: str, token: str | None = None) -> list[str]:
-    environ = environment({"FANFOLD_TOKEN": token} if token else {})
-    done = subprocess.run(
-        [sys.executable, "-m", f"examples.python.{name}", url, *lines],
-        env=environ,
+def run(name: str, *words: str, token: str | None = None) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", f"examples.python.{name}", *words],
+        env=environment({"FANFOLD_TOKEN": token} if token else {}),
         capture_output=True,
         text=True,
         timeout=50,
         check=False,
     )
+
+
+def run_example(name: str, url: str, *lines: str, token: str | None = None) -> list[str]:
+    done = run(name, url, *lines, token=token)
     assert (done.returncode, done.stderr) == (0, "")
     return done.stdout.splitlines()
 
@@ -67,6 +77,25 @@ def test_an_example_says_who_it_is(tmp_path: Path, name: str) -> None:
         key = fanfold("key", "create", "--tenant", "acme", environ=environ).stdout.strip()
 
         assert "not 1" in run_example(name, it.url, "to be or not to be", token=key)
+
+
+@pytest.mark.parametrize("name", ["count_words", "rest"])
+def test_an_example_that_finds_nobody_says_so_in_a_line(name: str) -> None:
+    url = url_of(free_port())
+
+    done = run(name, url, "to be or not to be")
+
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith(f"{url}: ")
+    assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("name", ["count_words", "rest"])
+def test_an_example_without_words_tells_which_it_wants(name: str) -> None:
+    done = run(name)
+
+    assert done.returncode == 1
+    assert done.stderr == f"usage: python -m examples.python.{name} ADDRESS LINE...\n"
 
 
 async def test_following_with_a_token_that_is_not_valid_is_refused(tmp_path: Path) -> None:

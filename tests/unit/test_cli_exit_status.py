@@ -65,6 +65,21 @@ def test_an_error_tells_whether_to_ask_otherwise_or_later(code: str, status: int
         (["jobs", "--state", "lost"], "'lost' is not one of"),
         (["jobs", "--limit", "many"], "'--limit'"),
         (["watch", "j-1", "--url", "localhost:8000"], "'localhost:8000' is no address"),
+        (["submit", "wordcount", "x", "--param", "top=1e400"], "--param top: 1e400 is too large"),
+        (["plan", "wordcount", "x", "--param", "top=1e400"], "--param top: 1e400 is too large"),
+        (["submit", "wordcount", "x", "--idempotency-key", ""], "'--idempotency-key': it is empty"),
+        (
+            ["submit", "wordcount", "x", "--name", "", "--tag", ""],
+            "'--name' / '--tag': it is empty",
+        ),
+        (["submit", "--sql", "", "x"], "'--sql': it is empty"),
+        (["jobs", "--program", ""], "'--program': it is empty"),
+        (["jobs", "--url", ""], "'--url': it is empty"),
+        (["key", "list", "--tenant", ""], "'--tenant': it is empty"),
+        (["key", "create", "--tenant", "a", "--expires", "999999999"], "--expires: "),
+        (["key", "create", "--tenant", "a", "--expires", "nan"], "--expires"),
+        (["webhook-secret", "--tenant", ""], "'--tenant': it is empty"),
+        (["webhook-secret", "--tenant", "a/b"], "'a/b' is no name of a tenant"),
     ],
 )
 def test_wrong_words_are_told_in_one_line(

@@ -10,8 +10,14 @@ import typer
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.client.flags import flag_of
-from app.client.inputs import build_input, failure_policy, parse_params, program_and_uris
+from app.client.flags import flag_of, problem_of
+from app.client.inputs import (
+    build_input,
+    failure_policy,
+    parse_params,
+    program_and_uris,
+    whole,
+)
 from app.client.sources import Layout, file_to_send, local_file, sent_source, source_of
 from app.commands.durations import duration_s
 
@@ -48,6 +54,12 @@ def test_a_parameter_that_comes_twice_is_refused() -> None:
         parse_params(["top=1", "top=2"])
 
 
+@pytest.mark.parametrize("value", ["1e400", "-1e400", '[1, {"a": 1E309}]', "9" * 400, "9" * 5_000])
+def test_a_parameter_with_a_number_that_is_too_large_is_refused(value: str) -> None:
+    with pytest.raises(ValueError, match=r"^--param top: \S{1,21} is too large for a number$"):
+        parse_params(["x=1", f"top={value}"])
+
+
 def test_what_was_left_out_is_not_sent() -> None:
     job = build_input(program="wordcount", source={"inline": []}, params={}, name=None, tags=[])
 
@@ -72,14 +84,18 @@ def test_what_was_given_is_sent() -> None:
 @pytest.mark.parametrize(
     ("word", "policy"),
     [
-        ("0", {"toleratedFailureCount": 0}),
-        ("12", {"toleratedFailureCount": 12}),
-        ("0%", {"toleratedFailurePercentage": 0.0}),
-        ("0.5%", {"toleratedFailurePercentage": 0.5}),
+        ("0", (0, 0)),
+        ("12", (12, 0)),
+        ("0%", (0, 0)),
+        ("0.5%", (0, 0.5)),
     ],
 )
-def test_a_tolerance_is_a_number_or_a_share(word: str, policy: dict[str, float]) -> None:
-    assert failure_policy(attempts=None, tolerate=word, skips_bad_items=False) == policy
+def test_a_tolerance_is_a_number_or_a_share_and_never_both(
+    word: str, policy: tuple[float, float]
+) -> None:
+    told = failure_policy(attempts=None, tolerate=word, skips_bad_items=False)
+
+    assert (told["toleratedFailureCount"], told["toleratedFailurePercentage"]) == policy
 
 
 @pytest.mark.parametrize("word", ["", "%", "-1", "1.5", "nan%", "5 %", "five", "1e3", "²"])
@@ -129,6 +145,15 @@ def test_lines_of_json_are_sent_as_values() -> None:
 def test_a_line_that_is_not_json_is_refused_with_its_number() -> None:
     with pytest.raises(ValueError, match="line 2 of standard input is not JSON"):
         source_of(["-"], layout=Layout("JSONL"), stdin=["1\n", "one\n"])
+
+
+@pytest.mark.parametrize(
+    ("line", "told"),
+    [('{"a": 1e400}', "line 2 of standard input: 1e400 is too large"), ("[" * 90_000, "too deep")],
+)
+def test_a_line_of_json_that_cannot_be_sent_is_refused(line: str, told: str) -> None:
+    with pytest.raises(ValueError, match=told):
+        source_of(["-"], layout=Layout("JSONL"), stdin=["1\n", f"{line}\n"])
 
 
 @pytest.mark.parametrize(
@@ -190,7 +215,36 @@ def test_a_duration_has_a_unit(word: str, seconds: float) -> None:
     assert duration_s(word) == pytest.approx(seconds)
 
 
-@pytest.mark.parametrize("word", ["", "m", "-1", "1 h", "1w", "1e3", "nan", "²"])
+@pytest.mark.parametrize(("seconds", "ms"), [(0, 0), (0.0001, 1), (0.25, 250), (1.1, 1_100)])
+def test_only_a_duration_of_nothing_is_rounded_to_nothing(seconds: float, ms: int) -> None:
+    job = build_input(source={}, params={}, partial_every_s=seconds, retention_s=seconds)
+
+    assert job["partialEveryMs"] == whole(seconds, 1_000) == ms
+    assert (job["retentionSeconds"] == 0) is (seconds == 0)
+
+
+@pytest.mark.parametrize(
+    ("field", "message", "told"),
+    [
+        ("ttlSeconds", "must be 1 to 86400, is 172800", "--ttl: must be 1s to 1d, is 2d"),
+        ("timeoutSeconds", "must be more than 0", "--timeout: must be more than 0"),
+        ("timeoutSeconds", "is 0.0005", "--timeout: is 0.5ms"),
+        ("retentionSeconds", "is 315360060", "--retention: is 5256001m"),
+        ("partialEveryMs", "is 86400001", "--partial-every: is 86400001ms"),
+        ("maxConcurrency", "must be 1 to 10000", "--max-concurrency: must be 1 to 10000"),
+    ],
+)
+def test_durations_are_told_as_their_options_take_them(field: str, message: str, told: str) -> None:
+    assert problem_of(["input", field], message) == told
+
+
+def test_a_number_of_a_program_is_no_duration() -> None:
+    path = ["input", "params", "timeoutSeconds"]
+
+    assert problem_of(path, "is 3600") == "--param timeoutSeconds: is 3600"
+
+
+@pytest.mark.parametrize("word", ["", "m", "-1", "1 h", "1w", "1e3", "nan", "²", "9" * 400])
 def test_what_is_no_duration_is_refused(word: str) -> None:
     with pytest.raises(typer.BadParameter, match="no duration"):
         duration_s(word)

@@ -308,6 +308,27 @@ def test_the_answer_so_far_is_shown_until_there_is_a_result() -> None:
     assert "so far" not in live.rpartition("succeeded in")[2]
 
 
+@pytest.mark.parametrize("width", [30, 40, 50, 60, 80])
+def test_figures_stand_whole_or_not_at_all_however_narrow_a_terminal_is(width: int) -> None:
+    rows = [{"customer": "x" * 40, "spent": 123456789012.25, "orders": 100_001, "days": 12_345_678}]
+    out = io.StringIO()
+    console = Console(file=out, force_terminal=True, width=width, height=30, color_system=None)
+
+    with Bars(job_of(), console) as bars:
+        bars.show(status_of(updatedAt=CREATED))
+        later = counts(12_345, 4_567) | {"retried": 3}
+        bars.show(status_of(map=later, bytesRead=5e6, partial=rows, coverage=0.3))
+
+    *_, picture = out.getvalue().split("wordcount")
+    words = set(picture.split())
+    assert {"4567/12345", "123456789012.25"} <= words
+    assert {each for each in words if each[0].isdigit()} <= {
+        *("4567/12345", "5.0", "10.0", "500.0", "3", "123456789012.25", "100001", "12345678"),
+        *("3.00", "30%", "1"),
+    }
+    assert ("12345678" in words) is (width >= 50)
+
+
 @pytest.mark.parametrize(
     ("size", "text"),
     [(0, "0 B"), (999, "999 B"), (1_000, "1.0 kB"), (31_525_224, "31.5 MB"), (2e15, "2000.0 TB")],
