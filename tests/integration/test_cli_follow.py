@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from decimal import Decimal
 from http import HTTPStatus
 from typing import Any
 
@@ -17,6 +18,7 @@ from websockets.asyncio.server import ServerConnection, serve
 from websockets.http11 import Request, Response
 from websockets.typing import Subprotocol
 
+from app.client.cells import json_line
 from app.client.errors import ServiceError
 from app.client.follow import follow
 from tests.support.running import free_port, url_of
@@ -62,7 +64,7 @@ class Script:
                 await connection.send(json.dumps({"type": "complete", "id": subscribe["id"]}))
             else:
                 message = {"type": "next", "id": subscribe["id"], "payload": each}
-                await connection.send(json.dumps(message))
+                await connection.send(json_line(message))
         await connection.wait_closed()
 
 
@@ -113,6 +115,17 @@ async def test_only_what_is_newer_is_told() -> None:
 
 async def test_the_end_is_told_even_by_a_service_that_lost_its_last_changes() -> None:
     assert await versions_of(Script([state(5), DROP], [state(4, "FAILED")])) == [5, 4]
+
+
+async def test_numbers_keep_every_digit() -> None:
+    rows = [{"sum": 46116860184273879035, "price": Decimal("123456789012345678.91"), "half": 0.5}]
+    end = state(2, "SUCCEEDED")
+    end["data"]["jobStatus"]["result"] = rows
+
+    async with served(Script([end])) as url:
+        (status,) = [status async for status in follow(url, "j-1")]
+
+    assert status["result"] == rows
 
 
 async def test_a_job_that_does_not_exist_is_refused_at_once() -> None:
