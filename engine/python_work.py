@@ -165,6 +165,8 @@ class PythonWork:
             layout=task.spec.source.layout,
             scratch=task.scratch,
         )
+        if not table.num_columns:  # nothing but empty files
+            return Mapped(items=0, piece=self._write_nothing(task))
         if self._program.is_map_only:
             found = map_table_rows(self._program, table, self._context)
             piece = self._write_found(task, found)
@@ -190,6 +192,11 @@ class PythonWork:
         else:
             piece = self._write_pairs(task, grouped(isolation, map(rows_of, parts)))
         return _mapped(table.num_rows, piece, aside)
+
+    def _write_nothing(self, task: Task) -> Piece:
+        if self._program.is_map_only:
+            return self._write_rows(task, iter(()))
+        return self._write_pairs(task, Groups())
 
     def _write_found(self, task: Task, found: pa.Table | Iterator[Any]) -> Piece:
         if not isinstance(found, pa.Table):

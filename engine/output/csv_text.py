@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from engine.blobs import BlobStore
 from engine.errors import InputError, Issue, UnavailableError
-from engine.jsonvalue import decode, encode
+from engine.jsonvalue import decode_exactly, encode
 from engine.rows import Columns
 
 READ_AHEAD_BYTES: Final = 256 * 1024
@@ -107,7 +107,7 @@ def _field(value: Any, kind: str) -> str:
 def _value(field: bytes | None, kind: str) -> Any:
     if field is None:
         return None
-    return field.decode() if kind in _AS_TEXT else decode(field)
+    return field.decode() if kind in _AS_TEXT else decode_exactly(field)
 
 
 def _bad_cursor() -> InputError:

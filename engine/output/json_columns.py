@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import base64
 import math
+from decimal import Decimal
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from engine.jsonvalue import decode, encode
-
-_MAX_INTEGER = 2**64
+from engine.jsonvalue import decode_exactly, encode
 
 
 def json_lines(batch: pa.RecordBatch) -> list[bytes]:
@@ -28,7 +27,7 @@ def json_values(array: Any) -> list[Any]:
         texts = array.storage.to_pylist()
         if kind.extension_name != "arrow.json":
             return json_values(array.storage)
-        return [None if text is None else decode(text) for text in texts]
+        return [None if text is None else decode_exactly(text.encode()) for text in texts]
     if pa.types.is_floating(kind):
         return [_finite(value) for value in _exact_floats(array)]
     if pa.types.is_decimal(kind):
@@ -88,13 +87,12 @@ def _finite(value: float | None) -> float | None:
     return value if value is not None and math.isfinite(value) else None
 
 
-def _number(value: Any) -> int | float | None:
+def _number(value: Decimal | None) -> Any:
+    """Return a decimal as a number, with all of its digits."""
     if value is None:
         return None
-    if value == value.to_integral_value() and value.as_tuple().exponent >= 0:
-        whole = int(value)
-        return whole if -_MAX_INTEGER // 2 <= whole < _MAX_INTEGER else float(whole)
-    return float(value)
+    digits = format(value, "f")
+    return decode_exactly(digits.encode())
 
 
 def _instant(text: str | None, *, with_zone: bool) -> str | None:

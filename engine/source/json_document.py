@@ -1,8 +1,9 @@
 """JSON: an item is an element of an array inside a document.
 
 ``itemsPointer`` (RFC 6901) says which array. Without it, it is the document itself, and a document
-that is no array is one item. The document is read once, from start to end, in bounded memory; what
-lies outside of the array is looked at for its brackets and quotes alone.
+that is no array is one item; where there is no document, there are no items. It is read once, from
+start to end, in bounded memory; what lies outside of the array is looked at for its brackets and
+quotes alone.
 """
 
 from __future__ import annotations
@@ -38,6 +39,8 @@ class JsonReader:
         """Yield the items of a document."""
         with open_content(part, self.sources) as content:
             scanner = JsonScanner(content)
+            if not scanner.next_byte():
+                return
             for token in _tokens(self.pointer):
                 if not scanner.enter(token):
                     raise _leads_nowhere(content.name, self.pointer, token)

@@ -16,11 +16,16 @@ from typing import Any, Final
 
 import duckdb
 
+from engine.sql.refusal import ONE_SELECT
+
 Node = dict[str, Any]
 
 _NOT_COMPARED: Final = frozenset(
     {"query_location", "query_location_length", "alias", "qualified_name"}
 )
+_NO_SELECT: Final = "Only SELECT statements can be serialized"
+_SYNTAX_ERROR: Final = "syntax error"
+_WORD: Final = "more"
 _lock = threading.Lock()
 
 
@@ -47,15 +52,36 @@ def serialize(connection: duckdb.DuckDBPyConnection, text: str) -> Node:
     Raises:
         SyntaxProblem: It cannot be parsed or is not made of SELECTs.
     """
+    tree = _serialized(connection, text)
+    if tree["error"]:
+        raise _problem(connection, text, tree)
+    return tree
+
+
+def _serialized(connection: duckdb.DuckDBPyConnection, text: str) -> Node:
     rows = connection.execute("SELECT json_serialize_sql($1::VARCHAR)", [text]).fetchall()
     tree: Node = json.loads(rows[0][0])
-    if tree["error"]:
-        position = tree.get("position")
-        raise SyntaxProblem(
-            str(tree.get("error_message", "it cannot be parsed")).split("\n")[0],
-            int(position) if position is not None else None,
-        )
     return tree
+
+
+def _problem(connection: duckdb.DuckDBPyConnection, text: str, tree: Node) -> SyntaxProblem:
+    message = str(tree.get("error_message", "it cannot be parsed")).split("\n")[0]
+    position = _position_of(tree)
+    if message.startswith(_NO_SELECT):
+        return SyntaxProblem(ONE_SELECT, None)
+    if position is not None and message.startswith(_SYNTAX_ERROR):
+        # DuckDB names the last word also where only more was missing: is it content with more?
+        further = _serialized(connection, f"{text}\n{_WORD}")
+        place = _position_of(further) if further["error"] else None
+        if place is None or place > len(text.encode()):
+            end = len(text.rstrip("; \t\r\n").encode())
+            return SyntaxProblem(f"{_SYNTAX_ERROR} at end of input", end)
+    return SyntaxProblem(message, position)
+
+
+def _position_of(tree: Node) -> int | None:
+    position = tree.get("position")
+    return None if position is None else int(position)
 
 
 def parse(text: str) -> Node:

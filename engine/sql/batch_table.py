@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import duckdb
 import pyarrow as pa
@@ -15,13 +16,17 @@ from engine.source.sources import Sources
 from engine.spec import LayoutSpec
 from engine.sql.batch_rows import BatchRows
 from engine.sql.blame import blamed
-from engine.sql.columns import ShapeFinder, sample_of
+from engine.sql.columns import ShapeFinder
 from engine.sql.job import TableShape
 from engine.sql.tables import INPUT, InputTable
+
+_NOTHING: Final = pa.table({})
 
 
 def read_table(batch: Batch, *, sources: Sources, layout: LayoutSpec, scratch: Path) -> pa.Table:
     """Return the records of *batch* with typed columns; text has one column, ``line``.
+
+    Where there is no record, and nothing else that tells of columns, there are none.
 
     Types are found in the heads of the batch's own files, so one batch may have integers where
     another has floats.
@@ -33,6 +38,8 @@ def read_table(batch: Batch, *, sources: Sources, layout: LayoutSpec, scratch: P
     with _connected() as connection:
         finder = ShapeFinder(connection, sources=sources, scratch=scratch)
         shape = _shape_of(batch, layout, finder)
+        if shape is None:
+            return _NOTHING
         table = InputTable(connection, sources=sources, layout=layout, shape=shape, scratch=scratch)
         with table.bound(batch) as bound, blamed("map", bound.names, cause=bound.cause):
             return connection.sql(f"SELECT * FROM {INPUT}").to_arrow_table()
@@ -60,6 +67,8 @@ def read_table_apart(
     with _connected() as connection:
         finder = ShapeFinder(connection, sources=sources, scratch=scratch, is_lenient=True)
         shape = _shape_of(batch, layout, finder)
+        if shape is None:
+            return _NOTHING, str
         table = InputTable(connection, sources=sources, layout=layout, shape=shape, scratch=scratch)
         rows = BatchRows(connection, batch, sources=sources, layout=layout)
         with rows.kept(table, scratch=scratch, report=report):
@@ -73,10 +82,10 @@ def _connected() -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def _shape_of(batch: Batch, layout: LayoutSpec, finder: ShapeFinder) -> TableShape:
+def _shape_of(batch: Batch, layout: LayoutSpec, finder: ShapeFinder) -> TableShape | None:
     if batch.items is not None:
         return finder.of_items(batch.items)
-    return finder.of_files(sample_of(_files_of(batch)), layout)
+    return finder.of_files(_files_of(batch), layout)
 
 
 def _files_of(batch: Batch) -> list[SourceFile]:

@@ -11,6 +11,7 @@ import duckdb
 import pyarrow as pa
 
 from engine.errors import FanfoldError, RecordError, ResourceError, SqlError
+from engine.sql.fault import data_fault
 
 _MAX_MESSAGE_LENGTH: Final = 1_000
 _BAD_DATA: Final = re.compile(
@@ -64,8 +65,7 @@ def _without_paths(text: str, names: Mapping[str, str]) -> str:
     blamed_on = {names[path] for path in names if path in text}
     for path in sorted(names, key=len, reverse=True):
         text = text.replace(path, names[path])
-    text = text.partition("\n\nPossible")[0].partition("\n\nLINE ")[0]
-    text = re.sub(r"\n\s*file\s*=\s*", "\n  file = ", text)
+    text = data_fault(text)
     if blamed_on and not any(name in text for name in blamed_on):
         return f"{', '.join(sorted(blamed_on))}: {text}"
     return text

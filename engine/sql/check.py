@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +16,7 @@ from engine.source.listing import list_sources
 from engine.source.sources import Sources
 from engine.spec import BadItems, FilesMode, JobSpec
 from engine.sql.checker import CheckedSql, SqlCheck
-from engine.sql.columns import ShapeFinder, sample_of
+from engine.sql.columns import ShapeFinder
 from engine.sql.fault import told
 from engine.sql.job import Columns, SqlJob, TableShape
 from engine.sql.params import bound_params
@@ -182,12 +181,22 @@ class SqlInspector:
         return tight if reduced.is_worth_it else loose
 
     def _listed(self, spec: JobSpec, resolved_source: str | None) -> list[SourceFile]:
-        """Return the first files of the source; none where there are none to be looked into."""
+        """Return the first files of the source that are not empty, or of those that are.
+
+        None where there are none to be looked into.
+        """
         is_listing = spec.source.files is not None and spec.source.files.mode is FilesMode.OBJECTS
         if spec.source.inline is not None or is_listing:
             return []
-        listed = list_sources(spec, self._sources, resolved=resolved_source)
-        return list(islice(listed, LISTED_FILES))
+        found: list[SourceFile] = []
+        empty: list[SourceFile] = []
+        for file in list_sources(spec, self._sources, resolved=resolved_source):
+            listed = found if file.size_bytes else empty
+            if len(listed) < LISTED_FILES:
+                listed.append(file)
+            if len(found) == LISTED_FILES:
+                break
+        return found or empty
 
     def _shape_of(self, spec: JobSpec, files: Sequence[SourceFile]) -> TableShape:
         if spec.source.inline is not None:
@@ -196,9 +205,18 @@ class SqlInspector:
             return TableShape(columns=_OBJECT_COLUMNS)
         try:
             finder = self._lenient_finder if _skips(spec) else self._finder
-            return finder.of_files(sample_of(files), spec.source.layout)
+            shape = finder.of_files(files, spec.source.layout)
         except RecordError as exc:
             raise SourceError(exc.message) from exc
+        if shape is None:
+            raise self._nothing_in(files)
+        return shape
+
+    def _nothing_in(self, files: Sequence[SourceFile]) -> SourceError:
+        name = self._sources.name_of(files[0].path)
+        others = len(files) - 1
+        which = f"{name} and {others} more: they are" if others else f"{name}: it is"
+        return SourceError(f"{which} empty, and no record tells what columns there are")
 
     def _bind(
         self, steps: SqlSteps, shape: TableShape, params: Params, path: tuple[str, ...]

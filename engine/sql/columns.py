@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
@@ -14,15 +15,18 @@ import pyarrow.parquet as pq
 
 from engine.batch import Batch, Compression, FileSlice
 from engine.errors import RecordError
+from engine.source.chunk import BOM
 from engine.source.compression import DecompressedStream, Readable
 from engine.source.csv_ends import record_ends, write_with_one_end
 from engine.source.file import SourceFile
-from engine.source.formats import FileLayout
+from engine.source.formats import FileLayout, detect
+from engine.source.head import read_head
 from engine.source.hive import hive_columns
 from engine.source.look import look_at
 from engine.source.read import BatchReader
 from engine.source.sources import Sources
 from engine.spec import CsvSpec, DataFormat, LayoutSpec
+from engine.sql.fault import data_fault, in_one_line
 from engine.sql.job import Columns, TableShape
 from engine.sql.lines import LINE
 from engine.sql.recent import Recent
@@ -30,11 +34,28 @@ from engine.sql.sandbox import literal
 
 HEAD_BYTES: Final = 256 * 1024
 LONGEST_HEAD_BYTES: Final = 16 * 1024 * 1024
+_SAMPLED_FILES: Final = 3
+_MOST_SPARE_FILES: Final = 100
 _SAMPLE_ROWS: Final = 20_480
 _CSV_TYPES: Final = (
     "['NULL', 'BOOLEAN', 'BIGINT', 'DOUBLE', 'TIME', 'DATE', 'TIMESTAMP', 'VARCHAR']"
 )
-_NUMBERS: Final = ("BOOLEAN", "BIGINT", "DOUBLE")
+_NUMBERS: Final = ("BIGINT", "DOUBLE")
+_NO_VALUES: Final = '"NULL"'
+_NO_OBJECTS: Final = "expected records"
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the head of a file shows.
+
+    Attributes:
+        shape: Of the file.
+        has_records: Whether there are any; types that no record shows are none.
+    """
+
+    shape: TableShape
+    has_records: bool
 
 
 class ShapeFinder:
@@ -59,75 +80,111 @@ class ShapeFinder:
         self._sources = sources
         self._scratch = scratch
         self._ignore_errors = str(is_lenient).lower()
-        self._seen: Recent[TableShape] = Recent()
+        self._seen: Recent[_Seen | None] = Recent()
 
-    def of_items(self, items: Sequence[Any]) -> TableShape:
-        """Return the shape of items that came with the request; strings are lines."""
+    def of_items(self, items: Sequence[Any], name: str = "inline") -> TableShape:
+        """Return the shape of items, by default those of the request; strings are lines.
+
+        Raises:
+            RecordError: They have no columns.
+        """
         path = self._scratch / "head.jsonl"
         rows = (item if isinstance(item, dict) else {LINE: item} for item in items)
         path.write_bytes(b"".join(orjson.dumps(row) + b"\n" for row in rows))
         try:
-            return TableShape(columns=self._json_columns(path, "inline") if items else ())
+            columns = self._json_columns(path, name) if items else ()
         finally:
             path.unlink()
+        if items and not columns:
+            raise _no_columns(name)
+        return TableShape(columns=columns)
 
-    def of_files(self, files: Iterable[SourceFile], layout: LayoutSpec) -> TableShape:
-        """Return the shape that all *files* fit, as far as their heads show it.
+    def of_files(self, files: Sequence[SourceFile], layout: LayoutSpec) -> TableShape | None:
+        """Return the shape that all *files* fit, as far as the heads of some show it.
 
-        A column that is integer here and fractional there is DOUBLE; any other disagreement makes
-        it VARCHAR, but for Parquet, where the first file decides.
+        Looked at are the first, the middle and the last, and the largest in the place of those
+        without a record. A column that is integer here and fractional there is DOUBLE; any other
+        disagreement makes it VARCHAR.
+
+        Returns:
+            None where no record and no header tells of columns.
 
         Raises:
             SourceError: A file cannot be read.
             RecordError: A file is not what its format says.
         """
-        return _merged([self._of_known_file(file, layout) for file in files])
+        full: dict[int, TableShape] = {}
+        bare: dict[int, TableShape] = {}
+        for looked, index in enumerate(_order_of_looks(files)):
+            if full and looked >= 2 * _SAMPLED_FILES:
+                break
+            seen = self._of_known_file(files[index], layout)
+            if seen is not None:
+                (full if seen.has_records else bare)[index] = seen.shape
+            if len(full) == _SAMPLED_FILES or len(bare) > _MOST_SPARE_FILES:
+                break
+        found = full or bare
+        if not found:
+            return None if files else TableShape(columns=())
+        shape = _merged([found[index] for index in sorted(found)])
+        if not shape.columns:
+            raise _no_columns(self._sources.name_of(files[min(found)].path))
+        return shape
 
-    def _of_known_file(self, file: SourceFile, layout: LayoutSpec) -> TableShape:
-        """Return the shape of a file, which may have been looked at before."""
+    def _of_known_file(self, file: SourceFile, layout: LayoutSpec) -> _Seen | None:
+        """Return what a file shows, which may have been looked at before; None if nothing."""
         if not file.version:
             return self._of_file(file, layout)
         known_as = (file.path, file.version, layout.model_dump_json())
         return self._seen.answer(known_as, lambda: self._of_file(file, layout))
 
-    def _of_file(self, file: SourceFile, layout: LayoutSpec) -> TableShape:
+    def _of_file(self, file: SourceFile, layout: LayoutSpec) -> _Seen | None:
         name = self._sources.name_of(file.path)
-        found = look_at(file, layout, self._sources)
+        found = look_at(file, layout, self._sources) if file.size_bytes else _unseen(name, layout)
         folders = tuple(
             (column, "BIGINT" if isinstance(value, int) else "VARCHAR")
             for column, value in hive_columns(name).items()
         )
+        if not file.size_bytes:
+            return _without_records(found.format, layout, folders)
         match found.format:
             case DataFormat.PARQUET:
-                return TableShape(self._parquet_columns(file, name), folders)
-            case DataFormat.TEXT:
-                return TableShape(((LINE, "VARCHAR"),), folders)
+                columns, rows = self._parquet_columns(file, name)
+                return _Seen(TableShape(columns, folders), has_records=rows > 0)
             case DataFormat.JSON:
-                return TableShape(
-                    self.of_items(self._first_items(file, found, layout)).columns, folders
-                )
+                items = self._first_items(file, found, layout)
+                if not items:
+                    return None
+                return _Seen(TableShape(self.of_items(items, name).columns, folders), True)
             case _:
                 return self._of_lines(file, found, layout, folders)
 
     def _of_lines(
         self, file: SourceFile, found: FileLayout, layout: LayoutSpec, folders: Columns
-    ) -> TableShape:
-        """Return the shape of a CSV or JSONL file by its first lines."""
+    ) -> _Seen | None:
+        """Return what the first lines of a text, CSV or JSONL file show."""
         name = self._sources.name_of(file.path)
+        with self._sources.open_file(file.path, version=file.version) as stream:
+            plain: Readable = stream
+            if found.compression is not Compression.NONE:
+                plain = DecompressedStream(stream, found.compression, name=name)
+            head = read_head(plain, found.format, layout.csv, step_bytes=HEAD_BYTES)
+        if head.is_blank:
+            return _without_records(found.format, layout, folders)
+        if found.format is DataFormat.TEXT:
+            return _Seen(TableShape(((LINE, "VARCHAR"),), folders), has_records=True)
         path = self._scratch / "head"
         try:
-            with self._sources.open_file(file.path, version=file.version) as stream:
-                plain: Readable = stream
-                if found.compression is not Compression.NONE:
-                    plain = DecompressedStream(stream, found.compression, name=name)
-                path.write_bytes(_head(plain))
-            if found.format is DataFormat.CSV:
-                if record_ends(path, layout.csv.delimiter).is_mixed:
-                    head = BytesIO(path.read_bytes())
-                    write_with_one_end(head, path, layout.csv.delimiter)
-                columns, options = self._csv_columns(path, layout.csv, name)
-                return TableShape(columns, folders, options)
-            return TableShape(self._json_columns(path, name), folders)
+            path.write_bytes(head.data)
+            if found.format is DataFormat.JSONL:
+                columns = self._json_columns(path, name)
+                return _Seen(TableShape(columns, folders), has_records=bool(columns))
+            data = head.data.removeprefix(BOM).lstrip(b"\r\n")  # or DuckDB may see no header
+            path.write_bytes(data)
+            if record_ends(path, layout.csv.delimiter).is_mixed:
+                write_with_one_end(BytesIO(data), path, layout.csv.delimiter)
+            columns, options = self._csv_columns(path, layout.csv, name)
+            return _Seen(TableShape(columns, folders, options), head.has_records)
         finally:
             path.unlink(missing_ok=True)
 
@@ -140,16 +197,20 @@ class ShapeFinder:
         chunks = BatchReader(self._sources, layout).chunks(Batch(slices=(whole,)))
         return next(iter(chunks), [])
 
-    def _parquet_columns(self, file: SourceFile, name: str) -> Columns:
+    def _parquet_columns(self, file: SourceFile, name: str) -> tuple[Columns, int]:
+        """Return the columns of a Parquet file, and how many rows it has."""
         try:
             with self._sources.open_file(file.path, version=file.version) as stream:
-                schema = pq.read_metadata(stream).schema.to_arrow_schema()
+                footer = pq.read_metadata(stream)
+                schema = footer.schema.to_arrow_schema()
         except (pa.ArrowException, OSError) as exc:
-            raise RecordError(f"{name}: is not a readable Parquet file: {exc}") from exc
+            reason = in_one_line(str(exc))
+            raise RecordError(f"{name}: is not a readable Parquet file: {reason}") from exc
         path = self._scratch / "head.parquet"
         try:
             pq.write_table(schema.empty_table(), path)
-            return self._described(f"SELECT * FROM read_parquet({literal(str(path))})")
+            columns = self._described(f"SELECT * FROM read_parquet({literal(str(path))})")
+            return columns, footer.num_rows
         finally:
             path.unlink(missing_ok=True)
 
@@ -173,8 +234,7 @@ class ShapeFinder:
                 f"FROM sniff_csv({literal(str(path))}, {given})"
             ).fetchall()
         except duckdb.Error as exc:
-            reason = str(exc).replace(str(path), name).partition("\n\n")[0]
-            raise RecordError(f"{name}: {reason}") from exc
+            raise _refused(exc, path, name) from exc
         columns, date_format, timestamp_format = found[0]
         formats = {"dateformat": date_format, "timestampformat": timestamp_format}
         return (
@@ -191,32 +251,51 @@ class ShapeFinder:
                 f"maximum_object_size = {LONGEST_HEAD_BYTES})"
             )
         except duckdb.Error as exc:
-            reason = str(exc).replace(str(path), name).partition("\n\n")[0]
-            raise RecordError(f"{name}: {reason}") from exc
+            if _NO_OBJECTS not in str(exc):
+                raise _refused(exc, path, name) from exc
+            if not path.read_bytes().removeprefix(BOM).translate(None, b"{} \t\r\n"):
+                return ()
+            raise RecordError(f"{name}: there are records that are not JSON objects") from exc
 
     def _described(self, query: str) -> Columns:
         relation = self._connection.sql(query)
         return tuple(zip(relation.columns, map(str, relation.types), strict=True))
 
 
-def sample_of(files: Sequence[SourceFile]) -> list[SourceFile]:
-    """Return the first, the middle and the last of *files*, each once."""
-    chosen = {0, len(files) // 2, len(files) - 1} if files else set()
-    return [files[index] for index in sorted(chosen)]
+def _order_of_looks(files: Sequence[SourceFile]) -> Iterator[int]:
+    """Yield the indices of the first, the middle and the last file, then by falling size."""
+    sample = sorted({0, len(files) // 2, len(files) - 1}) if files else []
+    yield from sample
+    rest = sorted(set(range(len(files))) - set(sample), key=lambda at: -files[at].size_bytes)
+    yield from rest
 
 
-def _head(stream: Any) -> bytes:
-    """Return whole lines from the beginning, one at least."""
-    head = bytearray()
-    while len(head) < LONGEST_HEAD_BYTES:
-        block = stream.read(HEAD_BYTES)
-        if not block:
-            return bytes(head)
-        head += block
-        end = head.rfind(b"\n") + 1
-        if end:
-            return bytes(head[:end])
-    return bytes(head)
+def _unseen(name: str, layout: LayoutSpec) -> FileLayout:
+    """Return the layout of a file without a byte."""
+    try:
+        return detect(b"", name, layout.format)
+    except RecordError:
+        return FileLayout(DataFormat.PARQUET, Compression.NONE)
+
+
+def _without_records(format: DataFormat, layout: LayoutSpec, folders: Columns) -> _Seen | None:
+    """Return what is known of a file in which there is nothing."""
+    columns: Columns = ()
+    if format is DataFormat.TEXT:
+        columns = ((LINE, "VARCHAR"),)
+    elif format is DataFormat.CSV:
+        columns = tuple((name, "VARCHAR") for name in layout.csv.columns or ())
+    return _Seen(TableShape(columns, folders), has_records=False) if columns else None
+
+
+def _no_columns(name: str) -> RecordError:
+    return RecordError(f"{name}: its records have no columns")
+
+
+def _refused(error: duckdb.Error, path: Path, name: str) -> RecordError:
+    """Return what DuckDB says about the file at *path*, which is the head of another one."""
+    text = str(error).replace(str(path), name).partition("\n\n")[0]
+    return RecordError(f"{name}: {data_fault(text)}")
 
 
 def _merged(shapes: Sequence[TableShape]) -> TableShape:
@@ -237,11 +316,13 @@ def _merged(shapes: Sequence[TableShape]) -> TableShape:
 
 
 def _common(one: str, other: str) -> str:
-    if one == other:
+    if one == other or other == _NO_VALUES:
         return one
-    if one in _NUMBERS[1:] and other in _NUMBERS[1:]:
+    if one == _NO_VALUES:
+        return other
+    if one in _NUMBERS and other in _NUMBERS:
         return "DOUBLE"
     return "VARCHAR"
 
 
-__all__ = ["HEAD_BYTES", "ShapeFinder", "sample_of"]
+__all__ = ["HEAD_BYTES", "ShapeFinder"]

@@ -10,6 +10,10 @@ import duckdb
 
 _EXPLAIN: Final = "EXPLAIN "
 _POINTER: Final = re.compile(r"LINE (?P<line>\d+): (?P<text>.*)\n(?P<gap> *)\^")
+_ADVICE: Final = re.compile(
+    r"\n\nColumn |\n\nLINE |\n\s*Possible |\n\s*Try setting|\n\s*file ?= |\n\s*The search space |"
+    r"\s*\\n (?=Set: )"
+)
 _LONG_LISTS: Final = "\n\tCandidate functions:"
 
 
@@ -29,7 +33,17 @@ def told(
     except duckdb.Error as exc:
         message = str(exc)
     text = message.partition("\n\n")[0].partition(_LONG_LISTS)[0]
-    return _place(message, query) + "; ".join(filter(None, map(str.strip, text.split("\n"))))
+    return _place(message, query) + in_one_line(text)
+
+
+def in_one_line(text: str) -> str:
+    """Return a message of several lines as one."""
+    return "; ".join(filter(None, map(str.strip, text.splitlines())))
+
+
+def data_fault(text: str) -> str:
+    """Return in one line what DuckDB says about data, without what it says of its own options."""
+    return in_one_line(_ADVICE.split(text, maxsplit=1)[0])
 
 
 def _place(message: str, query: str) -> str:
@@ -44,4 +58,4 @@ def _place(message: str, query: str) -> str:
     return f"line {line}, column {column - len(_EXPLAIN) * (line == 1)}: "
 
 
-__all__ = ["told"]
+__all__ = ["data_fault", "in_one_line", "told"]

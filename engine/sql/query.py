@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Final
 
+import duckdb
 import sqlglot
 from sqlglot import Token, TokenType, exp
 from sqlglot.errors import SqlglotError
@@ -26,6 +27,7 @@ from engine.sql.refusal import (
     ONE_SELECT,
     SQL_PATH,
     RefusedError,
+    at_byte,
     at_character,
 )
 
@@ -92,7 +94,7 @@ def parse_query(text: str, *path: str) -> Query:
     except RefusedError as exc:
         raise InputError(Issue(where, str(exc))) from exc
     except SqlglotError as exc:
-        raise InputError(Issue(where, _sqlglot_message(exc))) from exc
+        raise InputError(Issue(where, _fault_of(text, exc))) from exc
     except RecursionError as exc:
         raise InputError(Issue(where, "the query is nested too deeply")) from exc
     return Query(text=text, tree=tree, parameters=_parameters(tokens))
@@ -232,12 +234,20 @@ def _parameters(tokens: list[Token]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(names))
 
 
-def _sqlglot_message(error: SqlglotError) -> str:
+def _fault_of(text: str, error: SqlglotError) -> str:
+    """Return where and why *text* is no query: in DuckDB's words, as sqlglot tells of itself."""
+    try:
+        ast.parse(text)
+    except ast.SyntaxProblem as exc:
+        return at_byte(text, exc.position, str(exc))
+    except (duckdb.Error, RecursionError):
+        pass
     problems = getattr(error, "errors", None) or []
     if not problems:
-        return f"it cannot be parsed: {str(error).splitlines()[0]}"
-    first = problems[0]
-    return f"line {first.get('line')}, column {first.get('col')}: {first.get('description')}"
+        return "it cannot be parsed"
+    word = str(problems[0]["highlight"])
+    column = max(1, problems[0]["col"] - len(word) + 1)
+    return f"line {problems[0]['line']}, column {column}: it cannot be parsed at or near {word!r}"
 
 
 def _place(text: str, part: exp.Expr, message: str) -> str:

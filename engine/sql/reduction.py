@@ -120,7 +120,7 @@ class Reduction:
             )
         except (FanfoldError, duckdb.Error):
             return None  # whatever is wrong with the data, the job itself will tell
-        if counted is None:
+        if counted is None or not counted.seen:
             return None
         task_bytes = total_bytes / large_batches(total_bytes, workers=_WORKERS)
         task_rows = counted.rows_per_byte * task_bytes

@@ -20,22 +20,24 @@ import pyarrow.parquet as pq
 
 from engine.batch import Batch, FileSlice
 from engine.errors import RecordError
-from engine.source.chunk import BOM, MAX_RECORD_BYTES, Chunk
+from engine.source.chunk import Chunk
 from engine.source.content import Content
 from engine.source.csv_ends import CRLF, LF, record_ends, write_with_one_end
-from engine.source.csv_mask import first_record_end
-from engine.source.csv_rows import read_columns
+from engine.source.head import Head, read_head
 from engine.source.read import BatchReader
 from engine.spec import CsvSpec, DataFormat, LayoutSpec
+from engine.sql.csv_top import blank_lines_before, first_row
+from engine.sql.fault import in_one_line
 from engine.sql.gathering import Gathering, LocalFile
 from engine.sql.job import TableShape
-from engine.sql.lines import LineStream
+from engine.sql.lines import LINE, LineStream
 from engine.sql.sandbox import literal
 
 _BLOCK_BYTES: Final = 1024 * 1024
 _HEAD_BYTES: Final = 64 * 1024
 _LINE_ENDS: Final = {LF: r"\n", CRLF: r"\r\n", b"\r": r"\r"}
 _MAX_OBJECT_BYTES: Final = 16 * 1024 * 1024
+_LINES: Final = ((LINE, "VARCHAR"),)
 
 
 class Scan(Protocol):
@@ -53,6 +55,9 @@ class Scan(Protocol):
     def queries(self, slices: Sequence[FileSlice], gathering: Gathering) -> Iterator[str]:
         """Yield queries that together have the records of *slices*, and count these.
 
+        A slice without a record is passed over, whatever its columns; of some that have none, no
+        query need come.
+
         Raises:
             SourceError: A file cannot be read, or is not the one that was planned.
             RecordError: A file is not what its format says.
@@ -67,7 +72,7 @@ def scans_of(layout: LayoutSpec, shape: TableShape) -> Mapping[DataFormat, Scan]
         DataFormat.CSV: CsvScan(layout.csv, shape),
         DataFormat.JSONL: JsonLinesScan(shape),
         DataFormat.JSON: ItemScan(layout, shape),
-        DataFormat.TEXT: TextScan(),
+        DataFormat.TEXT: TextScan(shape),
     }
 
 
@@ -85,6 +90,8 @@ class ParquetScan:
             footer = _footer(stream, name)
             first, last = part.groups or (0, footer.num_row_groups)
             sizes = [footer.row_group(index).num_rows for index in range(footer.num_row_groups)]
+            if not sum(sizes[first:last]):
+                continue
             gathering.items += sum(sizes[first:last])
             path = gathering.direct_path(part)
             if path is None:
@@ -119,16 +126,21 @@ class CsvScan:
         keyed = []
         for part in slices:
             file = gathering.brought(part)
+            if _is_empty(part, file, self.spec):
+                continue
             names, has_header = self._header(part, file, gathering)
+            if not names and _is_blank(file, part.format):
+                continue
+            blank_lines = blank_lines_before(file.path) if has_header else 0
             ends = record_ends(file.path, self.spec.delimiter)
-            gathering.items += max(0, ends.lines - has_header)
+            gathering.items += max(0, ends.lines - blank_lines - has_header)
             if gathering.sieve is not None:
                 path = self._sifted(part, file, gathering, names, has_header=has_header)
-                has_header, line_end = False, r"\n"
+                has_header, blank_lines, line_end = False, 0, r"\n"
             else:
                 path = self._with_one_end(file, gathering) if ends.is_mixed else file.path
                 line_end = r"\n" if ends.is_mixed else _LINE_ENDS[ends.kind]
-            keyed.append(((names, has_header, line_end), path))
+            keyed.append(((names, has_header, blank_lines, line_end), path))
         for kind, group in groupby(keyed, key=lambda pair: pair[0]):
             yield self._query([path for _, path in group], *kind)
 
@@ -146,7 +158,7 @@ class CsvScan:
             part,
             file.path,
             lambda sieve: sieve.reads_with(
-                lambda probe: self._query([probe], names, has_header=False, line_end=r"\n"),
+                lambda probe: self._query([probe], names, False, 0, r"\n"),
                 file.name,
                 lambda data, probe: write_with_one_end(BytesIO(data), probe, self.spec.delimiter),
             ),
@@ -156,9 +168,14 @@ class CsvScan:
         return self._with_one_end(LocalFile(kept, file.name, 0, 0), gathering)
 
     def _query(
-        self, paths: Sequence[str], names: Sequence[str], has_header: bool, line_end: str
+        self,
+        paths: Sequence[str],
+        names: Sequence[str],
+        has_header: bool,
+        blank_lines: int,
+        line_end: str,
     ) -> str:
-        options = self._options(names, has_header=has_header, line_end=line_end)
+        options = self._options(names, has_header, blank_lines, line_end)
         given = ", ".join(f"{name} = {value}" for name, value in options.items())
         return f"SELECT * FROM read_csv({_listed(paths)}, {given})"
 
@@ -179,12 +196,12 @@ class CsvScan:
             return tuple(name for name, _ in self.shape.columns), False
         if part.start == 0:
             with open(file.path, "rb") as stream:
-                return _first_row(stream, self.spec, file.name), True
+                return first_row(stream, self.spec, file.name), True
         with gathering.sources.open_file(part.path, version=part.version) as stream:
-            return _first_row(stream, self.spec, file.name), False
+            return first_row(stream, self.spec, file.name), False
 
     def _options(
-        self, names: Sequence[str], *, has_header: bool, line_end: str
+        self, names: Sequence[str], has_header: bool, blank_lines: int, line_end: str
     ) -> Mapping[str, str]:
         types = dict(self.shape.columns)
         columns = ", ".join(f"{literal(n)}: {literal(types.get(n, 'VARCHAR'))}" for n in names)
@@ -192,6 +209,7 @@ class CsvScan:
             "auto_detect": "false",
             "columns": f"{{{columns}}}",
             "header": str(has_header).lower(),
+            "skip": str(blank_lines),
             "delim": literal(self.spec.delimiter),
             "quote": literal('"'),
             "escape": literal('"'),
@@ -215,9 +233,15 @@ class JsonLinesScan:
 
     def queries(self, slices: Sequence[FileSlice], gathering: Gathering) -> Iterator[str]:
         """Yield queries; see ``Scan``."""
-        paths = [self._path(gathering.brought(part), part, gathering) for part in slices]
+        files = [(part, gathering.brought(part)) for part in slices]
+        paths = [
+            self._path(file, part, gathering)
+            for part, file in files
+            if not _is_empty(part, file, CsvSpec())
+        ]
         gathering.items += sum(map(_count_lines, paths))
-        yield _read_json(paths, self.shape)
+        if paths:
+            yield _read_json(paths, self.shape)
 
     def _path(self, file: LocalFile, part: FileSlice, gathering: Gathering) -> str:
         return gathering.sifted(
@@ -273,17 +297,48 @@ class ItemScan:
         return _read_json([str(path)], self.shape)
 
 
+@dataclass(frozen=True)
 class TextScan:
-    """Text: one column, ``line``."""
+    """Text: one column, ``line``.
 
+    Attributes:
+        shape: Of the job, whose other files may be of another format.
+    """
+
+    shape: TableShape
     is_sparse = False
 
     def queries(self, slices: Sequence[FileSlice], gathering: Gathering) -> Iterator[str]:
         """Yield queries; see ``Scan``."""
-        files = [_readable_lines(part, gathering) for part in slices]
-        lines = LineStream([(file.path, file.name, file.start, file.end) for file in files])
-        gathering.lines.append(lines)
-        yield f"SELECT * FROM {gathering.register(lines)}"
+        files = []
+        for part in slices:
+            file = _readable_lines(part, gathering)
+            # A name that tells nothing, and nothing in it: it may be a part of any format.
+            if self.shape.columns == _LINES or not _is_empty(part, file, CsvSpec()):
+                files.append(file)
+        if files:
+            lines = LineStream([(file.path, file.name, file.start, file.end) for file in files])
+            gathering.lines.append(lines)
+            yield f"SELECT * FROM {gathering.register(lines)}"
+
+
+def _is_empty(part: FileSlice, file: LocalFile, csv: CsvSpec) -> bool:
+    """Whether a slice from the beginning of a file on has no record."""
+    if part.start:
+        return False
+    head = _head_of(file, part.format, csv)
+    return head.is_all and not head.has_records
+
+
+def _is_blank(file: LocalFile, format: DataFormat) -> bool:
+    """Whether there are blank lines at most in a slice."""
+    head = _head_of(file, format, CsvSpec(header=False))
+    return head.is_all and head.is_blank
+
+
+def _head_of(file: LocalFile, format: DataFormat, csv: CsvSpec) -> Head:
+    with open(file.path, "rb") as stream:
+        return read_head(stream, format, csv, step_bytes=_HEAD_BYTES)
 
 
 def _readable_lines(part: FileSlice, gathering: Gathering) -> LocalFile:
@@ -307,7 +362,8 @@ def _footer(stream: BinaryIO, name: str) -> pq.FileMetaData:
     try:
         return pq.read_metadata(stream)
     except (pa.ArrowException, OSError) as exc:
-        raise RecordError(f"{name}: is not a readable Parquet file: {exc}") from exc
+        reason = in_one_line(str(exc))
+        raise RecordError(f"{name}: is not a readable Parquet file: {reason}") from exc
 
 
 def _rows_between(path: str, start: int, end: int) -> str:
@@ -335,20 +391,6 @@ def _read_json(paths: Sequence[str], shape: TableShape) -> str:
         f"auto_detect = false, columns = {{{columns}}}, hive_partitioning = false, "
         f"maximum_object_size = {_MAX_OBJECT_BYTES})"
     )
-
-
-def _first_row(stream: BinaryIO, csv: CsvSpec, name: str) -> tuple[str, ...]:
-    return read_columns(Chunk(name, 0, _first_record(stream, csv).removeprefix(BOM)), csv)
-
-
-def _first_record(stream: BinaryIO, csv: CsvSpec) -> bytes:
-    head = b""
-    while (end := first_record_end(head, csv.delimiter)) is None:
-        block = stream.read(_HEAD_BYTES)
-        head += block
-        if not block or len(head) > MAX_RECORD_BYTES:
-            break
-    return head[:end]
 
 
 def _count_lines(path: str) -> int:

@@ -21,8 +21,7 @@ from engine.source.records import record_chunks
 from engine.source.salvage import Report, Unreadable, record_bounds
 
 _EMPTY: Final = (b"", b"\n", b"\r\n", b"\r")
-_ADVICE: Final = re.compile(r"\n\nColumn |\nPossible |\nTry setting|\n  file = ")
-_WHERE: Final = re.compile(r"\nOriginal Line: [^\n]*| on Line: \d+|,? in line \d+")
+_WHERE: Final = re.compile(r"; Original Line: .*?(?=; [A-Z]|$)| on Line: \d+|,? in line \d+")
 
 Reads = Callable[[bytes], None]
 Locate = Callable[[int], object]
@@ -151,6 +150,5 @@ class Sieve:
 
 
 def as_record_error(error: RecordError | SqlError) -> RecordError:
-    """Return *error*, which came from reading alone, in short; its lines are not the file's."""
-    text = _ADVICE.split(error.message, maxsplit=1)[0]
-    return RecordError("; ".join(filter(None, map(str.strip, _WHERE.sub("", text).split("\n")))))
+    """Return *error*, which came from reading alone, without places: they are not the file's."""
+    return RecordError(_WHERE.sub("", error.message))

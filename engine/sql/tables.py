@@ -60,7 +60,8 @@ class SiftedBatch:
     """What can be read of a batch.
 
     Attributes:
-        parts: A query for each slice, or for all items; each is to be used before the next.
+        parts: A query for each slice with records, or for all items; each is to be used before the
+            next.
         nothing: A query for no records, with the same columns.
         names: As in ``BoundInput``.
     """
@@ -146,7 +147,10 @@ class InputTable:
             scan = self._scans[part.format]
             _, folders = self._kind_of(part)
             try:
-                (found,) = scan.queries([part], gathering)
+                queries = list(scan.queries([part], gathering))
+                if not queries:
+                    continue
+                (found,) = queries
                 query = self._shaped(found, dict(folders), name, is_sparse=scan.is_sparse)
                 if part.format is DataFormat.PARQUET:
                     sieve.run(query, gathering.names)

@@ -229,6 +229,34 @@ def test_every_type_of_a_query_is_the_same_json_in_every_format(
     assert piece.columns == tuple((name, kind) for name, (kind, _) in EXPECTED.items())
 
 
+LONG = {
+    "sum": ("46116860184273879035::HUGEINT", "46116860184273879035"),
+    "least": ("-170141183460469231731687303715884105::HUGEINT", None),
+    "most": ("18446744073709551615::UBIGINT", "18446744073709551615"),
+    "whole": ("12345678901234567890123::DECIMAL(38, 0)", "12345678901234567890123"),
+    "price": ("123456789012345678.91::DECIMAL(38, 2)", "123456789012345678.91"),
+    "short": ("1234567890123456.78::DECIMAL(18, 2)", "1234567890123456.78"),
+    "list": ("[123456789012345678.91::DECIMAL(38, 2)]", "[123456789012345678.91]"),
+    "struct": ("{'sum': 46116860184273879035::HUGEINT}", '{"sum":46116860184273879035}'),
+    "map": ("MAP {'a': 46116860184273879035::HUGEINT}", '{"a":46116860184273879035}'),
+}
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_numbers_that_no_float_holds_keep_their_digits_in_every_format(
+    blobs: BlobStore, scratch: Path, format: DataFormat
+) -> None:
+    query = "SELECT " + ", ".join(f'{text} AS "{name}"' for name, (text, _) in LONG.items())
+    with duckdb.connect() as con:
+        piece = write_query(con, query, {}, blobs=blobs, name="r", format=format, scratch=scratch)
+
+    shown = {name: shown or text.partition(":")[0] for name, (text, shown) in LONG.items()}
+    line = "{" + ",".join(f'"{name}":{text}' for name, text in shown.items()) + "}"
+    manifest = manifest_of(piece)
+    assert inline_rows(blobs, manifest, limit_bytes=10_000) == f"[{line}]"
+    assert [row for _, row in read_page(blobs, manifest, first=5).rows] == [line.encode()]
+
+
 @pytest.mark.parametrize("format", FORMATS)
 def test_null_of_every_type_is_null(blobs: BlobStore, scratch: Path, format: DataFormat) -> None:
     with duckdb.connect() as con:

@@ -280,3 +280,44 @@ def test_a_long_chain_is_read_or_refused(con: duckdb.DuckDBPyConnection, word: s
     for check in (lambda: parse_query(text), lambda: check_serialized(con, text)):
         with contextlib.suppress(InputError):
             check()
+
+
+@pytest.mark.parametrize(
+    ("query", "message"),
+    [
+        ("SELECT level FROM input WHERE", "line 1, column 30: syntax error at end of input"),
+        ("SELECT a FROM input\nGROUP BY -- a", "line 2, column 14: syntax error at end of input"),
+        ("SELECT (a", "line 1, column 10: syntax error at end of input"),
+        ("SELEC 1", 'line 1, column 1: syntax error at or near "SELEC"'),
+        ("SELECT a,\n  b c d FROM input", 'line 2, column 7: syntax error at or near "d"'),
+        ("SELECT a FROM input )", 'line 1, column 21: syntax error at or near ")"'),
+        ("SELECT 'é' FROM FROM", 'line 1, column 17: syntax error at or near "FROM"'),
+        ("SELECT 'open FROM input", "line 1, column 8: unterminated string literal"),
+        ('SELECT "open FROM input', "line 1, column 8: unterminated quoted identifier"),
+        ("SELECT a FROM input WHERE /* b", "line 1, column 27: unterminated /* comment"),
+        ("CREATE TABLE", "line 1, column 13: syntax error at end of input"),
+    ],
+)
+def test_what_is_no_sql_is_told_in_words_and_with_its_place(
+    con: duckdb.DuckDBPyConnection, query: str, message: str
+) -> None:
+    with pytest.raises(InputError) as caught:
+        _read_by_both(con, query)
+
+    (issue,) = caught.value.issues
+    assert issue.message.startswith(message)
+    for leak in ("sqlglot", "class", "Token", "\n", "\\n"):
+        assert leak not in issue.message
+
+
+def _read_by_both(con: duckdb.DuckDBPyConnection, query: str) -> None:
+    parse_query(query)
+    check_serialized(con, query)
+
+
+def test_what_only_the_first_reader_refuses_is_told_in_words_too() -> None:
+    with pytest.raises(InputError) as caught:
+        parse_query("SELECT 1,\n  a! FROM input")
+
+    (issue,) = caught.value.issues
+    assert issue.message == "line 2, column 4: it cannot be parsed at or near '!'"
