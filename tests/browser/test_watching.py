@@ -88,6 +88,38 @@ def test_a_long_result_is_read_as_it_is_scrolled_and_sorted_when_it_is_there(
     expect(table.get_by_role("row").nth(1)).to_contain_text("word02499")
 
 
+def test_numbers_have_all_their_digits_wherever_they_are_shown_and_sent_again(
+    open_page: Open,
+) -> None:
+    opened = open_page("/")
+    # The nearest double of the first is the second.
+    numbers = [9_007_199_254_740_993, 9_007_199_254_740_992]
+    job: dict[str, Any] = {
+        "sql": "SELECT line, n, {'n': n} AS within FROM input WHERE n >= $least",
+        "params": {"least": 9_007_199_254_740_991},
+        "source": {"inline": [{"line": f"l{at}", "n": n} for at, n in enumerate(numbers)]},
+    }
+    watch(opened, opened.submit(**job, waitUpToMs=10_000))
+    opened.expect_state("SUCCEEDED")
+    table = opened.page.get_by_role("table", name="Result")
+    said = "9,007,199,254,740,993"
+    expect(table.get_by_role("row").nth(1)).to_have_text(f'l0{said}{{"n":{numbers[0]}}}')
+    expect(table.get_by_title(said, exact=True)).to_be_visible()
+    expect(opened.page.locator(".bars")).to_contain_text(said)
+    opened.keep_picture("job with large numbers")
+
+    for first in ("l0", "l1"):  # the largest, then the smallest
+        opened.page.get_by_role("columnheader", name="n", exact=True).get_by_role("button").click()
+        expect(table.get_by_role("row").nth(1)).to_contain_text(first)
+
+    opened.page.get_by_role("link", name="New like this").click()
+    items = opened.page.get_by_label("Items", exact=True)
+    expect(items).to_have_value(re.compile(str(numbers[0])))
+    expect(opened.page.get_by_label("Map step")).to_be_visible()
+    opened.press("Submit")
+    expect(table.get_by_role("row").nth(1)).to_contain_text(said)
+
+
 def test_a_job_is_cancelled(open_page: Open) -> None:
     opened = open_page("/")
     watch(opened, opened.submit(program="endless", source={"inline": ["a"]}))
@@ -229,6 +261,42 @@ def test_the_list_follows_jobs_that_others_submit(open_page: Open) -> None:
     row = opened.page.get_by_role("row").filter(has_text="Of somebody else")
     expect(row.locator("[data-state=SUCCEEDED]")).to_be_visible(timeout=WITHIN_MS)
     opened.keep_picture("jobs")
+
+
+def test_a_phone_shows_states_and_progress_without_scrolling_sideways(open_page: Open) -> None:
+    opened = open_page("/", viewport={"width": 390, "height": 844})
+    name = "The nightly count of all words of the region"
+    job = opened.submit(program="endless", source={"inline": ["a"]}, name=name)
+    table = opened.page.get_by_role("group", name="Jobs")
+    row = table.get_by_role("row").filter(has_text="nightly count")
+
+    expect(row.locator("[data-state=RUNNING]")).to_be_in_viewport(ratio=1, timeout=WITHIN_MS)
+    expect(row.get_by_role("progressbar")).to_be_in_viewport(ratio=1)
+    opened.keep_picture("jobs narrow")
+    assert table.evaluate("table => table.scrollWidth <= table.clientWidth")
+    opened.ask("mutation Cancel($id: ID!) { cancelJob(id: $id) { __typename } }", id=job)
+
+
+def test_the_title_names_the_page_and_the_state_of_its_job(open_page: Open) -> None:
+    opened = open_page("/")
+    expect(opened.page).to_have_title("Jobs · Fanfold")
+
+    opened.go("/#/new")
+    expect(opened.page).to_have_title("New job · Fanfold")
+
+    endless: dict[str, Any] = {"program": "endless", "source": {"inline": ["a"]}}
+    watch(opened, opened.submit(**endless, name="Counted"))
+    expect(opened.page).to_have_title("Counted · Running · Fanfold")
+    opened.press("Cancel")
+    opened.press("Cancel the job")
+    expect(opened.page).to_have_title("Counted · Cancelled · Fanfold")
+
+    job = opened.submit(**endless)
+    watch(opened, job)
+    expect(opened.page).to_have_title(f"{job} · Running · Fanfold")
+    opened.press("Cancel")
+    opened.press("Cancel the job")
+    expect(opened.page).to_have_title(f"{job} · Cancelled · Fanfold")
 
 
 def test_the_list_is_filtered(open_page: Open) -> None:

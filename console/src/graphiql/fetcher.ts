@@ -1,9 +1,11 @@
 /** How GraphiQL reaches the service: fetch, and graphql-ws for subscriptions. */
 
 import type { Fetcher, FetcherParams } from "@graphiql/toolkit";
-import { Kind, OperationTypeNode, parse, type DefinitionNode, type ExecutionResult } from "graphql";
+import { Kind, OperationTypeNode, parse, type DefinitionNode } from "graphql";
 import { createClient } from "graphql-ws";
-import { HTTP_URL, SOCKET_URL } from "../shared/addresses";
+import { SOCKET_URL } from "../shared/addresses";
+import { keepDigits } from "../shared/json";
+import { post } from "../shared/post";
 import { authorization, readToken } from "../shared/token";
 import { FAIL, FAIL_TAG, FAILED, NEWEST, SUBMIT } from "./examples";
 
@@ -31,28 +33,20 @@ const JOBS: Record<string, { query: string; otherwise: string }> = {
 
 export const fetcher: Fetcher = async (asked, options) => {
   const headers = { ...authorization(readToken()), ...options?.headers };
-  const params = await withJob(asked, async (query) => (await post({ query }, headers)) as Found);
+  const ask = async (params: unknown) => (await post(params, { headers })).result;
+  const params = await withJob(asked, async (query) => (await ask({ query })) as Found);
   const operation = operationOf(params);
   // A tab that was just changed may still go by the operation of the one before.
   params.operationName = operation?.name?.value ?? null;
-  if (operation?.operation !== OperationTypeNode.SUBSCRIPTION) return post(params, headers);
+  if (operation?.operation !== OperationTypeNode.SUBSCRIPTION) return ask(params);
   const token = bearer(headers);
-  const client = createClient({ url: SOCKET_URL, connectionParams: token ? { token } : {} });
+  const client = createClient({
+    url: SOCKET_URL,
+    connectionParams: token ? { token } : {},
+    jsonMessageReviver: keepDigits,
+  });
   return client.iterate(params) as never;
 };
-
-async function post(params: FetcherParams, headers: Headers): Promise<ExecutionResult> {
-  const response = await fetch(HTTP_URL, {
-    method: "POST",
-    headers: {
-      "Content-Type": "application/json",
-      Accept: "application/graphql-response+json, application/json",
-      ...headers,
-    },
-    body: JSON.stringify(params),
-  });
-  return (await response.json()) as ExecutionResult;
-}
 
 /** Puts the id of a job where an example names one; submits that job first if there is none. */
 async function withJob(params: FetcherParams, ask: Find): Promise<FetcherParams> {

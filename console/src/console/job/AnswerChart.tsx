@@ -70,6 +70,12 @@ interface LineProps {
 function Line({ rows, label, value, said }: LineProps) {
   const [x, y] = useMemo(() => lineOf(rows, { label, value }), [rows, label, value]);
   return (
-    <Plot label={said} x={x} y={y} isTime={typeof rows[0]?.[label] === "string"} height={240} />
+    <Plot
+      label={said}
+      x={x}
+      y={y}
+      kind={typeof rows[0]?.[label] === "string" ? "time" : "number"}
+      height={240}
+    />
   );
 }

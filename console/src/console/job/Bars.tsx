@@ -1,5 +1,4 @@
 import { useId, type CSSProperties } from "react";
-import { formatValue } from "../parts/format";
 import type { Bar } from "./answer";
 
 const ROW_HEIGHT = 30;
@@ -24,7 +23,7 @@ export function Bars({ bars, label }: { bars: Bar[]; label: string }) {
         aria-labelledby={id}
         style={{ height: bars.length * ROW_HEIGHT, "--widest": `${widest}ch` } as CSSProperties}
       >
-        {places.map(({ key, label, value, place }) => (
+        {places.map(({ key, label, value, said, place }) => (
           <li key={key} style={{ transform: `translateY(${place * ROW_HEIGHT}px)` }}>
             <span className="bar-label" title={label}>
               {label}
@@ -32,7 +31,7 @@ export function Bars({ bars, label }: { bars: Bar[]; label: string }) {
             <span className="bar-track" aria-hidden="true">
               <span style={{ transform: `scaleX(${Math.abs(value) / longest})` }} />
             </span>
-            <span className="bar-value">{formatValue(value)}</span>
+            <span className="bar-value">{said}</span>
           </li>
         ))}
       </ul>

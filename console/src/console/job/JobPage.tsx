@@ -5,8 +5,9 @@ import { useFollow } from "../live/useFollow";
 import { useLiveQuery } from "../live/useLiveQuery";
 import { Empty } from "../parts/Empty";
 import { StateBadge } from "../parts/StateBadge";
-import { isLive } from "../parts/states";
+import { isLive, STATE_NAMES } from "../parts/states";
 import { Tags } from "../parts/Tags";
+import { useTitle } from "../parts/useTitle";
 import { Actions } from "./Actions";
 import { Announcer } from "./Announcer";
 import { Answer } from "./Answer";
@@ -41,6 +42,8 @@ export function JobPage({ id }: { id: string }) {
   const job = data?.job;
   const read = job?.status;
   const status = followed && (!read || followed.version >= read.version) ? followed : read;
+
+  useTitle(job?.name ?? id, status && STATE_NAMES[status.state]);
 
   const hasEnded = status && !isLive(status.state);
   if (status && live !== !hasEnded) setLive(!hasEnded);

@@ -1,6 +1,7 @@
 import { useState, type FormEvent } from "react";
 import { useMutation } from "urql";
 import { RedriveDocument } from "../../graphql/generated";
+import { parseJson } from "../../shared/json";
 import { Dialog } from "../parts/Dialog";
 import { problemOf } from "../parts/outcome";
 import { fieldsOf, paramsOf, valuesOf, type Values } from "../submit/paramFields";
@@ -26,7 +27,7 @@ export function RedriveDialog({ job, onDone, onClose }: Props) {
     event.preventDefault();
     let params: unknown;
     try {
-      params = fields ? paramsOf(fields, values) : JSON.parse(text || "{}");
+      params = fields ? paramsOf(fields, values) : parseJson(text || "{}");
     } catch (error) {
       setProblem((error as Error).message);
       return;

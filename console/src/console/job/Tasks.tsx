@@ -1,6 +1,5 @@
 import { useMemo } from "react";
 import type { StatusFragment, TaskFilter } from "../../graphql/generated";
-import { formatDuration } from "../parts/format";
 import { Plot } from "../parts/Plot";
 import { totalOf } from "./cells";
 import type { Rates } from "./rates";
@@ -46,7 +45,7 @@ export function Tasks({ id, status, rates, onPick }: Props) {
       {rates.times.length > 1 && (
         <>
           <h3>Items a second</h3>
-          <Plot label="Items a second" x={rates.times} y={rates.items} formatX={formatDuration} />
+          <Plot label="Items a second" x={rates.times} y={rates.items} kind="duration" />
         </>
       )}
     </section>

@@ -1,5 +1,8 @@
 /** What of an answer's rows can be drawn, and as what. */
 
+import { isExactNumber, numberOf } from "../../shared/json";
+import { formatShortened } from "../parts/format";
+
 export type ResultRow = Record<string, unknown>;
 
 export interface Drawing {
@@ -12,6 +15,8 @@ export interface Drawing {
 export interface Bar {
   label: string;
   value: number;
+  /** The value as text. */
+  said: string;
 }
 
 const DATE = /^\d{4}-\d{2}(-\d{2})?([T ].*)?$/;
@@ -19,20 +24,22 @@ const DATE = /^\d{4}-\d{2}(-\d{2})?([T ].*)?$/;
 /** Rows as objects; other values become rows of one column. */
 export const asRows = (values: readonly unknown[]): ResultRow[] =>
   values.map((value) =>
-    value !== null && typeof value === "object" && !Array.isArray(value)
+    value !== null && typeof value === "object" && !Array.isArray(value) && !isExactNumber(value)
       ? (value as ResultRow)
       : { value },
   );
+
+/** Whether all that a column has is numbers. */
+export const isNumeric = (rows: readonly ResultRow[], name: string): boolean =>
+  rows.every((row) => row[name] == null || numberOf(row[name]) !== null) &&
+  rows.some((row) => row[name] != null);
 
 /** Returns null where there is no number to draw. */
 export function drawingOf(rows: readonly ResultRow[]): Drawing | null {
   const first = rows[0];
   if (!first) return null;
   const names = Object.keys(first);
-  const isNumeric = (name: string) =>
-    rows.every((row) => row[name] == null || typeof row[name] === "number") &&
-    rows.some((row) => row[name] != null);
-  const numeric = names.filter(isNumeric);
+  const numeric = names.filter((name) => isNumeric(rows, name));
   const label = names.find((name) => !numeric.includes(name)) ?? numeric[0];
   const values = numeric.filter((name) => name !== label);
   if (label === undefined || values.length === 0) return null;
@@ -41,8 +48,8 @@ export function drawingOf(rows: readonly ResultRow[]): Drawing | null {
 
 /** Where a label stands on an axis: itself, or its time in seconds; null if nowhere. */
 export function positionOf(label: unknown): number | null {
-  if (typeof label === "number") return label;
-  if (typeof label !== "string" || !DATE.test(label)) return null;
+  if (typeof label !== "string") return numberOf(label);
+  if (!DATE.test(label)) return null;
   const ms = Date.parse(label);
   return Number.isNaN(ms) ? null : ms / 1000;
 }
@@ -53,7 +60,11 @@ export function barsOf(
   { label, value, most }: { label: string; value: string; most: number },
 ): Bar[] {
   return rows
-    .map((row) => ({ label: textOf(row[label]), value: Number(row[value] ?? 0) }))
+    .map((row) => ({
+      label: textOf(row[label]),
+      value: numberOf(row[value]) ?? 0,
+      said: formatShortened(row[value] ?? 0),
+    }))
     .sort((a, b) => b.value - a.value || (a.label < b.label ? -1 : 1))
     .slice(0, most);
 }
@@ -63,7 +74,7 @@ export function lineOf(
   { label, value }: { label: string; value: string },
 ): [number[], number[]] {
   const points = rows
-    .map((row) => [positionOf(row[label]) ?? 0, Number(row[value] ?? 0)] as const)
+    .map((row) => [positionOf(row[label]) ?? 0, numberOf(row[value]) ?? 0] as const)
     .sort(([a], [b]) => a - b);
   return [points.map(([x]) => x), points.map(([, y]) => y)];
 }

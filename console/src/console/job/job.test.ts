@@ -13,7 +13,7 @@ test("numbers are drawn by the column that names them", () => {
 
   expect(drawingOf(rows)).toEqual({ label: "city", values: ["sales", "total"], isOrdered: false });
   expect(barsOf(rows, { label: "city", value: "total", most: 1 })).toEqual([
-    { label: "Oslo", value: 30 },
+    { label: "Oslo", value: 30, said: "30" },
   ]);
 });
 

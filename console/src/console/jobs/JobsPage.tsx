@@ -3,6 +3,7 @@ import type { JobFilter } from "../../graphql/generated";
 import { useService } from "../live/useService";
 import { Empty } from "../parts/Empty";
 import { isLive } from "../parts/states";
+import { useTitle } from "../parts/useTitle";
 import { Filters } from "./Filters";
 import { listed } from "./jobList";
 import { JobTable } from "./JobTable";
@@ -12,6 +13,7 @@ import type { Wanted } from "./wanted";
 const EVERYTHING: Wanted = { search: "", state: "", program: "", tag: "" };
 
 export function JobsPage() {
+  useTitle("Jobs");
   const { maySubmit } = useService();
   const [wanted, setWanted] = useState(EVERYTHING);
   const { state, program, tag } = wanted;

@@ -2,6 +2,7 @@
 
 import { createClient } from "graphql-ws";
 import { SOCKET_URL } from "../../shared/addresses";
+import { keepDigits } from "../../shared/json";
 import { readToken } from "../../shared/token";
 import { changeConnection, presentConnection } from "./connection";
 
@@ -16,6 +17,7 @@ export const socket = createClient({
     const token = readToken();
     return token ? { token } : {};
   },
+  jsonMessageReviver: keepDigits,
   lazy: false,
   onNonLazyError: () => undefined, // told by "closed"
   keepAlive: 15_000,

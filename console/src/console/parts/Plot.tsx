@@ -1,20 +1,26 @@
 import { useEffect, useRef } from "react";
 import uPlot from "uplot";
 import { useTheme } from "../theme";
-import { formatShort } from "./format";
+import { formatDuration, formatTick } from "./format";
+import { rangeOf, stepsUpTo } from "./steps";
 import { useWidth } from "./useWidth";
 
 interface Props {
   label: string;
   x: number[];
   y: number[];
-  isTime?: boolean;
-  formatX?: (x: number) => string;
+  /** What x is; times are seconds since 1970, durations seconds since the left end. */
+  kind?: "number" | "time" | "duration";
   height?: number;
 }
 
+const DURATIONS: uPlot.Axis = {
+  values: (_, xs) => xs.map(formatDuration),
+  incrs: (_, __, ___, longest) => stepsUpTo(longest),
+};
+
 /** A line with the area below it. */
-export function Plot({ label, x, y, isTime = false, formatX = String, height = 160 }: Props) {
+export function Plot({ label, x, y, kind = "number", height = 160 }: Props) {
   const [frame, width] = useWidth<HTMLDivElement>();
   const plot = useRef<uPlot | null>(null);
   const theme = useTheme();
@@ -37,15 +43,22 @@ export function Plot({ label, x, y, isTime = false, formatX = String, height = 1
         height,
         legend: { show: false },
         cursor: { show: false },
-        scales: { x: { time: isTime }, y: { range: (_, __, max) => [0, Math.max(max * 1.1, 1)] } },
+        scales: {
+          x: {
+            time: kind === "time",
+            ...(kind === "duration" && { range: (_, __, longest) => rangeOf(longest) }),
+          },
+          y: { range: (_, __, max) => [0, Math.max(max * 1.1, 1)] },
+        },
         axes: [
           {
             ...axis,
             grid: { show: false },
-            size: isTime ? 44 : 26,
-            ...(!isTime && { values: (_: uPlot, xs: number[]) => xs.map(formatX) }),
+            size: kind === "time" ? 44 : 26,
+            ...(kind === "number" && { values: (_: uPlot, xs: number[]) => xs.map(String) }),
+            ...(kind === "duration" && DURATIONS),
           },
-          { ...axis, size: 48, values: (_, values) => values.map(formatShort) },
+          { ...axis, size: 48, values: (_, values) => values.map(formatTick) },
         ],
         series: [{}, { stroke: accent!, fill: area!, width: 2, points: { show: false } }],
       },
@@ -54,7 +67,7 @@ export function Plot({ label, x, y, isTime = false, formatX = String, height = 1
     );
     plot.current = made;
     return () => made.destroy();
-  }, [frame, theme, isTime, formatX, height]);
+  }, [frame, theme, kind, height]);
 
   useEffect(() => {
     if (width > 0) plot.current?.setSize({ width, height });
@@ -62,7 +75,7 @@ export function Plot({ label, x, y, isTime = false, formatX = String, height = 1
 
   useEffect(() => {
     plot.current?.setData([x, y]); // also of one that was made anew
-  }, [x, y, theme, isTime, formatX, height]);
+  }, [x, y, theme, kind, height]);
 
   return <div className="plot" ref={frame} role="img" aria-label={label} />;
 }

@@ -1,11 +1,13 @@
 import { useSpec } from "../job/useSpec";
 import { Empty } from "../parts/Empty";
+import { useTitle } from "../parts/useTitle";
 import { draftLike, FIRST_DRAFT } from "./draft";
 import { fieldsOf } from "./paramFields";
 import { SubmitPage } from "./SubmitPage";
 
 /** The form: as it begins, with a job's result as the source, or like a job that there was. */
 export function NewJob({ query }: { query: URLSearchParams }) {
+  useTitle("New job");
   const like = query.get("like");
   const source = query.get("source");
   if (like) return <NewJobLike id={like} />;

@@ -1,6 +1,7 @@
 /** A job that is being written, and the input that it makes. */
 
 import type { SourceInput, SubmitJobInput } from "../../graphql/generated";
+import { parseJson } from "../../shared/json";
 import {
   inputOfOptions,
   kindOptions,
@@ -56,7 +57,7 @@ export function itemsOf(text: string): unknown[] {
   const lines = linesOf(text);
   if (lines.length === 0 || !lines.every((line) => line.trim().startsWith("{"))) return lines;
   try {
-    return lines.map((line) => JSON.parse(line) as unknown);
+    return lines.map(parseJson);
   } catch {
     return lines;
   }
@@ -99,7 +100,7 @@ function workOf(draft: Draft, paramsSchema: unknown) {
     return { program: draft.program, params: paramsOf(fieldsOf(paramsSchema), draft.values) };
   }
   try {
-    return { sql: draft.sql, params: JSON.parse(draft.sqlParams || "{}") as unknown };
+    return { sql: draft.sql, params: parseJson(draft.sqlParams || "{}") };
   } catch {
     throw new Error("The parameters are not JSON.");
   }

@@ -1,5 +1,7 @@
 /** A form's fields from the JSON Schema of a program's parameters, and parameters from the form. */
 
+import { parseJson } from "../../shared/json";
+
 export interface ParamField {
   name: string;
   kind: "text" | "number" | "integer" | "boolean" | "choice" | "json";
@@ -85,10 +87,12 @@ export function paramsOf(fields: ParamField[], values: Values): Record<string, u
 
 function parsed(name: string, kind: ParamField["kind"], text: string): unknown {
   if (kind === "text" || kind === "choice") return text;
-  if (kind !== "json") return Number.isNaN(Number(text)) ? text : Number(text);
+  const isNumber = kind !== "json";
+  if (isNumber && Number.isNaN(Number(text))) return text;
   try {
-    return JSON.parse(text);
+    return parseJson(text);
   } catch {
+    if (isNumber) return Number(text); // such as ".5"
     throw new Error(`${name} is not JSON`);
   }
 }

@@ -1,6 +1,7 @@
 import { useEffect, useState } from "react";
 import { useClient } from "urql";
 import { PlanDocument, type PlanQuery, type SubmitJobInput } from "../../graphql/generated";
+import { parseJson } from "../../shared/json";
 import { problemOf } from "../parts/outcome";
 import { issuesOf, type Issues } from "./issues";
 
@@ -31,7 +32,7 @@ export function usePlan(input: SubmitJobInput | null): Planned {
     if (!key) return;
     let isOld = false;
     const ask = async () => {
-      const variables = { input: JSON.parse(key) as SubmitJobInput };
+      const variables = { input: parseJson(key) as SubmitJobInput };
       const { data, error } = await client.query(PlanDocument, variables).toPromise();
       if (isOld) return;
       const answer = data?.planJob;
