@@ -1,4 +1,4 @@
-"""Which run of a job is live, and that a caretaker looks whether somebody works on it."""
+"""Which run of a job is live, in DynamoDB."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from engine.job import JobId
 
 @dataclass(frozen=True, slots=True)
 class DynamoLiveRuns:
-    """Implements ``app.aws.step_events.LiveRuns``.
+    """Implements ``engine.live_runs.LiveRuns``.
 
     Attributes:
         table: Where jobs are.

@@ -9,13 +9,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from adapters.aws.step_functions import MAX_CONCURRENCY
 from adapters.aws.step_functions_listing import batch_of
 from engine.errors import TaskCrashedError, TaskError, TaskTimeoutError
 from engine.failed_runs import RUNNER_FAILED
 from engine.job import JobError, JobId, TaskId, TaskKind, parse_task_id, task_id
+from engine.live_runs import LiveRuns
 from engine.plan_file import TaskReference, read_references, tasks_of
 from engine.run_ledger import Phase, Retry
 from workers.orchestrated import OrchestratedRun, Planned, TaskFailedError
@@ -30,18 +31,6 @@ MAX_MESSAGE: Final = 1_000
 ALL: Final = 100
 _ENDED: Final = "Step Functions Execution Status Change"
 _S3: Final = "s3://"
-
-
-class LiveRuns(Protocol):
-    """What the ledger knows of runs and an execution does not, which may go on with the next."""
-
-    def present(self, job: JobId) -> int | None:
-        """Return the run of a job that is to be worked on, if there is one."""
-        ...
-
-    def look(self, job: JobId, run: int) -> None:
-        """Have somebody see to it that a run goes on."""
-        ...
 
 
 class StepEvents:

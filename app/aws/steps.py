@@ -17,11 +17,12 @@ from typing import Any, Final, Protocol
 from adapters.dynamodb.live_runs import DynamoLiveRuns
 from app.aws.runs import run_of
 from app.aws.settings import load_deployment
-from app.aws.step_events import LiveRuns, StepEvents
+from app.aws.step_events import StepEvents
 from app.aws.table import table_of
 from app.garbage import collect_garbage_seldom
 from app.runtime import log_to_stderr
 from engine.errors import ConfigError
+from engine.live_runs import LiveRuns
 from workers.memory import give_back_memory
 from workers.orchestrated import OrchestratedRun
 
