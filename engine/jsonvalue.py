@@ -21,9 +21,14 @@ from engine.errors import OutputError
 
 SMALL_BYTES: Final = 64 * 1024
 PARTS_A_TURN: Final = 20_000
+SHOWN_DIGITS: Final = 40
 _LONG_NUMBER: Final = re.compile(rb"[0-9][0-9.]{15}|[eE][+-]?[0-9]{3}")
 """Digits that a float may lose: it keeps 15 of any number, of up to 308 places."""
-_LONG_INTEGER: Final = re.compile(r"[0-9]{19}")
+_MANY_DIGITS: Final = re.compile(r"[0-9]{19}")
+_STRING_OR_LONG_INTEGER: Final = re.compile(
+    r'"[^"\\]*(?:\\.[^"\\]*)*"|(?<![-+.eE0-9])(?P<digits>-?[0-9]{19,})(?![.eE0-9])'
+)
+_MOST_DIGITS: Final = 21
 _LEAST: Final = -(2**63)
 _MOST: Final = 2**64 - 1
 _OPTIONS: Final = orjson.OPT_PASSTHROUGH_DATETIME | orjson.OPT_PASSTHROUGH_DATACLASS
@@ -82,22 +87,27 @@ def decode(data: bytes | memoryview | str) -> Any:
 
 
 def decode_given(data: bytes | str) -> Any:
-    """Return the value that *data* holds, as somebody has written it.
-
-    Integers of more than 64 bits are those that were written, which ``encode`` refuses; elsewhere
-    they would become floats, which are others.
+    """Return the value that *data* holds, which somebody has written.
 
     Raises:
-        ValueError: It is not JSON.
+        ValueError: It is not JSON, or has an integer of more than 64 bits.
     """
     value = orjson.loads(data)
+    if (digits := long_integer_in(data)) is not None:
+        raise ValueError(f"the integer {digits} has more than 64 bits")
+    return value
+
+
+def long_integer_in(data: bytes | str) -> str | None:
+    """Return an integer in *data*, JSON, that would silently become a float; None without one."""
     text = data if isinstance(data, str) else data.decode()
-    if _LONG_INTEGER.search(text) is None:
-        return value
-    try:
-        return json.loads(text)
-    except RecursionError:
-        raise ValueError("it is nested too deep") from None
+    if _MANY_DIGITS.search(text) is None:
+        return None
+    for found in _STRING_OR_LONG_INTEGER.finditer(text):
+        digits = found["digits"]
+        if digits and not (len(digits) <= _MOST_DIGITS and _LEAST <= int(digits) <= _MOST):
+            return digits if len(digits) <= SHOWN_DIGITS else f"{digits[:SHOWN_DIGITS]}…"
+    return None
 
 
 def as_it_is(data: bytes) -> Any:
@@ -115,7 +125,18 @@ def decode_exactly(data: bytes) -> Any:
     return json.loads(data, parse_int=_exact_integer, parse_float=_exact_float)
 
 
+def is_encodable(data: bytes) -> bool:
+    """Whether JSON can be decoded and encoded again: it may be nested too deep for that."""
+    try:
+        encode_again(decode_exactly(data))
+    except (ValueError, TypeError, RecursionError):
+        return False
+    return True
+
+
 def _exact_integer(digits: str) -> Any:
+    if len(digits) > _MOST_DIGITS:  # Python makes no integers of thousands
+        return as_it_is(digits.encode())
     value = int(digits)
     return value if _LEAST <= value <= _MOST else as_it_is(digits.encode())
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from engine.jsonvalue import encode
+from engine.jsonvalue import encode, is_encodable
 
 
 def joined(rows: Iterable[bytes], *, limit_bytes: int) -> str | None:
-    """Join encoded rows into a JSON array; None when that is longer than *limit_bytes*."""
+    """Join encoded rows into a JSON array; None when it is too long, or nested too deep."""
     kept: list[bytes] = []
     size_bytes = 2
     for row in rows:
@@ -17,7 +17,8 @@ def joined(rows: Iterable[bytes], *, limit_bytes: int) -> str | None:
         size_bytes += len(row) + 1
         if size_bytes > limit_bytes:
             return None
-    return (b"[" + b",".join(kept) + b"]").decode()
+    text = b"[" + b",".join(kept) + b"]"
+    return text.decode() if is_encodable(text) else None
 
 
 def encoded(rows: Iterable[Mapping[str, Any]]) -> Iterable[bytes]:

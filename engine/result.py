@@ -13,7 +13,7 @@ from typing import Any, Final
 from engine.attempt import Piece
 from engine.blobs import BlobStore
 from engine.cursor import decode_numbers, encode_cursor
-from engine.jsonvalue import decode, encode
+from engine.jsonvalue import decode, encode, is_encodable
 from engine.listings import Listing, ListingStatus
 from engine.output.read import read_rows
 from engine.output.suffix import format_of
@@ -203,7 +203,7 @@ def read_all(blobs: BlobStore, manifest: Manifest) -> Iterator[Any]:
 
 
 def inline_rows(blobs: BlobStore, manifest: Manifest, *, limit_bytes: int) -> str | None:
-    """Return all rows as one JSON array; None when that is longer than *limit_bytes*."""
+    """Return all rows as one JSON array; None when that is too long, or nested too deep."""
     least_bytes = 2 * manifest.rows
     if least_bytes > limit_bytes:
         return None
@@ -218,7 +218,8 @@ def inline_rows(blobs: BlobStore, manifest: Manifest, *, limit_bytes: int) -> st
         if size_bytes > limit_bytes:
             return None
         lines.append(line)
-    return (b"[" + b",".join(lines) + b"]").decode()
+    text = b"[" + b",".join(lines) + b"]"
+    return text.decode() if is_encodable(text) else None
 
 
 def _lines_from(

@@ -14,6 +14,7 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     ConfigDict,
+    FailFast,
     Field,
     GetCoreSchemaHandler,
     GetPydanticSchema,
@@ -34,6 +35,7 @@ from engine.runner import Runner
 MAX_INLINE_ITEMS: Final = 100_000
 MAX_URIS: Final = 10_000
 MAX_TAGS: Final = 50
+MAX_FIELDS: Final = 100
 MAX_NAME_LENGTH: Final = 200
 MAX_URI_LENGTH: Final = 4_096
 MAX_SQL_LENGTH: Final = 65_536
@@ -88,7 +90,9 @@ def _short_and_distinct(tags: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(tags))
 
 
-Tags = Annotated[tuple[str, ...], Field(max_length=MAX_TAGS), AfterValidator(_short_and_distinct)]
+# Told is the first entry that is wrong: looking at each of a hundred thousand takes a second.
+_Texts = Annotated[tuple[str, ...], FailFast()]
+Tags = Annotated[_Texts, Field(max_length=MAX_TAGS), AfterValidator(_short_and_distinct)]
 """Labels of a job; repeated ones count once."""
 
 
@@ -101,6 +105,8 @@ class _Part(BaseModel):
     @classmethod
     def _null_is_left_out(cls, data: Any) -> Any:
         if isinstance(data, dict):
+            if len(data) > MAX_FIELDS:
+                raise ValueError(f"has {len(data)} fields, more than there are")
             return {key: value for key, value in data.items() if value is not None}
         return data
 
@@ -110,7 +116,7 @@ class CsvSpec(_Part):
 
     delimiter: str = Field(default=",", min_length=1, max_length=1)
     header: _Bool = True
-    columns: tuple[str, ...] | None = None
+    columns: tuple[str, ...] | None = Field(default=None, fail_fast=True)
 
     @field_validator("columns")
     @classmethod
@@ -145,7 +151,7 @@ class LayoutSpec(_Part):
 class FilesSpec(LayoutSpec):
     """Files and objects, by their URIs."""
 
-    uris: tuple[str, ...] = Field(min_length=1, max_length=MAX_URIS)
+    uris: _Texts = Field(min_length=1, max_length=MAX_URIS)
     mode: FilesMode = FilesMode.RECORDS
 
 

@@ -7,7 +7,7 @@ import re
 from typing import Final
 
 from engine.errors import NotFoundError
-from engine.job import JobId
+from engine.job import JobId, new_job_id
 from engine.jobs import FoundResult
 from engine.result import Manifest, inline_rows
 from resolvers.access.caller import Caller
@@ -22,9 +22,10 @@ async def restore_job(services: Services, *, caller: Caller, job: JobId) -> bool
     Returns:
         Whether there is such a result, of the caller's tenant.
     """
-    name = await asyncio.to_thread(_last_manifest, services, job)
-    # What the store knows is another tenant's: reading on would take longer than for an unknown id.
-    if name is None or (await services.jobs.details(job)).manifest is not None:
+    is_known = (await services.jobs.details(job)).manifest is not None
+    # What the store knows is another tenant's: that must not take longer than for an unknown id.
+    name = await asyncio.to_thread(_last_manifest, services, new_job_id() if is_known else job)
+    if name is None:
         return False
     found = await asyncio.to_thread(_read, services, job, name)
     if found is None or found.tenant != caller.tenant:

@@ -15,6 +15,7 @@ from uuid import uuid4
 
 from engine.errors import OutputError, UnavailableError
 
+_SCHEME: Final = "file://"
 _FOLDER: Final = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NEW_FILE: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -87,7 +88,7 @@ class OutputFolders:
             raise UnavailableError(f"{uri}: cannot be written: {exc.strerror}") from exc
 
     def _place_of(self, uri: str) -> tuple[Path, list[str]]:
-        path = uri.removeprefix("file://")
+        path = uri[len(_SCHEME) :] if uri.lower().startswith(_SCHEME) else uri
         if "\0" in path or not path.isprintable():
             raise ValueError("has characters that a path must not have")
         if path != uri and not path.startswith("/"):

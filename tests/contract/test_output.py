@@ -264,8 +264,14 @@ def test_a_deployment_without_places_refuses_all() -> None:
 def test_places_below_a_root_are_accepted_however_they_are_written(root: Path, uri: str) -> None:
     destinations = Destinations({"file": OutputFolders([root])})
 
-    for given in (uri, f"{root}/{uri}", f"file://{root}/{uri}", str(root)):
+    for given in (uri, f"{root}/{uri}", f"file://{root}/{uri}", f"FILE://{root}/{uri}", str(root)):
         destinations.check(given)
+
+
+def test_a_scheme_is_no_part_of_a_path_however_it_is_written(root: Path) -> None:
+    OutputFolders([root]).write(f"FILE://{root}/a", "j-1/part", iter([b"data"]))
+
+    assert (root / "a" / "j-1" / "part").read_bytes() == b"data"
 
 
 def test_a_link_that_appears_after_the_check_is_not_followed(root: Path, tmp_path: Path) -> None:

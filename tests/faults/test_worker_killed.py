@@ -181,7 +181,7 @@ async def test_workers_told_to_end_at_any_moment_charge_nobody(
     service: RunningService, api: Api
 ) -> None:
     shape: dict[str, Any] = {"batching": {"maxItems": 1}, "failurePolicy": {"maxAttempts": 1}}
-    jobs = [await api.submit("slow_count", ["a b", "b"] * 25, **shape) for _ in range(2)]
+    jobs = [await api.submit("slow_count", ["a b", "b"] * 60, **shape) for _ in range(2)]
     ends = asyncio.gather(*(api.end_of(job) for job in jobs))
 
     told = 0
@@ -195,7 +195,7 @@ async def test_workers_told_to_end_at_any_moment_charge_nobody(
     statuses = await ends
 
     for status in statuses:
-        assert pairs_of(status) == {"a": 25, "b": 50}
+        assert pairs_of(status) == {"a": 60, "b": 120}
 
 
 async def test_a_cancelled_job_ends_although_its_worker_is_dead(api: Api, stage: Stage) -> None:

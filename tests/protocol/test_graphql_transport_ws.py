@@ -229,6 +229,11 @@ class TestOperations:
         assert error["extensions"]["code"] == code
         assert (await greeted.ask(VERSION, under="1"))["data"]
 
+    async def test_an_integer_that_is_none_here_gets_an_error(self, greeted: Peer) -> None:
+        await greeted.subscribe(VERSION, variables={"n": 2**64}, under="1")
+        assert (await greeted.error())["message"] == f"The integer {2**64} has more than 64 bits."
+        assert (await greeted.ask(VERSION, under="1"))["data"]
+
     async def test_an_unknown_operation_name_gets_an_error(self, greeted: Peer) -> None:
         await greeted.subscribe(VERSION, name="Other")
         assert "Other" in (await greeted.error())["message"]
@@ -279,6 +284,7 @@ class TestMalformed:
             '{"type":"ping","payload":{"n":' + "1" * 5_000 + "}}",
             '{"type":"ping","payload":{"n":1e999}}',
             '{"type":"ping","payload":{"s":"\\ud800"}}',
+            '{"type":"ping","payload":{"a":' + "[" * 300 + "]" * 300 + "}}",
         ],
     )
     async def test_what_is_no_message_closes_4400(

@@ -23,6 +23,7 @@ from engine.jsonvalue import (
     encode,
     encode_again,
     encode_key,
+    is_encodable,
 )
 
 SCALARS = (
@@ -169,14 +170,38 @@ def test_what_python_can_hold_is_decoded_as_what_it_is(numbers: list[float]) -> 
     assert decode_exactly(encode(numbers)) == numbers
 
 
-def test_integers_that_are_given_are_never_changed() -> None:
-    assert decode_given(b'{"a":36893488147419103232}') == {"a": 2**65}
-    assert decode_given('["1234567890123456789012", 18446744073709551615]') == [
-        "1234567890123456789012",
-        2**64 - 1,
-    ]
-    with pytest.raises(OutputError, match="64-bit"):
-        encode(decode_given("[36893488147419103232]"))
+@pytest.mark.parametrize(
+    "text",
+    [
+        '["1234567890123456789012","\\"1234567890123456789012\\\\",18446744073709551615]',
+        "[1234567890123456789012.5,0.1234567890123456789012,12345678901234567890e3]",
+        '{"a":-9223372036854775808,"1234567890123456789012":1e-0000000000000000000012}',
+    ],
+)
+def test_what_is_given_is_taken_as_it_is(text: str) -> None:
+    assert decode_given(text) == decode_given(text.encode()) == json.loads(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ('{"a":36893488147419103232}', "36893488147419103232"),
+        ("[18446744073709551616]", "18446744073709551616"),
+        ('["a",-9223372036854775809 ]', "-9223372036854775809"),
+        ("1" * 300, "1" * 40 + "…"),
+    ],
+)
+def test_an_integer_that_would_become_another_is_refused(text: str, shown: str) -> None:
+    with pytest.raises(ValueError, match=f"{shown} has more than 64 bits"):
+        decode_given(text)
+
+
+def test_what_is_too_long_or_too_deep_for_python_goes_through_or_is_told() -> None:
+    endless = b"[" + b"9" * 5_000 + b"]"
+    assert encode_again(decode_exactly(endless)) == endless
+    assert is_encodable(endless)
+    assert not is_encodable(b"[" * 400 + b"1" + b"]" * 400)
+    assert not is_encodable(b"[" * 2_000 + b"]" * 2_000)
 
 
 @pytest.mark.parametrize("bad", ["", "NaN", "[1", '"\\ud800"', "9" * 5_000, "[" * 2_000], ids=repr)

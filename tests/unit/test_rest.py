@@ -96,6 +96,11 @@ class Face:
             method, path, headers=headers | options.pop("headers", {}), **options
         )
 
+    async def ask_with(
+        self, method: str, path: str, headers: list[tuple[str, str]]
+    ) -> httpx.Response:
+        return await self._client.request(method, path, headers=headers)
+
 
 @pytest.fixture
 async def face() -> AsyncIterator[Face]:
@@ -129,6 +134,17 @@ async def test_who_is_not_known_is_told_how_to_be(face: Face, authorization: str
     assert answer.status_code == 401
     assert answer.headers["WWW-Authenticate"] == "Bearer"
     assert answer.json()["code"] == "UNAUTHENTICATED"
+
+
+async def test_a_header_that_is_given_twice_is_refused(face: Face) -> None:
+    twice = [("Authorization", "Bearer ada"), ("Authorization", "Bearer eve")]
+
+    answer = await face.ask_with("GET", "/jobs/j-1", twice)
+
+    assert (answer.status_code, answer.json()["detail"]) == (
+        400,
+        "the header authorization is given twice",
+    )
 
 
 @pytest.mark.parametrize(

@@ -197,3 +197,30 @@ def test_what_is_wrong_is_told_in_the_words_of_json(
         parse_spec({"program": "p", "source": {"inline": ["a"]}, **given})
 
     assert Issue(("input", *path), message) in caught.value.issues
+
+
+@pytest.mark.parametrize("place", ["uris", "columns", "tags"])
+def test_of_many_wrong_entries_the_first_is_told(place: str) -> None:
+    wrong = [1] * 100_000
+    files = {"uris": ["a"], "csv": {"columns": ["a"]}}
+    given: dict[str, Any] = {"program": "p", "source": {"files": files}}
+    if place == "uris":
+        given["source"]["files"] = {"uris": wrong}
+    elif place == "columns":
+        given["source"]["files"]["csv"]["columns"] = wrong
+    else:
+        given["tags"] = wrong
+
+    with pytest.raises(InputError) as caught:
+        parse_spec(given)
+
+    told = [issue.path[-2:] for issue in caught.value.issues]
+    assert (place, "0") in told
+    assert len(told) <= 2  # the other one that there are too many
+
+
+def test_an_object_of_very_many_fields_is_not_looked_at() -> None:
+    with pytest.raises(InputError) as caught:
+        parse_spec({f"field {n}": n for n in range(70_000)})
+
+    assert caught.value.issues == (Issue(("input",), "has 70000 fields, more than there are"),)

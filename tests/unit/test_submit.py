@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import gzip
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -370,6 +370,26 @@ class TestReading:
 
         assert await get_job(world.services, caller=ADA, job_id="j-1") is not None
         assert await get_job(world.services, caller=EVE, job_id="j-1") is None
+
+    async def test_nothing_of_anothers_job_is_looked_at(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        world.jobs.put(job_of("j-1", state=JobState.SUCCEEDED, tenant=EVE.tenant))
+        store_result(world, "j-1", [b'{"n":1}\n'])
+        looked: list[str] = []
+        listed = world.services.blobs.list
+
+        def listing(prefix: str) -> Iterable[str]:
+            looked.append(prefix)
+            return listed(prefix)
+
+        monkeypatch.setattr(world.services.blobs, "list", listing)
+
+        assert await get_job(world.services, caller=ADA, job_id="j-1") is None
+
+        # As for an id that nobody knows, something is listed; but not what there is.
+        assert len(looked) == 1
+        assert "j-1" not in looked[0]
 
     async def test_rows_are_paged_through_all_files(self, world: World) -> None:
         job = job_of("j-1", state=JobState.SUCCEEDED)

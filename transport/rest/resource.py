@@ -7,6 +7,7 @@ how a failure is answered.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,6 +19,8 @@ from transport.bodies import Disconnected
 from transport.credentials import credential_of
 from transport.origins import Origins
 from transport.rest.problems import Problem, problem_of
+
+_ONCE: Final = ("authorization", "content-type", "host", "idempotency-key", "origin")
 
 Handler = Callable[[Request, Caller], Awaitable[Response]]
 
@@ -63,6 +66,9 @@ class Resource:
             )
         if not self._origins.allow(request.headers.get("origin"), host=request.headers.get("host")):
             raise Problem(403, "FORBIDDEN", "pages of this origin may not call this service")
+        for name in _ONCE:
+            if len(request.headers.getlist(name)) > 1:
+                raise Problem(400, "BAD_REQUEST", f"the header {name} is given twice")
         caller = await self._authenticator.authenticate(
             credential_of(request.headers.get("authorization"))
         )

@@ -225,6 +225,8 @@ class Connection:
             raise Close(CloseCode.SUBSCRIBER_ALREADY_EXISTS, f"Subscriber for {id} already exists")
         try:
             self._check_limits()
+            if message.long_integer is not None:
+                raise RequestError.of(f"The integer {message.long_integer} has more than 64 bits.")
             operation = self._served.operations.prepare(message.query, message.operation_name)
             if operation.kind == "subscription":
                 self._follow(id, operation, message.variables, context)

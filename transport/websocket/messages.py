@@ -8,7 +8,7 @@ from typing import Any, Final, TypeAlias
 
 import orjson
 
-from engine.jsonvalue import decode_given
+from engine.jsonvalue import long_integer_in
 from transport.websocket.closing import Close, CloseCode
 
 MAX_ID_LENGTH: Final = 256
@@ -36,12 +36,21 @@ class Pong:
 
 @dataclass(frozen=True, slots=True)
 class Subscribe:
-    """``subscribe``: an operation of any kind."""
+    """``subscribe``: an operation of any kind.
+
+    Attributes:
+        id: Of the operation.
+        query: The document.
+        operation_name: Of several, the one that is meant.
+        variables: By name.
+        long_integer: One of more than 64 bits that the message has, and that is no number here.
+    """
 
     id: str
     query: str
     operation_name: str | None
     variables: Mapping[str, Any] | None
+    long_integer: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +70,8 @@ def parse(text: str) -> Received:
         Close: It is none; with 4400.
     """
     try:
-        message = decode_given(text)
-    except ValueError:
+        message = orjson.loads(text)
+    except orjson.JSONDecodeError:
         raise bad("a message must be JSON") from None
     if not isinstance(message, dict):
         raise bad("a message must be a JSON object")
@@ -70,7 +79,7 @@ def parse(text: str) -> Received:
     if not isinstance(kind, str):
         raise bad("a message must have a type, which is a string")
     if kind == "subscribe":
-        return _subscribe(message)
+        return _subscribe(message, long_integer_in(text))
     if kind == "complete":
         return Complete(_id(message))
     if kind == "connection_init":
@@ -89,10 +98,16 @@ def bad(reason: str) -> Close:
 
 
 def pong(payload: Mapping[str, Any] | None) -> bytes:
-    """Return the answer to a ping."""
-    return orjson.dumps(
-        {"type": "pong"} if payload is None else {"type": "pong", "payload": payload}
-    )
+    """Return the answer to a ping.
+
+    Raises:
+        Close: The payload cannot be sent back; with 4400.
+    """
+    answer = {"type": "pong"} if payload is None else {"type": "pong", "payload": payload}
+    try:
+        return orjson.dumps(answer)
+    except orjson.JSONEncodeError:
+        raise bad("the payload is nested too deep") from None
 
 
 def next_prefix(id: str) -> bytes:
@@ -110,7 +125,7 @@ def complete(id: str) -> bytes:
     return orjson.dumps({"id": id, "type": "complete"})
 
 
-def _subscribe(message: Mapping[str, Any]) -> Subscribe:
+def _subscribe(message: Mapping[str, Any], long_integer: str | None) -> Subscribe:
     id = _id(message)
     payload = message.get("payload")
     if not isinstance(payload, dict):
@@ -125,7 +140,7 @@ def _subscribe(message: Mapping[str, Any]) -> Subscribe:
         raise bad("payload.variables must be an object")
     if not isinstance(extensions, dict | None):
         raise bad("payload.extensions must be an object")
-    return Subscribe(id, query, name, variables)
+    return Subscribe(id, query, name, variables, long_integer)
 
 
 def _id(message: Mapping[str, Any]) -> str:
