@@ -23,6 +23,7 @@ def program_process(settings: Settings, lane: str) -> TaskProcess:
         environment=environment_of(settings, redis_url=settings.redis_url),
         one_at_a_time=lane == "process",
         scratch=scratch_of(settings, lane, pid=os.getpid()),
+        longest_s=settings.longest_task_s,
     )
 
 
@@ -33,6 +34,7 @@ def sql_process(settings: Settings) -> TaskProcess:
         environment=_sparse(environment_of(settings, redis_url=None)),
         one_at_a_time=True,
         scratch=scratch_of(settings, "sql", pid=os.getpid()),
+        longest_s=settings.longest_task_s,
     )
 
 

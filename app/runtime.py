@@ -147,6 +147,7 @@ def environment_of(settings: Settings, *, redis_url: str | None) -> dict[str, st
         | {f"FANFOLD_QUOTA_{name.upper()}": str(limit) for name, limit in quotas.items()}
         | {name: value for name, value in optional.items() if value}
         | {
+            "FANFOLD_MAX_TASK_SECONDS": str(settings.longest_task_s or 0),
             "FANFOLD_AUTH": ",".join(sorted(settings.auth)) or "off",
             "FANFOLD_JWT_TENANT_CLAIM": settings.jwt_tenant_claim,
             "FANFOLD_ALLOWED_HOSTS": ",".join(settings.allowed_hosts),

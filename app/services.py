@@ -18,6 +18,7 @@ from engine.runner import Runner
 from engine.signing import Signer
 from engine.tracer import UNTRACED, Tracer
 from resolvers.services import Limits, Services
+from resolvers.source_threads import SourceThreads
 from workers.checker import ProcessChecker
 
 
@@ -49,6 +50,7 @@ async def services_of(
         ConfigError: A program cannot be loaded.
     """
     checker = sql_process(settings)
+    threads = SourceThreads()
     try:
         with HttpxWebhooks(settings.webhook_hosts) as webhooks:
             yield Services(
@@ -60,6 +62,7 @@ async def services_of(
                 destinations=destinations_of(settings),
                 signer=signer,
                 sql=ProcessChecker(checker),
+                threads=threads,
                 webhooks=webhooks,
                 tracer=tracer,
                 limits=Limits(
@@ -67,8 +70,11 @@ async def services_of(
                     max_wait_ms=settings.max_wait_ms,
                     version=metadata.version("fanfold"),
                     sql_enabled=settings.sql,
+                    # Elsewhere Lambda's and EMR's own limits hold.
+                    max_task_s=settings.longest_task_s if Runner.WORKERS in runners else None,
                     runners=tuple(runners),
                 ),
             )
     finally:
+        threads.close()
         await checker.stop()

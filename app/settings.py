@@ -45,6 +45,8 @@ _LARGEST_QUOTA = 1_000_000_000
 _USUAL_QUOTAS = Quotas(
     live_jobs=1_000, queued_tasks=1_000_000, connections=20_000, submits_per_minute=6_000
 )
+_USUAL_TASK_SECONDS = 3_600
+_LARGEST_TASK_SECONDS = 7 * 86_400  # what a job may ask for at most, in engine.spec
 _HOST_NAME = re.compile(r"\*|(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]")
 
 
@@ -87,19 +89,24 @@ def _modes(value: object) -> object:
     return words
 
 
-def _limit(value: object) -> int | None:
+def _limit(largest: int) -> BeforeValidator:
     """Read ``off`` for no limit, which is kept as 0, or a number."""
-    if value is None:
-        return None
-    text = str(value).strip()
-    if text in ("off", "0"):
-        return 0
-    if not (text.isascii() and text.isdecimal() and len(text) <= len(str(_LARGEST_QUOTA))):
-        raise ValueError(f"must be off, or 1 to {_LARGEST_QUOTA}, got {value!r}")
-    return int(text)
+
+    def check(value: object) -> int | None:
+        if value is None:
+            return None
+        text = str(value).strip()
+        if text in ("off", "0"):
+            return 0
+        digits = text.isascii() and text.isdecimal() and len(text) <= len(str(largest))
+        if not (digits and 1 <= int(text) <= largest):
+            raise ValueError(f"must be off, or 1 to {largest}, got {value!r}")
+        return int(text)
+
+    return BeforeValidator(check)
 
 
-Quota = Annotated[int | None, BeforeValidator(_limit)]
+Quota = Annotated[int | None, _limit(_LARGEST_QUOTA)]
 
 
 def _switch(value: object) -> bool:
@@ -164,6 +171,8 @@ class Settings(BaseModel):
         api_processes: Processes that share the port.
         inline_result_bytes: Largest result that travels inside an answer.
         max_wait_ms: Longest that one request may wait for a job.
+        max_task_seconds: Longest that one attempt at a task may run; 0 is no limit, and None what
+            ``longest_task_s`` tells.
         quota_live_jobs: Jobs of one tenant that have not ended; 0 is no limit, as for all quotas,
             and None what ``quotas`` tells.
         quota_queued_tasks: Tasks of one tenant that nobody has begun.
@@ -214,11 +223,12 @@ class Settings(BaseModel):
     inline_result_bytes: Annotated[int, _whole(0, 16 * 1024 * 1024)] = 65536
     max_wait_ms: Annotated[int, _whole(0, 300_000)] = 25_000
     grace_seconds: Annotated[int, _whole(0, 3_600)] = 5
+    max_task_seconds: Annotated[int | None, _limit(_LARGEST_TASK_SECONDS)] = None
     quota_live_jobs: Quota = None
     quota_queued_tasks: Quota = None
     quota_connections: Quota = None
     quota_submits_per_minute: Quota = None
-    connects_per_second: Annotated[int, BeforeValidator(_limit)] = 2_000
+    connects_per_second: Annotated[int, _limit(_LARGEST_QUOTA)] = 2_000
     log: LogForm = "text"
     log_level: Annotated[LogLevel, BeforeValidator(_upper)] = "INFO"
     metrics_port: Annotated[int, _whole(0, 65535)] = 0
@@ -233,6 +243,16 @@ class Settings(BaseModel):
         address and would then pass for one of ours.
         """
         return (*_LOOPBACK_NAMES, self.host, *self.allowed_hosts)
+
+    @property
+    def longest_task_s(self) -> int | None:
+        """Longest that one attempt at a task may run; None for as long as its job lets it.
+
+        There is one, unless it is lifted, where callers are told apart: none of them may keep a
+        worker from the others for ever.
+        """
+        usual = _USUAL_TASK_SECONDS if self.auth else 0
+        return (usual if self.max_task_seconds is None else self.max_task_seconds) or None
 
     @property
     def quotas(self) -> Quotas:

@@ -6,6 +6,7 @@ Callers name a program; they never send code. See ``docs/PROGRAMS.md`` for how t
 from __future__ import annotations
 
 import inspect
+import logging
 import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 from pydantic.errors import PydanticUserError
 
-from engine.errors import InputError, Issue
+from engine.errors import FanfoldError, InputError, Issue
 from engine.spec import issues_of
 
 NAME_PATTERN: Final = re.compile(r"[a-z][a-z0-9_.-]{0,99}")
@@ -27,6 +28,8 @@ _SIGNATURES: Final = {
     "finish": ("rows", "ctx"),
 }
 _NO_PARAMS: Final = {"type": "object", "properties": {}, "additionalProperties": False}
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +87,13 @@ class Registered:
                 parsed = self.params.model_validate(params)
             except ValidationError as exc:
                 issues += issues_of(exc, *path)
+            except FanfoldError:
+                raise
+            except Exception as exc:
+                # A validator's own, such as RecursionError: what was submitted led to it.
+                log.warning("the params of %s cannot be checked", self.name, exc_info=True)
+                message = f"{self.name} cannot check these parameters: {type(exc).__name__}"
+                issues.append(Issue(path, message))
         if issues:
             raise InputError(*issues)
         return parsed

@@ -20,6 +20,10 @@ from engine.webhook_delivery import WebhookState
 SIGNATURE: Final = "Fanfold-Signature"
 DELIVERY: Final = "Fanfold-Delivery"
 GIVE_UP_AFTER_S: Final = 86_400.0
+LOOKS_AT: Final = 1_000
+"""Deliveries that a claim looks at, to find those of tenants who have not their share yet."""
+PASSED_PAUSE_S: Final = 2.0
+"""Rest of those that were passed over, where others may be behind them."""
 PATH: Final = ("input", "webhook")
 
 _FIRST_PAUSE_S: Final = 2.0
@@ -59,10 +63,18 @@ class WebhookQueue(Protocol):
     ``UnavailableError`` when the store does not answer.
     """
 
-    async def claim(self, limit: int) -> Sequence[Delivery]:
+    async def claim(
+        self, limit: int, *, share: int | None = None, held: Mapping[str, int] | None = None
+    ) -> Sequence[Delivery]:
         """Take deliveries that are due; they come up again unless they are ended in time.
 
         What concerns a job that was erased, or that runs again, is dropped instead.
+
+        Args:
+            limit: How many at most.
+            share: How many of one tenant at most, with those of *held*; None for any number. What
+                is beyond is passed over, and counts as no try.
+            held: How many of each tenant the caller has not ended yet.
         """
         ...
 
@@ -97,8 +109,10 @@ class WebhookQueue(Protocol):
 class WebhookSender(Protocol):
     """Sends one request."""
 
-    async def send(self, url: str, *, headers: Mapping[str, str], body: bytes) -> int:
+    async def send(self, url: str, *, tenant: str, headers: Mapping[str, str], body: bytes) -> int:
         """Send *body* by POST and return the answer's status; redirects are not followed.
+
+        Tenants do not wait for each other's names to be looked up.
 
         Raises:
             UnavailableError: There is no answer within 10 s, or the address may not be asked.
@@ -109,11 +123,12 @@ class WebhookSender(Protocol):
 class WebhookAddresses(Protocol):
     """Tells which addresses may be given as webhooks."""
 
-    async def check(self, url: str) -> None:
+    async def check(self, url: str, *, tenant: str) -> None:
         """Look at an address that a caller gives.
 
         Raises:
-            InputError: It may not be told anything, or its name is not known.
+            InputError: It may not be told anything, or its name is told not to exist.
+            UnavailableError: Its name could not be looked up in time; trying again may help.
         """
         ...
 
@@ -121,7 +136,7 @@ class WebhookAddresses(Protocol):
 class NoWebhooks:
     """``WebhookAddresses`` where nobody would deliver anything."""
 
-    async def check(self, url: str) -> None:
+    async def check(self, url: str, *, tenant: str) -> None:
         """Refuse *url*.
 
         Raises:

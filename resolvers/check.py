@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
@@ -12,6 +12,7 @@ from engine.catalog import Catalog
 from engine.errors import InputError, Issue, OutputError, SourceError
 from engine.jsonvalue import encode, encode_in_turns
 from engine.program import Program, Registered
+from engine.source.uri import has_wildcard
 from engine.spec import MAX_INLINE_ITEMS, JobSpec, parse_spec
 from resolvers.services import Limits
 
@@ -19,6 +20,8 @@ MAX_INLINE_BYTES: Final = 1024 * 1024
 FEW_ITEMS: Final = 1_000
 MAX_ISSUES: Final = 100
 """More would make the answer larger than the input."""
+MAX_WILDCARD_URIS: Final = 100
+"""Each costs a listing, of files that may be the same."""
 URIS_PATH: Final = ("input", "source", "files", "uris")
 
 
@@ -55,6 +58,8 @@ async def check_input(
     spec = _spec(data, issues)
     if spec is not None and len(spec.source.inline or ()) > FEW_ITEMS:
         await asyncio.sleep(0)  # others first: that took a while
+    if spec is not None and spec.source.files is not None:
+        issues += _wildcard_issues(spec.source.files.uris)
     program = _program(catalog, data, issues)
     await _check_size(data, issues)
     if data.get("sql") is not None and not limits.sql_enabled:
@@ -62,6 +67,8 @@ async def check_input(
     if spec is not None and spec.runner not in (None, *limits.runners):
         message = f"this deployment runs jobs on {' and '.join(limits.runners)} alone"
         issues.append(Issue(("input", "runner"), message))
+    if spec is not None:
+        issues += _timeout_issues(spec.failure_policy.task_timeout_seconds, limits.max_task_s)
     if issues or spec is None:
         raise InputError(*dict.fromkeys(issues[:MAX_ISSUES]))
     runner = spec.runner or limits.runners[0]
@@ -88,6 +95,24 @@ def _spec(data: Mapping[str, Any], issues: list[Issue]) -> JobSpec | None:
     except InputError as exc:
         issues += exc.issues
         return None
+
+
+def _timeout_issues(wanted_s: float | None, max_s: int | None) -> list[Issue]:
+    if wanted_s is None or max_s is None or wanted_s <= max_s:
+        return []
+    message = f"must be {max_s} or less in this deployment, is {wanted_s:.15g}"
+    return [Issue(("input", "failurePolicy", "taskTimeoutSeconds"), message)]
+
+
+def _wildcard_issues(uris: Sequence[str]) -> list[Issue]:
+    count = sum(map(has_wildcard, uris))
+    if count <= MAX_WILDCARD_URIS:
+        return []
+    message = (
+        f"{count} URIs have wildcards, the limit is {MAX_WILDCARD_URIS}; "
+        "name folders, files or a manifest"
+    )
+    return [Issue(URIS_PATH, message)]
 
 
 def _without_rest(data: Mapping[str, Any]) -> dict[str, Any]:

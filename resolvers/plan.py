@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Final
 
 from engine.errors import RecordError, SourceError
@@ -49,18 +49,21 @@ async def plan_job(services: Services, *, caller: Caller, data: Mapping[str, Any
     Raises:
         ForbiddenError: The caller may not submit, or not read the job that is the source.
         InputError: Something in the input is wrong; every problem is listed.
-        SourceError: A URI leads nowhere or where it must not, or a record is too large.
+        SourceError: A URI leads nowhere or where it must not, a record is too large, or listing
+            and cutting take too long.
+        QuotaExceededError: Too much of the tenant waits to be looked at already.
     """
     require(caller, Scope.SUBMIT)
     checked = await check_input(
         services.catalog,
         data,
-        *await webhook_issues(services, data),
+        *await webhook_issues(services, data, caller=caller),
         limits=services.limits,
     )
     prepared = await prepare(services, caller=caller, checked=checked)
     workers = await services.jobs.workers() if prepared.grain is Grain.LARGEST else 1
-    plan = await asyncio.to_thread(_cut, prepared, services.sources, max(1, workers))
+    cut = partial(_cut, prepared, services.sources, max(1, workers))
+    plan = await services.threads.run(caller.tenant, cut)
     steps = _steps_of(prepared)
     return JobPlan(
         items=plan.items,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import partial
 
 from engine.errors import InputError, Issue, SourceError
 from engine.job import JobState
@@ -72,7 +73,8 @@ async def prepare(services: Services, *, caller: Caller, checked: CheckedInput) 
 
     Raises:
         InputError: The query, the output or the source is not what the caller may use.
-        SourceError: A URI leads nowhere or where it must not.
+        SourceError: A URI leads nowhere or where it must not, or listing takes too long.
+        QuotaExceededError: Too much of the tenant waits to be looked at already.
     """
     spec = checked.spec
     if spec.output.uri is not None:
@@ -80,10 +82,12 @@ async def prepare(services: Services, *, caller: Caller, checked: CheckedInput) 
     resolved = await _resolved_source(services, caller, checked)
     try:
         if spec.source.files is not None:
-            await asyncio.to_thread(services.sources.probe, spec.source.files.uris)
+            probe = partial(services.sources.probe, spec.source.files.uris)
+            await services.threads.run(caller.tenant, probe)
         sql = None
         if checked.is_sql:
-            sql = await services.sql.check(SqlCheck(spec.to_json(), resolved))
+            request = SqlCheck(spec.to_json(), resolved)
+            sql = await services.sql.check(request, tenant=caller.tenant)
     except SourceError as exc:
         raise located(exc) from exc
     return Prepared(checked, resolved, sql)

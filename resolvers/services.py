@@ -15,6 +15,7 @@ from engine.sql.checker import SqlChecker
 from engine.tracer import UNTRACED, Tracer
 from engine.webhooks import NoWebhooks, WebhookAddresses
 from resolvers.access.quotas import Refusals
+from resolvers.source_threads import SourceThreads
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +27,7 @@ class Limits:
         max_wait_ms: Longest time that a submit may wait for its job to end.
         version: Version of the service.
         sql_enabled: Whether jobs may be given as SQL.
+        max_task_s: Longest that one attempt at a task may run; None for as long as its job lets it.
         runners: Where tasks may run; the first where nothing is said.
     """
 
@@ -33,6 +35,7 @@ class Limits:
     max_wait_ms: int
     version: str
     sql_enabled: bool = True
+    max_task_s: int | None = None
     runners: tuple[Runner, ...] = (Runner.WORKERS,)
 
 
@@ -52,3 +55,4 @@ class Services:
     webhooks: WebhookAddresses = field(default_factory=NoWebhooks)
     tracer: Tracer = UNTRACED
     refusals: Refusals = field(default_factory=Refusals)
+    threads: SourceThreads = field(default_factory=SourceThreads)

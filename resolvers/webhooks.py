@@ -12,13 +12,19 @@ from resolvers.access.caller import Caller, Scope
 from resolvers.services import Services
 
 
-async def webhook_issues(services: Services, data: Mapping[str, Any]) -> tuple[Issue, ...]:
-    """Return what is wrong with where the webhook of *data* leads; how it reads is its spec's."""
+async def webhook_issues(
+    services: Services, data: Mapping[str, Any], *, caller: Caller
+) -> tuple[Issue, ...]:
+    """Return what is wrong with where the webhook of *data* leads; how it reads is its spec's.
+
+    Raises:
+        UnavailableError: Nobody can tell for now.
+    """
     url = data.get("webhook")
     if not isinstance(url, str) or not is_webhook(url):
         return ()
     try:
-        await services.webhooks.check(url)
+        await services.webhooks.check(url, tenant=caller.tenant)
     except InputError as exc:
         return exc.issues
     return ()

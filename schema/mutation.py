@@ -44,6 +44,7 @@ async def outcome_of(context: Context, data: Mapping[str, Any], *, wait_up_to_ms
             caller=context.caller,
             data=data,
             wait_up_to_ms=wait_up_to_ms,
+            held=context.held,
         )
     except engine_errors.InputError as exc:
         return ValidationError.of(exc)

@@ -2,27 +2,40 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any, Final
 
 from engine.errors import FanfoldError, InputError, Issue, SourceError, UnavailableError
 from engine.sql.checker import CheckedSql, SqlCheck
+from engine.turns import Turns
 from workers.task_process import AttemptFailed, AttemptLost, TaskProcess
 
 CHECKS_WITHIN_S: Final = 10.0
+MAX_WAITING: Final = 16
 
 
 class ProcessChecker:
-    """Implements ``engine.sql.checker.SqlChecker``; checks wait for each other."""
+    """Implements ``engine.sql.checker.SqlChecker``; tenants take turns, one check at a time.
 
-    def __init__(self, process: TaskProcess, *, within_s: float = CHECKS_WITHIN_S) -> None:
+    Args:
+        process: Does the checks.
+        within_s: How long one may take.
+        waiting: How many of one tenant may wait.
+    """
+
+    def __init__(
+        self,
+        process: TaskProcess,
+        *,
+        within_s: float = CHECKS_WITHIN_S,
+        waiting: int = MAX_WAITING,
+    ) -> None:
         self._process = process
         self._within_s = within_s
-        self._turn = asyncio.Lock()
+        self._turns = Turns("checks of queries", waiting=waiting)
 
-    async def check(self, request: SqlCheck) -> CheckedSql:
-        """Check a job; see ``SqlChecker``."""
-        async with self._turn:
+    async def check(self, request: SqlCheck, *, tenant: str) -> CheckedSql:
+        """Check a job; see ``SqlChecker``. Cancelling this ends the check, and its process."""
+        async with self._turns.turn(tenant):
             try:
                 answer = await self._process.ask(
                     {"check": request.to_json()}, within_s=self._within_s

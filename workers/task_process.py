@@ -15,10 +15,13 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import math
 import shutil
 import socket
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -74,6 +77,7 @@ class TaskProcess:
             the process with all its attempts is killed only when it does not answer.
         loads_within_s: A process that loads its programs for longer is killed when an attempt that
             waits for it is to stop; before that it is left alone.
+        longest_s: Longest that an attempt may run, whatever its job says; None for no such limit.
     """
 
     def __init__(
@@ -84,12 +88,14 @@ class TaskProcess:
         scratch: Path,
         one_at_a_time: bool,
         loads_within_s: float = LOADS_WITHIN_S,
+        longest_s: float | None = None,
     ) -> None:
         self._command = command
         self._environment = environment
         self._scratch = scratch
         self._one_at_a_time = one_at_a_time
         self._loads_within_s = loads_within_s
+        self._longest_s = longest_s
         self._running: RunningProcess | None = None
         self._ids = itertools.count()
         self._starting = asyncio.Lock()
@@ -111,12 +117,20 @@ class TaskProcess:
             AttemptFailed: The attempt failed, ran out of time, or its process died.
             AttemptLost: Its process was ended because of another attempt, or by ``stop``.
         """
+        if self._longest_s is not None:
+            limit_s = min(self._longest_s, attempt.timeout_s or self._longest_s)
+            attempt = replace(attempt, timeout_s=limit_s)
         if attempt.isolates:
             return await self._run_apart(attempt)
         return await self._run(attempt, take=take)
 
     async def _run(
-        self, attempt: Attempt, *, take: TakeBatches | None = None, marks: bool = False
+        self,
+        attempt: Attempt,
+        *,
+        take: TakeBatches | None = None,
+        marks: bool = False,
+        left_s: float = math.inf,
     ) -> Outcome:
         """Run an attempt once.
 
@@ -124,8 +138,10 @@ class TaskProcess:
             attempt: What to do.
             take: As for ``run``.
             marks: Whether to tell, should the process have to be ended, what it was at.
+            left_s: What is left of the time that all runs of the attempt may take together.
         """
         mark: Mark | None = None
+        within_s = min(left_s, math.inf if attempt.timeout_s is None else attempt.timeout_s)
 
         def begin() -> None:
             nonlocal mark
@@ -134,10 +150,13 @@ class TaskProcess:
 
         try:
             answer = await self._ask(
-                {"attempt": attempt.to_json()}, within_s=attempt.timeout_s, take=take, begin=begin
+                {"attempt": attempt.to_json()},
+                within_s=None if math.isinf(within_s) else within_s,
+                take=take,
+                begin=begin,
             )
         except TimeoutError:
-            limit = f"{attempt.timeout_s:g} s"
+            limit = f"{attempt.timeout_s if within_s == attempt.timeout_s else self._longest_s:g} s"
             exc = TaskTimeoutError(f"{attempt.task} ran longer than {limit}")
             raise _failed(exc, mark) from None
         return _outcome(answer, mark)
@@ -157,16 +176,19 @@ class TaskProcess:
                     raise
             async with self._alone() as alone:
                 return await alone._run_apart(attempt)
+        longest_s = math.inf if self._longest_s is None else self._longest_s
+        ends_at = time.monotonic() + longest_s
         for _ in range(MAX_RESTARTS):
+            left_s = max(0.0, ends_at - time.monotonic())
             try:
-                return await self._run(attempt, marks=True)
+                return await self._run(attempt, marks=True, left_s=left_s)
             except AttemptFailed as exc:
                 narrower = narrowed(attempt, exc.marked, exc.error, policy)
-                if narrower is None:
+                if narrower is None or time.monotonic() >= ends_at:
                     raise
                 log.info("%s of %s: %s; going on without", attempt.task, attempt.job, exc)
                 attempt = narrower
-        return await self._run(attempt)
+        return await self._run(attempt, left_s=max(0.0, ends_at - time.monotonic()))
 
     @asynccontextmanager
     async def _alone(self) -> AsyncIterator[TaskProcess]:
@@ -178,6 +200,7 @@ class TaskProcess:
                 scratch=self._scratch.with_name(f"{self._scratch.name}.alone"),
                 one_at_a_time=True,
                 loads_within_s=self._loads_within_s,
+                longest_s=self._longest_s,
             )
             try:
                 yield alone

@@ -33,7 +33,8 @@ from engine.webhooks import (
 )
 
 LOOK_EVERY_S: Final = 0.5
-AT_ONCE: Final = 64
+AT_ONCE: Final = 128
+AT_ONCE_OF_A_TENANT: Final = 48
 AT_ONCE_TO_A_HOST: Final = 8
 _BUSY_PAUSE_S: Final = 2.0
 _GONE: Final = 410
@@ -65,6 +66,7 @@ class Webhooks:
         self._secret_of = secret_of
         self._under_way: set[asyncio.Task[None]] = set()
         self._hosts: Counter[str] = Counter()
+        self._tenants: Counter[str] = Counter()
 
     async def run(self) -> None:
         """Look about twice a second until cancelled; what was under way comes up again."""
@@ -85,12 +87,15 @@ class Webhooks:
         room = AT_ONCE - len(self._under_way)
         if room <= 0:
             return
-        for delivery in await self._queue.claim(room):
+        # Nobody shall wait for another tenant's slow receivers.
+        claimed = await self._queue.claim(room, share=AT_ONCE_OF_A_TENANT, held=self._tenants)
+        for delivery in claimed:
             host = urlsplit(delivery.url).netloc
             if self._hosts[host] >= AT_ONCE_TO_A_HOST:  # others shall not wait for a slow one
                 await self._queue.put_back(delivery, pause_s=_BUSY_PAUSE_S, is_tried=False)
                 continue
             self._hosts[host] += 1
+            self._tenants[delivery.tenant] += 1
             task = asyncio.create_task(self._deliver(delivery, host))
             self._under_way.add(task)
             task.add_done_callback(self._under_way.discard)
@@ -107,9 +112,8 @@ class Webhooks:
         except Exception:
             log.exception("webhook %s: could not be delivered", delivery.id)
         finally:
-            self._hosts[host] -= 1
-            if not self._hosts[host]:
-                del self._hosts[host]
+            _leave(self._hosts, host)
+            _leave(self._tenants, delivery.tenant)
 
     async def _try(self, delivery: Delivery) -> None:
         body = await self._body_of(delivery)
@@ -123,7 +127,9 @@ class Webhooks:
             SIGNATURE: signature(self._secret_of(delivery.tenant), body, at_s=int(time.time())),
         }
         try:
-            status = await self._sender.send(delivery.url, headers=headers, body=body)
+            status = await self._sender.send(
+                delivery.url, tenant=delivery.tenant, headers=headers, body=body
+            )
         except UnavailableError as exc:
             await self._again(delivery, exc.message, status=None)
             return
@@ -151,3 +157,9 @@ class Webhooks:
         log.warning(
             "webhook %s: %s, try %d, next in %.0f s", delivery.id, reason, delivery.tries, pause_s
         )
+
+
+def _leave(counts: Counter[str], name: str) -> None:
+    counts[name] -= 1
+    if not counts[name]:
+        del counts[name]

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from boto3.dynamodb.conditions import Attr
@@ -15,10 +17,12 @@ from adapters.dynamodb.values import Item
 from adapters.dynamodb.writes import IS_KNOWN, Change, Delete, ItemKey, Update
 from engine.job import JobId
 from engine.webhook_delivery import WebhookState
-from engine.webhooks import Delivery
+from engine.webhooks import LOOKS_AT, PASSED_PAUSE_S, Delivery
 
 LEASE_MS: Final = 15_000
 """More than a request may take: see ``adapters.https.webhooks.DEADLINE_S``."""
+
+_READ_AT_ONCE: Final = 100
 
 log = logging.getLogger(__name__)
 
@@ -31,16 +35,29 @@ class DynamoWebhooks:
         key: Names the key that this process signs with; what was accepted under another is left to
             those who have that.
         lease_ms: After this time a delivery that was taken comes up again.
+        looks_at: How many deliveries a claim looks at.
     """
 
-    def __init__(self, table: DynamoTable, *, key: str = "", lease_ms: int = LEASE_MS) -> None:
+    def __init__(
+        self,
+        table: DynamoTable,
+        *,
+        key: str = "",
+        lease_ms: int = LEASE_MS,
+        looks_at: int = LOOKS_AT,
+    ) -> None:
         self._table = table
         self._key = key
         self._lease_ms = lease_ms
+        self._looks_at = looks_at
 
-    async def claim(self, limit: int) -> list[Delivery]:
+    async def claim(
+        self, limit: int, *, share: int | None = None, held: Mapping[str, int] | None = None
+    ) -> list[Delivery]:
         """Take deliveries that are due; see ``WebhookQueue``."""
-        return await asyncio.to_thread(self._claim, limit)
+        return await asyncio.to_thread(
+            self._claim, limit, limit if share is None else share, held or {}
+        )
 
     async def end(
         self,
@@ -63,29 +80,46 @@ class DynamoWebhooks:
         """Let a delivery come up again; see ``WebhookQueue``."""
         await asyncio.to_thread(self._put_back, delivery, pause_s, is_tried, status_code)
 
-    def _claim(self, limit: int) -> list[Delivery]:
+    def _claim(self, limit: int, share: int, held: Mapping[str, int]) -> list[Delivery]:
         pk, now = due_key(Due.WEBHOOK, now_ms() + 1, "")
-        items = list(self._table.query(pk, below=now, limit=limit))
-        named = [(item, *job_of_due(item)) for item in items]
-        metas = self._table.get_many(meta_key(job) for _, job, _ in named)
+        items = list(self._table.query(pk, below=now, limit=self._looks_at))
+        tenants = Counter(held)
         found: list[Delivery] = []
+        passed: list[Item] = []
         others = 0
-        for item, job, run in named:
-            meta = metas.get(meta_key(job), {})
+        for item, job, run, meta in self._with_metas(items):
+            if len(found) == limit:
+                break
             if "tenant" not in meta or "finished" not in meta or meta["run"] != run:
                 self._forget(item["sk"], job, run)  # erased, or begun again
             elif meta.get("webhook_key", "") != self._key:
                 others += self._move(item["sk"], job, run, self._lease_ms, tries=0) is not None
+            elif tenants[meta["tenant"]] >= share:
+                passed.append(item)
             else:
                 noted = self._move(item["sk"], job, run, self._lease_ms, tries=1)
                 if noted is not None:
+                    tenants[meta["tenant"]] += 1
                     found.append(_delivery(job, meta, noted["tries"]))
+        else:
+            if len(items) == self._looks_at:
+                for item in passed:
+                    job, run = job_of_due(item)
+                    self._move(item["sk"], job, run, int(1000 * PASSED_PAUSE_S), tries=0)
         if others:
             log.warning(
                 "webhooks: %d left to others: this process signs with another key than the API",
                 others,
             )
         return found
+
+    def _with_metas(self, items: Sequence[Item]) -> Iterator[tuple[Item, JobId, int, Item]]:
+        """Yield what is due with its job, reading jobs as far as they are asked for."""
+        for start in range(0, len(items), _READ_AT_ONCE):
+            named = [(item, *job_of_due(item)) for item in items[start : start + _READ_AT_ONCE]]
+            metas = self._table.get_many(meta_key(job) for _, job, _ in named)
+            for item, job, run in named:
+                yield item, job, run, metas.get(meta_key(job), {})
 
     def _end(self, delivery: Delivery, state: WebhookState | None, status: int | None) -> None:
         noted = self._table.get(_told_key(delivery.job, delivery.run))

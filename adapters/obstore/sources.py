@@ -38,6 +38,7 @@ from adapters.obstore.wanted import Wanted
 from engine.entries import Entries
 from engine.errors import SourceChangedError, SourceError, UnavailableError
 from engine.source.choice import FileChoice
+from engine.source.deadline import check_deadline
 from engine.source.file import SourceFile
 from engine.source.ranges import RangeFile
 from engine.source.uri import refusal, shown
@@ -231,6 +232,7 @@ class ObstoreSources:
                 chunk_size=PAGE_OBJECTS,
             )
             for page in pages:
+                check_deadline()
                 found = _without_marks([*last, *page])
                 found, last = found[:-1], found[-1:]
                 if chosen := wanted.chosen(found):

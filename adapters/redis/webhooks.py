@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import logging
+from collections.abc import Mapping
 from typing import Final
 
 from redis.asyncio import Redis
@@ -10,7 +12,7 @@ from redis.asyncio import Redis
 from adapters.redis.client import LedgerScripts
 from engine.job import JobId
 from engine.webhook_delivery import WebhookState
-from engine.webhooks import Delivery
+from engine.webhooks import LOOKS_AT, PASSED_PAUSE_S, Delivery
 
 LEASE_MS: Final = 15_000
 """More than a request may take: see ``adapters.https.webhooks.DEADLINE_S``."""
@@ -26,17 +28,36 @@ class RedisWebhooks:
         key: Names the key that this process signs with; what was accepted under another is left to
             those who have that.
         lease_ms: After this time a delivery that was taken comes up again.
+        looks_at: How many deliveries a claim looks at.
     """
 
-    def __init__(self, redis: Redis, *, key: str = "", lease_ms: int = LEASE_MS) -> None:
+    def __init__(
+        self,
+        redis: Redis,
+        *,
+        key: str = "",
+        lease_ms: int = LEASE_MS,
+        looks_at: int = LOOKS_AT,
+    ) -> None:
         self._scripts = LedgerScripts(redis)
         self._key = key
         self._lease_ms = lease_ms
+        self._looks_at = looks_at
 
-    async def claim(self, limit: int) -> list[Delivery]:
+    async def claim(
+        self, limit: int, *, share: int | None = None, held: Mapping[str, int] | None = None
+    ) -> list[Delivery]:
         """Take deliveries that are due; see ``WebhookQueue``."""
         others, *found = await self._scripts.call(
-            "webhooks", "claim", limit, self._lease_ms, self._key
+            "webhooks",
+            "claim",
+            limit,
+            self._lease_ms,
+            self._key,
+            limit if share is None else share,
+            json.dumps(dict(held or {})),
+            self._looks_at,
+            int(1000 * PASSED_PAUSE_S),
         )
         if others:
             log.warning(

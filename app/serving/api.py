@@ -7,6 +7,7 @@ import os
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import replace
 
 from redis.asyncio import Redis
 from starlette.applications import Starlette
@@ -37,6 +38,7 @@ from engine.errors import ConfigError, UnavailableError
 from engine.tracer import Tracer
 from engine.webhooks import key_name
 from resolvers.access.caller import Caller
+from resolvers.access.held import HeldRequests
 from resolvers.access.quotas import Connections
 from resolvers.live.hub import StatusHub
 from schema.build import build_schema
@@ -139,9 +141,13 @@ async def _application(
         admission = Admission(settings.connects_per_second, meter=metrics.meter)
         operations = Operations(schema, is_introspectable=settings.introspection, tracer=tracer)
         fan_out = FanOut(hub, meter=metrics.meter)
+        held = HeldRequests(connections, authenticator)
 
         def context_of(caller: Caller, url: str) -> Context:
             return Context(services, hub, caller, url)
+
+        def context_of_request(caller: Caller, url: str) -> Context:
+            return replace(context_of(caller, url), held=held)
 
         websocket = GraphQLWebSocket(
             Served(
@@ -158,7 +164,7 @@ async def _application(
         http = GraphQLHTTP(
             operations,
             authenticator=authenticator,
-            context_of=context_of,
+            context_of=context_of_request,
             origins=origins,
             fan_out=fan_out,
             connections=connections,
@@ -173,7 +179,7 @@ async def _application(
                 metrics.route(),
                 *assets.routes(),
                 download_route(blobs, signer),
-                upload_route(blobs, signer, settings.data_dir / "uploads"),
+                upload_route(blobs, signer, settings.data_dir / "uploads", connections=connections),
                 *rest_routes(
                     services,
                     hub=hub,

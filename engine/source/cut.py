@@ -19,6 +19,7 @@ from engine.batch import Batch, Compression, FileSlice
 from engine.source.basket import Basket
 from engine.source.chunk import BOM, MAX_RECORD_BYTES, too_long
 from engine.source.csv_mask import CsvMask
+from engine.source.deadline import check_deadline
 from engine.source.file import SourceFile
 from engine.source.formats import FileLayout
 from engine.source.look import has_become_shorter, look_at_files
@@ -48,6 +49,7 @@ def cut_files(
         RecordError: A record is longer than 16 MiB, or a Parquet file is damaged.
     """
     for file, layout in look_at_files(files, spec, sources):
+        check_deadline()
         if basket.is_full:
             yield basket.take()
         if layout.is_whole:
@@ -193,6 +195,7 @@ class _Cutter:
         offset = len(BOM) if self.stream.read(len(BOM)) == BOM and size > len(BOM) else 0
         self.stream.seek(offset)
         while offset < size:
+            check_deadline()
             block = self.stream.read(min(_BLOCK_BYTES, size - offset))
             if block.endswith(b"\r") and offset + len(block) < size:
                 block += self.stream.read(1)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from engine.entries import Entries
 from engine.errors import SourceError
 from engine.source.choice import FileChoice
+from engine.source.deadline import check_deadline
 from engine.source.file import SourceFile
 from engine.source.manifest import manifest_files, result_files
 from engine.source.objects import entries_of
@@ -36,7 +37,7 @@ def list_sources(
         SourceError: The source names no file, or something that may not be read.
         UnavailableError: A store does not answer.
     """
-    files = _listed(spec, sources, resolved, choice)
+    files = _in_time(_listed(spec, sources, resolved, choice))
     yield from files if choice is None else choice.files(files)
 
 
@@ -73,6 +74,12 @@ def _listed(
         yield sources.stat_file(_blob_path(resolved))
     elif source.job is not None:
         yield from result_files(_blob_path(resolved), sources)
+
+
+def _in_time(files: Iterator[SourceFile]) -> Iterator[SourceFile]:
+    for file in files:
+        check_deadline()
+        yield file
 
 
 def _blob_path(name: str) -> str:

@@ -8,6 +8,7 @@ pairs, an empty one an empty list. Infinity and what is not a number are null.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,6 +23,9 @@ from engine.source.arrow_values import json_rows
 from engine.source.sources import Sources
 
 MAX_ROWS: Final = 10_000
+MAX_FOOTER_BYTES: Final = 16 * 1024 * 1024
+_TAIL_BYTES: Final = 64 * 1024  # what Arrow reads first, so that a store is asked for it once
+_MAGICS: Final = (b"PAR1", b"PARE")
 _ROWS_BYTES: Final = 8 * 1024 * 1024
 _BUFFER_BYTES: Final = 1024 * 1024
 
@@ -54,7 +58,7 @@ class ParquetReader:
             self.sources.open_file(part.path, version=part.version) as stream,
             _naming(name),
         ):
-            file = _opened(stream)
+            file = _opened(stream, name)
             _check_names(file.schema_arrow.names, name)
             metadata = file.metadata
             first, end = part.groups or (0, metadata.num_row_groups)
@@ -97,10 +101,10 @@ def read_row_groups(stream: BinaryIO, *, name: str) -> list[RowGroup]:
     """Return the row groups of an open Parquet file; reads its footer alone.
 
     Raises:
-        RecordError: It is damaged, cut short or not a Parquet file.
+        RecordError: It is damaged, cut short or not a Parquet file, or its footer is too large.
     """
     with _naming(name):
-        metadata = _opened(stream).metadata
+        metadata = _opened(stream, name).metadata
         return [_row_group(metadata.row_group(i)) for i in range(metadata.num_row_groups)]
 
 
@@ -116,7 +120,29 @@ def _row_group(metadata: Any) -> RowGroup:
     return RowGroup(min(starts, default=0), max(ends, default=0), metadata.num_rows)
 
 
-def _opened(stream: BinaryIO) -> Any:
+def check_footer(stream: BinaryIO, *, name: str) -> None:
+    """Refuse an open Parquet file whose footer is too large to be parsed.
+
+    Parsed, it takes several times its bytes: one part for each column of each row group. To be
+    called before anything else reads the footer; what is no Parquet file is left to that.
+
+    Raises:
+        RecordError: It has more than 16 MiB.
+    """
+    size_bytes = stream.seek(0, io.SEEK_END)
+    stream.seek(max(size_bytes - _TAIL_BYTES, 0))
+    tail = stream.read(_TAIL_BYTES)[-8:]
+    stream.seek(0)
+    footer_bytes = int.from_bytes(tail[:4], "little")
+    if tail[4:] in _MAGICS and footer_bytes > MAX_FOOTER_BYTES:
+        raise RecordError(
+            f"{name}: its Parquet footer has {footer_bytes} bytes, the limit is "
+            f"{MAX_FOOTER_BYTES}; write fewer row groups or columns"
+        )
+
+
+def _opened(stream: BinaryIO, name: str) -> Any:
+    check_footer(stream, name=name)
     return pq.ParquetFile(
         pa.PythonFile(stream, mode="r"), pre_buffer=False, buffer_size=_BUFFER_BYTES
     )

@@ -14,6 +14,7 @@ from typing import BinaryIO, Final
 from engine.entries import Entries
 from engine.errors import SourceError
 from engine.source.choice import FileChoice
+from engine.source.deadline import check_deadline
 from engine.source.file import SourceFile
 from engine.source.roots import SourceRoots
 from engine.source.store import EntryStore, SourceStore
@@ -56,7 +57,8 @@ class Sources:
             UnavailableError: A store does not answer.
         """
         first: SourceFile | None = None
-        for uri in uris:
+        for uri in dict.fromkeys(uris):
+            check_deadline()
             file = next(self._store_for(uri).list_files(uri, is_sorted=False))
             first = first or file
         if first is None:

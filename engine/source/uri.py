@@ -42,6 +42,17 @@ def scheme_of(uri: str) -> str:
     return "" if name == "file" else name
 
 
+def has_wildcard(uri: str) -> bool:
+    """Tell whether *uri* stands for what a listing finds, in the terms of its scheme."""
+    match scheme_of(uri):
+        case "":
+            return _WILDCARD.search(uri) is not None
+        case "s3":
+            return "*" in uri
+        case _:
+            return False
+
+
 def parse_uri(uri: str) -> UriPath:
     """Take *uri* apart.
 

@@ -20,6 +20,7 @@ from fnmatch import translate
 from typing import NamedTuple
 
 from engine.errors import SourceError
+from engine.source.deadline import check_deadline
 from engine.source.uri import EVERYTHING, is_utf8, refusal, shown
 
 Resolve = Callable[[str], str]
@@ -92,6 +93,7 @@ def walk(
         try:
             with os.scandir(folder.path) as entries:
                 for entry in entries:
+                    check_deadline()
                     reached = names.after(folder.reached, entry.name)
                     if not reached:
                         continue

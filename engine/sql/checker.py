@@ -51,10 +51,15 @@ class CheckedSql:
 class SqlChecker(Protocol):
     """Checks queries."""
 
-    async def check(self, request: SqlCheck) -> CheckedSql:
+    async def check(self, request: SqlCheck, *, tenant: str) -> CheckedSql:
         """Look at the source, bind the query to its columns, and split it.
 
+        Args:
+            request: What is to be checked.
+            tenant: Whose it is; tenants take turns.
+
         Raises:
+            QuotaExceededError: Too many checks of the tenant wait already.
             InputError: The query or its parameters are wrong; positions are in the message.
             SourceError: The source cannot be read.
             UnavailableError: Nothing can be checked at the moment.

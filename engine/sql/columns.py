@@ -23,6 +23,7 @@ from engine.source.formats import FileLayout, detect
 from engine.source.head import read_head
 from engine.source.hive import hive_columns
 from engine.source.look import look_at
+from engine.source.parquet import check_footer
 from engine.source.read import BatchReader
 from engine.source.sources import Sources
 from engine.spec import CsvSpec, DataFormat, LayoutSpec
@@ -201,6 +202,7 @@ class ShapeFinder:
         """Return the columns of a Parquet file, and how many rows it has."""
         try:
             with self._sources.open_file(file.path, version=file.version) as stream:
+                check_footer(stream, name=name)
                 footer = pq.read_metadata(stream)
                 schema = footer.schema.to_arrow_schema()
         except (pa.ArrowException, OSError) as exc:

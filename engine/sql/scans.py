@@ -24,6 +24,7 @@ from engine.source.chunk import Chunk
 from engine.source.content import Content
 from engine.source.csv_ends import CRLF, LF, record_ends, write_with_one_end
 from engine.source.head import Head, read_head
+from engine.source.parquet import check_footer
 from engine.source.read import BatchReader
 from engine.spec import CsvSpec, DataFormat, LayoutSpec
 from engine.sql.csv_top import blank_lines_before, first_row
@@ -360,6 +361,7 @@ def _listed(paths: Sequence[str]) -> str:
 
 def _footer(stream: BinaryIO, name: str) -> pq.FileMetaData:
     try:
+        check_footer(stream, name=name)
         return pq.read_metadata(stream)
     except (pa.ArrowException, OSError) as exc:
         reason = in_one_line(str(exc))

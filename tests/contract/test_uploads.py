@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import http.client
+import shutil
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -18,7 +19,8 @@ import uvicorn
 from starlette.applications import Starlette
 
 from adapters.obstore.blobs import ObstoreBlobs
-from app.serving.uploads import upload_route
+from app.serving.uploads import Limits as UploadLimits
+from app.serving.uploads import has_room, upload_route
 from engine.catalog import load_catalog
 from engine.errors import InputError, NotFoundError
 from engine.output.destination import Destinations
@@ -26,6 +28,7 @@ from engine.signing import Grant, Signer
 from engine.source.blob_files import BlobFiles
 from engine.source.sources import Sources
 from resolvers.access.caller import Caller
+from resolvers.access.quotas import Connections
 from resolvers.services import Limits, Services
 from resolvers.uploads import create_upload, resolve_upload
 from tests.support.ministack import ENVIRON
@@ -46,6 +49,8 @@ class Place:
     blobs: ObstoreBlobs
     signer: Signer
     scratch: Path
+    connections: Connections
+    free_bytes: list[int]
 
     def token(self, *, method: str = "PUT", name: str = NAME, expires_in_s: int = 60) -> str:
         return self.signer.sign(Grant(method, "acme", name, int(time.time()) + expires_in_s))
@@ -79,9 +84,33 @@ def services_of(blobs: ObstoreBlobs, signer: Signer) -> Services:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Iterator[Place]:
+    with running_place(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def hasty(tmp_path: Path) -> Iterator[Place]:
+    """A place that wants 1,000 bytes in each second."""
+    with running_place(tmp_path, min_bytes_per_s=1_000, step_s=1) as running:
+        yield running
+
+
+@contextmanager
+def running_place(tmp_path: Path, **limits: Any) -> Iterator[Place]:
     blobs, signer = ObstoreBlobs.local(tmp_path / "blobs"), Signer(b"k" * 32)
-    scratch = tmp_path / "scratch"
-    route = upload_route(blobs, signer, scratch, max_bytes=MAX_BYTES)
+    scratch, connections, free_bytes = tmp_path / "scratch", Connections(2), [10**9]
+
+    def has_room(folder: Path, wanted_bytes: int) -> bool:
+        return folder == scratch and wanted_bytes <= free_bytes[0]
+
+    route = upload_route(
+        blobs,
+        signer,
+        scratch,
+        connections=connections,
+        limits=UploadLimits(max_bytes=MAX_BYTES, **limits),
+        has_room=has_room,
+    )
     port = free_port()
     config = uvicorn.Config(Starlette(routes=[route]), port=port, log_level="error", lifespan="off")
     server = uvicorn.Server(config)
@@ -89,7 +118,9 @@ def place(tmp_path: Path) -> Iterator[Place]:
     thread.start()
     try:
         eventually(lambda: server.started)
-        yield Place(f"http://127.0.0.1:{port}", port, blobs, signer, scratch)
+        yield Place(
+            f"http://127.0.0.1:{port}", port, blobs, signer, scratch, connections, free_bytes
+        )
     finally:
         server.should_exit = True
         thread.join()
@@ -167,6 +198,88 @@ def test_a_file_that_does_not_come_whole_leaves_nothing(place: Place) -> None:
     eventually(lambda: not list(place.scratch.iterdir()))
     assert not place.is_there()
     assert httpx.put(place.address(place.token()), content=b"whole").status_code == 201
+
+
+def sending(place: Place, *, name: str = NAME, told_bytes: int = 100_000) -> Any:
+    """Begin to send a file."""
+    connection = http.client.HTTPConnection("127.0.0.1", place.port, timeout=20)
+    connection.putrequest("PUT", f"/uploads/{place.token(name=name)}")
+    connection.putheader("Content-Length", str(told_bytes))
+    connection.endheaders(b"begun")
+    return closing(connection)
+
+
+def test_a_file_that_comes_is_one_of_its_tenants_connections(place: Place) -> None:
+    other = f"{NAME}.other"
+    with sending(place), sending(place, name=f"{NAME}.second"):
+        eventually(lambda: place.connections.open_of("acme") == 2)
+
+        refused = httpx.put(place.address(place.token(name=other)), content=b"a")
+
+        assert (refused.status_code, refused.headers["Retry-After"]) == (429, "5")
+    eventually(lambda: place.connections.open_of("acme") == 0)
+    assert httpx.put(place.address(place.token(name=other)), content=b"a").status_code == 201
+
+
+def test_a_file_that_stops_is_given_up_however_fast_it_began(hasty: Place) -> None:
+    with sending(hasty) as connection:
+        connection.send(b"x" * 90_000)
+
+        answer = connection.getresponse()
+
+        assert answer.status == 408
+        assert b"every 1 s must bring 1000 bytes" in answer.read()
+    eventually(lambda: not list(hasty.scratch.iterdir()))
+    eventually(lambda: hasty.connections.open_of("acme") == 0)
+    assert not hasty.is_there()
+    assert httpx.put(hasty.address(hasty.token()), content=b"again").status_code == 201
+
+
+def test_bytes_now_and_then_buy_no_time(hasty: Place) -> None:
+    began, pause = time.monotonic(), threading.Event()
+    with sending(hasty) as connection, suppress(OSError):
+        while time.monotonic() < began + 20 and hasty.connections.open_of("acme") < 1:
+            pause.wait(0.01)
+        while time.monotonic() < began + 20 and hasty.connections.open_of("acme"):
+            connection.send(b"x")
+            pause.wait(0.05)
+
+    assert time.monotonic() < began + 15
+    eventually(lambda: not list(hasty.scratch.iterdir()))
+
+
+def test_a_slow_file_that_brings_its_share_comes_whole(hasty: Place) -> None:
+    pause = threading.Event()
+
+    def pieces() -> Iterator[bytes]:
+        for _ in range(12):
+            yield b"x" * 1_000
+            pause.wait(0.1)
+
+    assert httpx.put(hasty.address(hasty.token()), content=pieces()).status_code == 201
+    assert hasty.blobs.read(NAME) == b"x" * 12_000
+
+
+@pytest.mark.parametrize("is_told", [True, False])
+def test_a_file_that_the_disk_has_no_room_for_is_refused(place: Place, is_told: bool) -> None:
+    place.free_bytes[0] = 2_000
+    data = b"x" * 2_001
+
+    answer = httpx.put(
+        place.address(place.token()), content=data if is_told else iter([data[:1], data[1:]])
+    )
+
+    assert answer.status_code == 507
+    assert list(place.scratch.iterdir()) == []
+    place.free_bytes[0] = 3_000
+    assert httpx.put(place.address(place.token()), content=data).status_code == 201
+
+
+def test_the_last_of_a_disk_is_not_for_files(tmp_path: Path) -> None:
+    disk = shutil.disk_usage(tmp_path)
+
+    assert has_room(tmp_path, disk.free - 2 * 1024**3)
+    assert not has_room(tmp_path, disk.free)
 
 
 # ------------------------------------------------------------------ createUpload

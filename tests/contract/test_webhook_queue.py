@@ -99,6 +99,41 @@ async def test_no_more_is_given_than_is_asked_for(house: House, queue: WebhookQu
     assert {found.job for found in (*first, *second)} == jobs
 
 
+async def test_a_tenant_is_passed_over_who_has_its_share(house: House, queue: WebhookQueue) -> None:
+    jobs = [await succeeded(house) for _ in range(4)]
+    behind = await succeeded(house, tenant="other")
+
+    found = await queue.claim(3, share=2)
+    rest = await queue.claim(3, share=2, held={TENANT: 1, "somebody": 2})
+
+    last = await queue.claim(3)
+    assert [one.tenant for one in found] == [TENANT, TENANT, "other"]
+    assert [one.tenant for one in (*rest, *last)] == [TENANT, TENANT]
+    everything = [*found, *rest, *last]
+    assert {one.job for one in everything} == {*jobs, behind}
+    assert {one.tries for one in everything} == {1}
+
+
+async def test_who_is_behind_all_that_a_look_sees_is_found_by_the_next(house: House) -> None:
+    queue = house.webhooks(looks_at=3)
+    for _ in range(4):
+        await succeeded(house)
+    behind = await succeeded(house, tenant="other")
+
+    assert await queue.claim(10, share=1, held={TENANT: 1}) == []
+    assert [one.job for one in await queue.claim(10, share=1, held={TENANT: 1})] == [behind]
+
+
+async def test_what_is_passed_over_does_not_rest_while_a_look_sees_all(
+    house: House, queue: WebhookQueue
+) -> None:
+    job = await succeeded(house)
+
+    assert await queue.claim(10, share=1, held={TENANT: 1}) == []
+
+    assert [one.job for one in await queue.claim(10)] == [job]
+
+
 async def test_what_a_dead_worker_had_comes_up_again(house: House, forgetful: WebhookQueue) -> None:
     await succeeded(house)
 

@@ -113,6 +113,17 @@ async def waiting_job(service: RunningService, token: str, gate: Path) -> str:
     return job
 
 
+async def live_job(client: httpx.AsyncClient) -> str:
+    """Return the only job of a tenant that runs, when there is one."""
+    query = "{ jobs(first: 1, filter: {states: [RUNNING]}) { edges { node { id } } } }"
+    async with asyncio.timeout(20):
+        while True:
+            answer = await client.post("/graphql", json={"query": query})
+            for edge in answer.json()["data"]["jobs"]["edges"]:
+                job: str = edge["node"]["id"]
+                return job
+
+
 async def cancel(service: RunningService, token: str, job: str) -> None:
     await ask(service, token, "mutation($id: ID!) { cancelJob(id: $id) { __typename } }", id=job)
 
@@ -238,6 +249,32 @@ class TestEnds:
                 async with asyncio.timeout(ENDS_WITHIN_S):
                     rest = [line async for line in lines]
         assert not any("SUCCEEDED" in line for line in rest)
+        await cancel(service, other, job)
+
+    @pytest.mark.parametrize("is_rest", [True, False])
+    async def test_a_revoked_key_ends_its_submits_that_wait(
+        self, service: RunningService, tmp_path: Path, is_rest: bool
+    ) -> None:
+        key, other, gate = new_key(service), new_key(service), tmp_path / "gate"
+        os.mkfifo(gate)
+        given = {"program": "gate", "source": {"inline": [str(gate)]}, "waitUpToMs": 20_000}
+        asked = {"query": SUBMIT, "variables": {"input": given}}
+
+        async def send(client: httpx.AsyncClient) -> httpx.Response:
+            if is_rest:
+                return await client.post("/jobs", json=given)
+            return await client.post("/graphql", json=asked)
+
+        async with client_of(service, key) as client, client_of(service, other) as watcher:
+            waiting = asyncio.create_task(send(client))
+            job = await live_job(watcher)
+
+            keys(service, "revoke", key)
+
+            async with asyncio.timeout(ENDS_WITHIN_S):
+                answer = await waiting
+        assert job not in answer.text
+        assert "UNAUTHENTICATED" in answer.text
         await cancel(service, other, job)
 
     async def test_a_token_that_expires_closes_its_sockets(

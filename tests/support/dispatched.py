@@ -26,7 +26,7 @@ from engine.ledger import Claim, Verdict
 from engine.plan import plan_inline
 from engine.plan_file import PlanWriter
 from engine.spec import JobSpec
-from engine.webhooks import WebhookQueue
+from engine.webhooks import LOOKS_AT, WebhookQueue
 from tests.support.house import House, Jobs
 from tests.support.memory import MemoryBlobs
 
@@ -130,8 +130,10 @@ class DynamoHouse(House):
     def jobs_with(self, **settings: Any) -> Jobs:
         return DynamoJobs(self.table, self.blobs, **settings)
 
-    def webhooks(self, *, lease_ms: int = 600_000, key: str = "") -> WebhookQueue:
-        return DynamoWebhooks(self.table, lease_ms=lease_ms, key=key)
+    def webhooks(
+        self, *, lease_ms: int = 600_000, key: str = "", looks_at: int = LOOKS_AT
+    ) -> WebhookQueue:
+        return DynamoWebhooks(self.table, lease_ms=lease_ms, key=key, looks_at=looks_at)
 
     async def deliveries(self) -> int:
         return len(list(self.table.query(f"DUE#{Due.WEBHOOK}")))

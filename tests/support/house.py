@@ -22,7 +22,7 @@ from engine.job import Job, JobError, JobId
 from engine.jobs import JobControl, JobStore, NewJob
 from engine.ledger import Claim, PlanLedger, Sweeper, Verdict
 from engine.listings import Records
-from engine.webhooks import WebhookQueue
+from engine.webhooks import LOOKS_AT, WebhookQueue
 from tests.support.jobs import TENANT, claim_of, outcome_of
 
 LONG_LEASE_MS: Final = 60_000
@@ -57,7 +57,9 @@ class House(ABC):
         """Return another job store over the same store."""
 
     @abstractmethod
-    def webhooks(self, *, lease_ms: int = 600_000, key: str = "") -> WebhookQueue:
+    def webhooks(
+        self, *, lease_ms: int = 600_000, key: str = "", looks_at: int = LOOKS_AT
+    ) -> WebhookQueue:
         """Return the queue of deliveries; its leases outlive every test."""
 
     @abstractmethod
@@ -108,7 +110,7 @@ class House(ABC):
         await self.jobs.accept(new)
         for task in ("map-0", "map-1", "reduce-0", "finish-0"):
             assert await self.do(claim_of(new.id, task)) is Verdict.ACCEPTED
-        return await self.job(new.id)
+        return await self.job(new.id, new.tenant)
 
 
 class RedisHouse(House):
@@ -129,8 +131,10 @@ class RedisHouse(House):
     def jobs_with(self, **settings: Any) -> Jobs:
         return RedisJobs(self.redis, **settings)
 
-    def webhooks(self, *, lease_ms: int = 600_000, key: str = "") -> WebhookQueue:
-        return RedisWebhooks(self.redis, lease_ms=lease_ms, key=key)
+    def webhooks(
+        self, *, lease_ms: int = 600_000, key: str = "", looks_at: int = LOOKS_AT
+    ) -> WebhookQueue:
+        return RedisWebhooks(self.redis, lease_ms=lease_ms, key=key, looks_at=looks_at)
 
     async def deliveries(self) -> int:
         due, tries = (

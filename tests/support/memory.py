@@ -379,7 +379,7 @@ class ScriptedChecker:
     answer: CheckedSql | FanfoldError = field(default_factory=lambda: checked_sql())
     requests: list[SqlCheck] = field(default_factory=list)
 
-    async def check(self, request: SqlCheck) -> CheckedSql:
+    async def check(self, request: SqlCheck, *, tenant: str) -> CheckedSql:
         self.requests.append(request)
         if isinstance(self.answer, FanfoldError):
             raise self.answer

@@ -9,7 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from engine.errors import FanfoldError, InputError, Issue, SourceError, UnavailableError
+from engine.cancellation import cancel_all
+from engine.errors import (
+    FanfoldError,
+    InputError,
+    Issue,
+    QuotaExceededError,
+    SourceError,
+    UnavailableError,
+)
 from engine.sql.checker import SqlCheck
 from workers.checker import ProcessChecker, refusal_of, refused
 from workers.task_process import TaskProcess
@@ -66,7 +74,7 @@ def query(sql: str) -> SqlCheck:
 
 
 async def test_what_was_found_about_a_query_comes_back(checker: ProcessChecker) -> None:
-    checked = await checker.check(query("SELECT 1"))
+    checked = await checker.check(query("SELECT 1"), tenant="acme")
 
     assert checked.job == {"sql": "SELECT 1", "source": "jobs/j-1/result/manifest.json"}
     assert (checked.is_map_only, checked.has_one_reducer, checked.supports_partial) == (
@@ -78,7 +86,7 @@ async def test_what_was_found_about_a_query_comes_back(checker: ProcessChecker) 
 
 async def test_a_refusal_comes_back_with_its_place(checker: ProcessChecker) -> None:
     with pytest.raises(InputError) as caught:
-        await checker.check(query("refuse"))
+        await checker.check(query("refuse"), tenant="acme")
 
     assert caught.value.issues == (Issue(("input", "sql"), "no column x"),)
 
@@ -87,25 +95,27 @@ async def test_a_query_that_takes_too_long_is_refused_and_the_next_one_is_checke
     checker: ProcessChecker,
 ) -> None:
     with pytest.raises(InputError, match=r"input\.sql: could not be checked within 0\.2 s"):
-        await checker.check(query("hang"))
+        await checker.check(query("hang"), tenant="acme")
 
-    assert (await checker.check(query("SELECT 1"))).job["sql"] == "SELECT 1"
+    assert (await checker.check(query("SELECT 1"), tenant="acme")).job["sql"] == "SELECT 1"
 
 
 async def test_a_query_that_breaks_the_process_is_told_of_and_the_next_one_is_checked(
     checker: ProcessChecker,
 ) -> None:
     with pytest.raises(UnavailableError, match=r"broke the process that checks it.*exited with 3"):
-        await checker.check(query("die"))
+        await checker.check(query("die"), tenant="acme")
 
-    assert (await checker.check(query("SELECT 1"))).job["sql"] == "SELECT 1"
+    assert (await checker.check(query("SELECT 1"), tenant="acme")).job["sql"] == "SELECT 1"
 
 
 async def test_those_who_wait_behind_a_query_that_hangs_are_not_refused_with_it(
     checker: ProcessChecker,
 ) -> None:
-    hanging = asyncio.create_task(checker.check(query("hang")))
-    others = [asyncio.create_task(checker.check(query(f"SELECT {i}"))) for i in range(3)]
+    hanging = asyncio.create_task(checker.check(query("hang"), tenant="acme"))
+    others = [
+        asyncio.create_task(checker.check(query(f"SELECT {i}"), tenant="acme")) for i in range(3)
+    ]
 
     with pytest.raises(InputError):
         await hanging
@@ -114,9 +124,41 @@ async def test_those_who_wait_behind_a_query_that_hangs_are_not_refused_with_it(
     assert found == ["SELECT 0", "SELECT 1", "SELECT 2"]
 
 
+async def test_a_tenants_check_waits_for_one_hard_check_of_another_tenant_that_has_many(
+    process: TaskProcess,
+) -> None:
+    checker = ProcessChecker(process, within_s=0.2, waiting=3)
+    hard = [asyncio.create_task(checker.check(query("hang"), tenant="alpha")) for _ in range(4)]
+    await asyncio.sleep(0)
+
+    with pytest.raises(QuotaExceededError, match="3 checks of queries of the tenant wait already"):
+        await checker.check(query("SELECT 1"), tenant="alpha")
+    checked = await checker.check(query("SELECT 1"), tenant="beta")
+
+    assert checked.job["sql"] == "SELECT 1"
+    assert [check.done() for check in hard] == [True, False, False, False]
+    with pytest.raises(InputError, match="could not be checked"):
+        await hard[0]
+    await cancel_all(hard)
+
+
+async def test_a_caller_who_leaves_ends_the_check_and_frees_the_process(
+    process: TaskProcess,
+) -> None:
+    checker = ProcessChecker(process, within_s=600)
+    await process.start()
+    hard = [asyncio.create_task(checker.check(query("hang"), tenant="acme")) for _ in range(3)]
+    await asyncio.wait(hard, timeout=0.1)
+
+    await cancel_all(hard)
+
+    assert (await checker.check(query("SELECT 1"), tenant="acme")).job["sql"] == "SELECT 1"
+
+
 async def test_a_check_that_a_shutdown_cuts_short_is_unavailable(process: TaskProcess) -> None:
     await process.start()
-    checking = asyncio.create_task(ProcessChecker(process, within_s=60).check(query("hang")))
+    checker = ProcessChecker(process, within_s=60)
+    checking = asyncio.create_task(checker.check(query("hang"), tenant="acme"))
     await asyncio.wait([checking], timeout=0.1)
 
     await process.stop()

@@ -94,7 +94,8 @@ else:
 class House:
     """A task process of each lane, over the same programs."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, longest_s: float | None = None) -> None:
+        self.longest_s = longest_s
         self.scratch = folder / "scratch"
         self._script = folder / "child.py"
         self._script.write_text(CHILD)
@@ -108,6 +109,7 @@ class House:
                 environment={"PYTHONPATH": str(ROOT)},
                 scratch=self.scratch / lane,
                 one_at_a_time=lane == "process",
+                longest_s=self.longest_s,
             )
         return self._processes[lane]
 
@@ -241,3 +243,12 @@ def test_a_mark_outlives_the_name_of_its_file(tmp_path: Path) -> None:
     assert (marked.start, marked.end) == (3, 7)
     own.leave()
     assert kept.read() is None
+
+
+async def test_all_runs_of_an_attempt_together_take_no_longer_than_it_may(tmp_path: Path) -> None:
+    house = House(tmp_path, longest_s=1.5)
+    try:
+        with pytest.raises(AttemptFailed, match=r"map-0 ran longer than 1(\.5)? s"):
+            await house.run("map", [1, *["loop"] * 50], timeout_s=1)
+    finally:
+        await house.stop()

@@ -9,10 +9,10 @@ from functools import partial
 from typing import Any
 
 import pytest
-from pydantic import BaseModel, ConfigDict, RootModel
+from pydantic import BaseModel, ConfigDict, RootModel, field_validator
 
 from engine.context import MAX_COUNTERS, MAX_LOG_LINES, Context
-from engine.errors import InputError, OutputError
+from engine.errors import InputError, Issue, OutputError, UnavailableError
 from engine.program import Program
 
 
@@ -173,3 +173,37 @@ def test_jobs_in_python_load_no_duckdb() -> None:
     subprocess.run(
         [sys.executable, "-c", f"{loading}; sys.exit('duckdb' in sys.modules)"], check=True
     )
+
+
+@pytest.mark.parametrize("error", [RecursionError, OverflowError, KeyError, TypeError])
+def test_whatever_a_validator_raises_is_a_problem_of_the_parameters(error: type[Exception]) -> None:
+    class Checked(BaseModel):
+        depth: int = 0
+
+        @field_validator("depth")
+        @classmethod
+        def _fits(cls, value: int) -> int:
+            raise error(value)
+
+    program = Program(name="p", map=nothing, params=Checked)
+
+    with pytest.raises(InputError) as caught:
+        program.parse_params({"depth": 1, "dept": 2}, "input", "params")
+
+    assert caught.value.issues == (
+        Issue(("input", "params", "dept"), "no such parameter; p takes depth"),
+        Issue(("input", "params"), f"p cannot check these parameters: {error.__name__}"),
+    )
+
+
+def test_a_validator_may_tell_that_what_it_asks_is_away() -> None:
+    class Asking(BaseModel):
+        table: str
+
+        @field_validator("table")
+        @classmethod
+        def _exists(cls, value: str) -> str:
+            raise UnavailableError("the catalogue does not answer")
+
+    with pytest.raises(UnavailableError):
+        Program(name="p", map=nothing, params=Asking).parse_params({"table": "t"})

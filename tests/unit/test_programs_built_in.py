@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 
 from engine.batch import InlinePlace
 from engine.context import Context
-from engine.errors import InputError
+from engine.errors import InputError, Issue
 from engine.kernel import finish_rows, map_batch, map_rows, reduce_partition
 from engine.program import Program
 from engine.programs import grep, inverted_index, wordcount
@@ -94,6 +96,75 @@ def test_grep_looks_at_the_values_of_rows() -> None:
 
 def test_grep_minds_the_case_unless_told_otherwise() -> None:
     assert run(grep.PROGRAM, [["A"]], pattern="a") == []
+
+
+def test_grep_knows_more_than_ascii() -> None:
+    lines = ["naïve 😀 ÉTÉ", "naive", "\x00 été"]
+
+    assert [row["line"] for row in run(grep.PROGRAM, [lines], pattern="ï. .")] == []
+    assert [row["line"] for row in run(grep.PROGRAM, [lines], pattern="^na.ve . ")] == lines[:1]
+    found = run(grep.PROGRAM, [lines], pattern=r"\bété$|\pL{3}$", ignoreCase=True)
+    assert [row["offset"] for row in found] == [0, 1, 2]
+
+
+def test_grep_takes_a_number_for_its_digits() -> None:
+    assert [row["line"] for row in run(grep.PROGRAM, [["404", "505"]], pattern=404)] == ["404"]
+
+
+@pytest.mark.parametrize("pattern", ["(a+)+$", "(a|aa)*c", "(.*a){20}b", "(x+x+)+y|(a*)*b"])
+def test_grep_takes_no_longer_than_the_line_is(pattern: str) -> None:
+    before_s = time.process_time()
+
+    assert run(grep.PROGRAM, [["a" * 100_000 + "!"]], pattern=pattern) == []
+
+    assert time.process_time() - before_s < 5
+
+
+@pytest.mark.parametrize(
+    "pattern",
+    [
+        "(?i)" + "[a-\U0010ffff]" * 199,
+        "(" * 500,
+        "a{99999999999999999999}",
+        "x{0,1000}" * 111,
+        "(?:x{0,500}){2}" * 30,
+        r"\PL" * 333,
+        r"(?i)[" + r"\pL\pN\pS" * 100 + "]",
+        "(((a?){10}){10}){10}" * 10,
+    ],
+)
+def test_grep_spends_little_on_any_pattern(pattern: str) -> None:
+    before_s = time.process_time()
+
+    with suppress(InputError):
+        grep.PROGRAM.parse_params({"pattern": pattern, "ignoreCase": True})
+
+    assert time.process_time() - before_s < 0.1
+
+
+@pytest.mark.parametrize(
+    ("pattern", "problem"),
+    [
+        ("(", "missing ): ("),
+        ("(?=a)", "invalid perl operator: (?="),
+        (r"(a)\1", r"invalid escape sequence: \1"),
+        ("(" * 500, "missing ): " + "(" * 500),
+        ("a{1001}", "invalid repetition size: {1001}"),
+        ("[é-a]", "invalid character class range: é-a"),
+        (".{1000}", "pattern too large - compile failed"),
+    ],
+)
+def test_grep_tells_what_is_wrong_with_a_pattern(pattern: str, problem: str) -> None:
+    with pytest.raises(InputError) as caught:
+        grep.PROGRAM.parse_params({"pattern": pattern}, "input", "params")
+
+    message = f"not a regular expression of RE2: {problem}"
+    assert caught.value.issues == (Issue(("input", "params", "pattern"), message),)
+
+
+def test_grep_refuses_patterns_that_take_long_to_read() -> None:
+    with pytest.raises(InputError, match=r"has 33 repetition counts and Unicode classes, .* 32"):
+        grep.PROGRAM.parse_params({"pattern": r"\pL" * 32 + "a{2}"})
 
 
 @pytest.mark.parametrize("params", [{}, {"pattern": "("}, {"pattern": "a", "more": 1}])

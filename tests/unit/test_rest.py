@@ -294,6 +294,23 @@ async def test_a_tenant_holds_only_so_many_polls_open(face: Face) -> None:
     assert (await face.ask("GET", path)).status_code == 200
 
 
+async def test_a_submit_that_waits_is_held_like_a_poll(face: Face) -> None:
+    body = {**WORDCOUNT, "waitUpToMs": 20_000}
+    waiting = [
+        asyncio.create_task(face.ask("POST", "/jobs", json=body)) for _ in range(MOST_WAITING)
+    ]
+    await eventually_async(lambda: len(face.door.watches) == MOST_WAITING)
+
+    at_once = await face.ask("POST", "/jobs", json=body)
+    assert at_once.status_code == 202
+    assert "Retry-After" in at_once.headers
+
+    for end in list(face.door.watches):
+        end()
+    assert {(await answer).status_code for answer in waiting} == {401}
+    assert face.door.watches == []
+
+
 async def test_who_has_left_keeps_nothing_busy(face: Face) -> None:
     face.world.jobs.put(job_of("j-1", state=JobState.RUNNING))
     left = asyncio.Event()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from engine.errors import QuotaExceededError
 from schema.build import build_schema
 from schema.context import Context
 from tests.support.asking import answer_of, answers_of
@@ -157,3 +158,16 @@ async def test_a_fault_within_a_subscription_is_masked(
 
     assert answer["errors"][0]["extensions"] == {"code": "INTERNAL"}
     assert SECRET not in str(answer)
+
+
+async def test_a_plan_of_a_tenant_whose_checks_wait_tells_when_to_try_again(
+    operations: Operations, world: World
+) -> None:
+    world.sql.answer = QuotaExceededError("16 checks wait already", retry_after_s=1.5)
+    plan = "query($i: SubmitJobInput!) { planJob(input: $i) { __typename } }"
+    given = {"sql": "SELECT 1", "source": {"inline": [{"a": 1}]}}
+
+    error = await error_of(operations, world, plan, i=given)
+
+    assert error["message"] == "16 checks wait already"
+    assert error["extensions"] == {"code": "QUOTA_EXCEEDED", "retryAfterSeconds": 1.5}

@@ -297,6 +297,33 @@ def test_quotas_can_be_set_and_lifted(data_dir: Path) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("environ", "longest_s"),
+    [
+        ({}, None),
+        ({"FANFOLD_AUTH": "keys"}, 3_600),
+        ({"FANFOLD_AUTH": "keys", "FANFOLD_MAX_TASK_SECONDS": "off"}, None),
+        ({"FANFOLD_AUTH": "keys", "FANFOLD_MAX_TASK_SECONDS": "60"}, 60),
+        ({"FANFOLD_MAX_TASK_SECONDS": "60"}, 60),
+    ],
+)
+def test_tasks_have_a_time_limit_where_callers_are_told_apart(
+    environ: dict[str, str], longest_s: int | None, data_dir: Path
+) -> None:
+    settings = load_settings(environ, data_dir=data_dir)
+
+    passed_on = load_settings(environment_of(settings, redis_url=None))
+
+    assert (settings.longest_task_s, passed_on.longest_task_s) == (longest_s, longest_s)
+
+
+@pytest.mark.parametrize("seconds", ["-1", "604801", "1.5", "1h"])
+def test_a_time_limit_of_tasks_is_a_number_of_seconds(seconds: str, data_dir: Path) -> None:
+    assert problems_of({"FANFOLD_MAX_TASK_SECONDS": seconds}, data_dir=data_dir) == [
+        f"FANFOLD_MAX_TASK_SECONDS: must be off, or 1 to 604800, got {seconds!r}"
+    ]
+
+
 def test_processes_of_a_deployment_tell_callers_apart_alike(data_dir: Path) -> None:
     environ = {
         "FANFOLD_AUTH": "keys,jwt",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import orjson
 import pyarrow as pa
 import pytest
@@ -15,10 +17,18 @@ from pyarrow import parquet as pq
 
 from engine.batch import Batch, FileSlice, RowPlace
 from engine.errors import RecordError, SourceChangedError
-from engine.source.parquet import read_row_groups
+from engine.source.basket import Basket
+from engine.source.cut import cut_files
+from engine.source.file import SourceFile
+from engine.source.parquet import MAX_FOOTER_BYTES, check_footer, read_row_groups
 from engine.source.read import BatchReader
 from engine.source.sources import Sources
-from engine.spec import DataFormat
+from engine.spec import DataFormat, FilesSpec
+from engine.sql.columns import ShapeFinder
+from engine.sql.job import TableShape
+from engine.sql.tables import InputTable
+
+LAYOUT = FilesSpec(uris=("a.parquet",))
 
 
 class ParquetFile:
@@ -142,6 +152,71 @@ def test_a_damaged_file_is_named(tmp_path: Path, damage: str) -> None:
 
     with pytest.raises(RecordError, match=r"^a.parquet: cannot be read as Parquet: "):
         file.reader.read(file.batch())
+
+
+def write_wide(path: Path, *, columns: int, row_groups: int) -> int:
+    """Write rows of many columns, each a row group of its own; return the footer's length."""
+    row = pa.table({f"column_{number:03}": [number] for number in range(columns)})
+    with pq.ParquetWriter(path, row.schema) as writer:
+        for _ in range(row_groups):
+            writer.write_table(row)
+    return int.from_bytes(path.read_bytes()[-8:-4], "little")
+
+
+@pytest.fixture(scope="module")
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file whose footer is too large, really written."""
+    path = tmp_path_factory.mktemp("wide") / "a.parquet"
+    assert write_wide(path, columns=200, row_groups=900) > MAX_FOOTER_BYTES
+    return path
+
+
+def read_by_a_program(file: SourceFile, sources: Sources, _: Path) -> None:
+    part = FileSlice(file.path, 0, file.size_bytes, "", DataFormat.PARQUET)
+    BatchReader(sources).read(Batch(slices=(part,)))
+
+
+def cut_by_a_plan(file: SourceFile, sources: Sources, _: Path) -> None:
+    list(cut_files([file], LAYOUT, Basket(max_bytes=1_000_000), sources))
+
+
+def looked_at_for_a_query(file: SourceFile, sources: Sources, scratch: Path) -> None:
+    with duckdb.connect() as connection:
+        ShapeFinder(connection, sources=sources, scratch=scratch).of_files([file], LAYOUT)
+
+
+def scanned_by_a_query(file: SourceFile, sources: Sources, scratch: Path) -> None:
+    part = FileSlice(file.path, 0, file.size_bytes, "", DataFormat.PARQUET)
+    shape = TableShape(columns=(("column_000", "BIGINT"),))
+    with duckdb.connect() as connection:
+        table = InputTable(connection, sources=sources, layout=LAYOUT, shape=shape, scratch=scratch)
+        with table.bound(Batch(slices=(part,))):
+            pass
+
+
+@pytest.mark.parametrize(
+    "read", [read_by_a_program, cut_by_a_plan, looked_at_for_a_query, scanned_by_a_query]
+)
+def test_a_footer_that_is_too_large_is_refused_before_it_is_parsed(
+    wide: Path, tmp_path: Path, read: Callable[[SourceFile, Sources, Path], None]
+) -> None:
+    file = SourceFile(str(wide), wide.stat().st_size)
+
+    limit = r"^a.parquet: its Parquet footer has \d{8} bytes, the limit is 16777216; "
+    with pytest.raises(RecordError, match=limit):
+        read(file, Sources.local(wide.parent), tmp_path)
+
+
+def test_the_footers_length_is_looked_at_and_not_what_stands_before_it(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    path.write_bytes(b"PAR1" + (MAX_FOOTER_BYTES + 1).to_bytes(4, "little") + b"PAR1")
+    with path.open("rb") as stream, pytest.raises(RecordError, match="has 16777217 bytes"):
+        check_footer(stream, name="a.parquet")
+
+    path.write_bytes(b"PAR1" + MAX_FOOTER_BYTES.to_bytes(4, "little") + b"PAR1")
+    with path.open("rb") as stream:
+        check_footer(stream, name="a.parquet")
+        assert stream.tell() == 0
 
 
 def test_two_columns_of_one_name_are_refused(tmp_path: Path) -> None:

@@ -323,6 +323,18 @@ class TestPlanning:
 
         assert "partialEveryMs has no effect" in plan.warnings[0]
 
+    async def test_few_uris_may_have_wildcards(self, world: World) -> None:
+        few = [f"**/a[.{number}]txt" for number in range(100)]
+        plan = await plan_job(world.services, caller=ADA, data=files(*few, "a.txt"))
+        assert plan.map_tasks == 1
+
+        with pytest.raises(InputError) as caught:
+            await plan_job(world.services, caller=ADA, data=files(*few, "*.txt"))
+
+        (issue,) = caught.value.issues
+        assert issue.path == ("input", "source", "files", "uris")
+        assert issue.message.startswith("101 URIs have wildcards, the limit is 100; ")
+
     async def test_problems_are_those_of_submitting(self, world: World) -> None:
         with pytest.raises(InputError):
             await plan_job(world.services, caller=ADA, data={})

@@ -114,7 +114,11 @@ class House:
         self._processes: list[TaskProcess] = []
 
     def process(
-        self, *, one_at_a_time: bool = True, loads_within_s: float = LOADS_WITHIN_S
+        self,
+        *,
+        one_at_a_time: bool = True,
+        loads_within_s: float = LOADS_WITHIN_S,
+        longest_s: float | None = None,
     ) -> TaskProcess:
         # -c would hide the script's name, beside which the child leaves its notes.
         process = TaskProcess(
@@ -123,6 +127,7 @@ class House:
             scratch=self.scratch,
             one_at_a_time=one_at_a_time,
             loads_within_s=loads_within_s,
+            longest_s=longest_s,
         )
         self._processes.append(process)
         return process
@@ -257,6 +262,23 @@ async def test_an_attempt_that_takes_too_long_is_killed_and_its_process_replaced
     assert caught.value.error.code == "TASK_TIMEOUT"
     assert after != before
     assert is_gone(before)
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("wanted_s", "longest_s", "told"),
+    [(None, 0.1, "0.1 s"), (600.0, 0.1, "0.1 s"), (0.1, 600.0, "0.1 s")],
+)
+@pytest.mark.parametrize("one_at_a_time", [True, False])
+async def test_an_attempt_takes_no_longer_than_any_may(
+    house: House, wanted_s: float | None, longest_s: float, told: str, one_at_a_time: bool
+) -> None:
+    process = house.process(one_at_a_time=one_at_a_time, longest_s=longest_s)
+
+    with pytest.raises(AttemptFailed, match=f"map-0 ran longer than {told}") as caught:
+        await process.run(attempt("hold", timeout_s=wanted_s))
+
+    assert caught.value.error.code == "TASK_TIMEOUT"
 
 
 @pytest.mark.anyio

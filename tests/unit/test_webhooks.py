@@ -28,7 +28,7 @@ from engine.webhooks import (
 )
 from tests.support.memory import ADA, MemoryBell, MemoryJobs, job_of
 from tests.support.waiting import turns
-from workers.webhooks import AT_ONCE_TO_A_HOST, Webhooks
+from workers.webhooks import AT_ONCE, AT_ONCE_OF_A_TENANT, AT_ONCE_TO_A_HOST, Webhooks
 
 NOW_MS = int(time.time() * 1000)
 SIGNER = Signer(b"k" * 16)
@@ -63,7 +63,7 @@ def test_pauses_grow_to_an_hour(tries: int) -> None:
 @pytest.mark.anyio
 async def test_where_there_are_no_webhooks_none_is_taken() -> None:
     with pytest.raises(InputError, match="sends no webhooks"):
-        await NoWebhooks().check("https://example.com")
+        await NoWebhooks().check("https://example.com", tenant=ADA.tenant)
 
 
 @pytest.mark.parametrize(
@@ -113,8 +113,12 @@ class MemoryQueue:
         self.states: list[tuple[WebhookState | None, int | None]] = []
         self.back: list[tuple[JobId, bool]] = []
         self.answers: list[int | None] = []
+        self.asked: list[tuple[int, int | None, dict[str, int]]] = []
 
-    async def claim(self, limit: int) -> Sequence[Delivery]:
+    async def claim(
+        self, limit: int, *, share: int | None = None, held: Mapping[str, int] | None = None
+    ) -> Sequence[Delivery]:
+        self.asked.append((limit, share, dict(held or {})))
         found, self.due = self.due[:limit], self.due[limit:]
         return found
 
@@ -149,7 +153,7 @@ class MemorySender:
         self.open = asyncio.Event()
         self.open.set()
 
-    async def send(self, url: str, *, headers: Mapping[str, str], body: bytes) -> int:
+    async def send(self, url: str, *, tenant: str, headers: Mapping[str, str], body: bytes) -> int:
         self.sent.append(headers[DELIVERY])
         await self.open.wait()
         if self.status is None:
@@ -235,3 +239,22 @@ async def test_a_slow_host_does_not_take_all_the_room() -> None:
     queue.due = [due("j-0")]
     await looked(webhooks)
     assert len(sender.sent) == AT_ONCE_TO_A_HOST + 1
+
+
+@pytest.mark.anyio
+async def test_a_worker_takes_its_share_of_a_tenant_and_tells_what_it_has() -> None:
+    queue, sender = MemoryQueue(due("j-0"), due("j-1")), MemorySender()
+    sender.open.clear()
+    webhooks = worker_of(queue, sender, "j-0", "j-1")
+
+    await looked(webhooks)
+    await looked(webhooks)
+    sender.open.set()
+    await turns(20)
+    await looked(webhooks)
+
+    assert queue.asked == [
+        (AT_ONCE, AT_ONCE_OF_A_TENANT, {}),
+        (AT_ONCE - 2, AT_ONCE_OF_A_TENANT, {ADA.tenant: 2}),
+        (AT_ONCE, AT_ONCE_OF_A_TENANT, {}),
+    ]

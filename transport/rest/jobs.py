@@ -14,6 +14,7 @@ from engine.jsonvalue import decode_given, encode
 from engine.status_json import status_to_json
 from resolvers.access.authorize import require
 from resolvers.access.caller import Caller, Scope
+from resolvers.access.held import HeldRequests
 from resolvers.cancel import cancel_job
 from resolvers.check import check_input
 from resolvers.live.hub import StatusHub
@@ -36,12 +37,16 @@ class Jobs:
         services: For resolvers.
         hub: For resolvers.
         reader: Reads jobs.
+        held: Holds submits open that wait.
     """
 
-    def __init__(self, services: Services, hub: StatusHub, reader: JobReader) -> None:
+    def __init__(
+        self, services: Services, hub: StatusHub, reader: JobReader, held: HeldRequests
+    ) -> None:
         self._services = services
         self._hub = hub
         self._reader = reader
+        self._held = held
 
     async def submit(self, request: Request, caller: Caller) -> Response:
         """Answer ``POST /jobs``."""
@@ -54,7 +59,12 @@ class Jobs:
             require(caller, Scope.SUBMIT)
             await check_input(self._services.catalog, data, *issues, limits=self._services.limits)
         submitting = submit_job(
-            self._services, hub=self._hub, caller=caller, data=data, wait_up_to_ms=wait_up_to_ms
+            self._services,
+            hub=self._hub,
+            caller=caller,
+            data=data,
+            wait_up_to_ms=wait_up_to_ms,
+            held=self._held,
         )
         # Not given up when the caller goes away: the job may be accepted by then.
         submitted = await submitting

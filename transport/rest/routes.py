@@ -11,6 +11,7 @@ from starlette.routing import Route
 
 from engine.jsonvalue import encode
 from resolvers.access.authentication import Authenticator
+from resolvers.access.held import HeldRequests
 from resolvers.access.quotas import Connections
 from resolvers.live.hub import StatusHub
 from resolvers.services import Services
@@ -49,7 +50,8 @@ def rest_routes(
     reader = JobReader(
         services, hub=hub, authenticator=authenticator, connections=connections, polls=polls
     )
-    jobs, results = Jobs(services, hub, reader), Results(services, reader)
+    held = HeldRequests(connections, authenticator)
+    jobs, results = Jobs(services, hub, reader, held), Results(services, reader)
     limits = services.limits
     document = openapi_document(schema, version=limits.version, max_wait_ms=limits.max_wait_ms)
 

@@ -1,9 +1,11 @@
 -- The deliveries of webhooks: claimed with a lease, put back, ended. end_job notes each.
--- ARGV: 'claim', how many at most, lease in ms, name of the key to sign with
+-- ARGV: 'claim', how many at most, lease in ms, name of the key to sign with, how many of a tenant at
+--         most, JSON of how many of each the caller has, how many to look at, pause in ms
 --       'back', job, run, pause in ms, 1 when it counts as a try, status that was answered or ''
 --       'end', job, run, state of the webhook from now on or '', status that was answered or ''
 -- A claim returns how many are to be signed with another key, and are left for a lease's time, then
--- {job, run, tenant, url, tries, when the run ended} for each.
+-- {job, run, tenant, url, tries, when the run ended} for each. What a tenant has beyond its share is
+-- passed over; it rests for the pause where others may be behind all that was looked at.
 local what, now = ARGV[1], now_ms()
 
 local function forget(member)
@@ -39,8 +41,11 @@ if what == 'end' or what == 'back' then
   return {}
 end
 
-local found = { 0 }
-for _, member in ipairs(redis.call('ZRANGEBYSCORE', WEBHOOKS, '-inf', now, 'LIMIT', 0, ARGV[2])) do
+local limit, share, held = tonumber(ARGV[2]), tonumber(ARGV[5]), cjson.decode(ARGV[6])
+local due = redis.call('ZRANGEBYSCORE', WEBHOOKS, '-inf', now, 'LIMIT', 0, ARGV[7])
+local found, passed = { 0 }, {}
+for _, member in ipairs(due) do
+  if #found > limit then return found end
   local job, run = string.match(member, '^(%S+) (%d+)$')
   local known = redis.call('HMGET', job_key(job), 'tenant', 'webhook', 'run', 'finished',
     'webhook_key')
@@ -49,10 +54,16 @@ for _, member in ipairs(redis.call('ZRANGEBYSCORE', WEBHOOKS, '-inf', now, 'LIMI
   elseif known[5] ~= ARGV[4] then
     redis.call('ZADD', WEBHOOKS, now + ARGV[3], member)
     found[1] = found[1] + 1
+  elseif (held[known[1]] or 0) >= share then
+    passed[#passed + 1] = member
   else
+    held[known[1]] = (held[known[1]] or 0) + 1
     redis.call('ZADD', WEBHOOKS, now + ARGV[3], member)
     local tries = redis.call('HINCRBY', WEBHOOKS .. ':tries', member, 1)
     found[#found + 1] = { job, tonumber(run), known[1], known[2], tries, tonumber(known[4]) }
   end
+end
+if #due == tonumber(ARGV[7]) then
+  for _, member in ipairs(passed) do redis.call('ZADD', WEBHOOKS, now + ARGV[8], member) end
 end
 return found
