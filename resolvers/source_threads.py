@@ -11,16 +11,16 @@ from typing import Final, TypeVar
 from engine.source.deadline import Deadline
 from engine.turns import Turns
 
-THREADS: Final = 8
-THREADS_OF_ONE: Final = 2
-MAX_WAITING: Final = 64
+THREADS: Final = 12
+THREADS_OF_ONE: Final = 4
+MAX_WAITING: Final = 1_000
 LOOKS_WITHIN_S: Final = 60.0
 
 T = TypeVar("T")
 
 
 class SourceThreads:
-    """A few threads, of which one tenant has two at most; tenants take turns at them.
+    """A few threads, of which one tenant has four at most; tenants take turns at them.
 
     Args:
         threads: How many there are.

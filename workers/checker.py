@@ -10,7 +10,7 @@ from engine.turns import Turns
 from workers.task_process import AttemptFailed, AttemptLost, TaskProcess
 
 CHECKS_WITHIN_S: Final = 10.0
-MAX_WAITING: Final = 16
+MAX_WAITING: Final = 1_000
 
 
 class ProcessChecker:
