@@ -95,7 +95,7 @@ class FeedGroup:
                     break
                 sent += 1
                 skipped += member.inbox.note_sent(status)
-        except FanfoldError as exc:
+        except Exception as exc:  # noqa: BLE001 - told, and logged under a reference
             member.subscriber.fail(self._errors_of(exc))
             self.leave(member)
         self._meter.sent(sent, skipped=skipped)

@@ -104,8 +104,7 @@ class StatusGroup:
     def tell(self, status: JobStatus) -> None:
         """Take a state that is newer than the group's; see ``Waiter``."""
         self._is_waiting = False
-        if not self._is_closed:
-            self._note(status)
+        if not self._is_closed and self._takes(status):
             self._send()
 
     def fail(self, error: FanfoldError) -> None:
@@ -119,14 +118,15 @@ class StatusGroup:
         if member not in self._members:
             return
         member.is_welcome = True
-        self._note(status)
+        if not self._takes(status):
+            return
         if self._interval_s:
             member.ready_at = self._loop.time() + self._interval_s
         self._serve(member)
         if not (self._is_waiting or self._unserved is not None or self._rest is not None):
             self._go_on()
 
-    def turn_away(self, member: _Member, error: FanfoldError) -> None:
+    def turn_away(self, member: _Member, error: Exception) -> None:
         """Tell *member* why it is not served."""
         if member in self._members:
             member.subscriber.fail(self._errors_of(error))
@@ -148,6 +148,16 @@ class StatusGroup:
             self._meter.subscriptions(-1)
             if not self._members:
                 self._close()
+
+    def _takes(self, status: JobStatus) -> bool:
+        """Take a state; where it cannot be shown, everybody is told so and served no more."""
+        try:
+            self._note(status)
+        except Exception as exc:  # noqa: BLE001 - told, and logged under a reference
+            for member in list(self._members):
+                self.turn_away(member, exc)
+            return False
+        return True
 
     def _note(self, status: JobStatus) -> None:
         if status.version > self._version:

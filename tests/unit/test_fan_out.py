@@ -465,3 +465,31 @@ class TestJobFeed:
         assert [s["id"] for s in viewer.states] == ["j-2"]
         tagged.leave()
         viewer.leave()
+
+
+ROWS = "subscription($id: ID!) { jobStatus(id: $id) { version result } }"
+ALL_ROWS = "subscription { jobFeed(minIntervalMs: 0) { version result } }"
+
+
+async def test_who_follows_what_cannot_be_shown_is_told_so(stage: Stage) -> None:
+    shown, hidden = job_of("j-1"), job_of("j-1", state=DONE, version=2)
+    stage.jobs.put(shown)
+    first = stage.join(ROWS, id="j-1")
+    await eventually_async(has(first, 1))
+
+    stage.jobs.put(replace(hidden, status=replace(hidden.status, result=[object()])))
+    second = stage.join(ROWS, id="j-1")
+
+    await eventually_async(lambda: first.has_ended and second.has_ended)
+    assert (first.code, second.code) == ("INTERNAL", "INTERNAL")
+
+
+async def test_a_feed_of_what_cannot_be_shown_ends_with_an_error(stage: Stage) -> None:
+    hidden = job_of("j-1", state=DONE)
+    feed = stage.join(ALL_ROWS)
+    await turns(5)
+
+    stage.jobs.put(replace(hidden, status=replace(hidden.status, result=[object()])))
+
+    await eventually_async(lambda: feed.has_ended)
+    assert feed.code == "INTERNAL"
