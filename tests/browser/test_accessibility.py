@@ -69,6 +69,7 @@ def test_no_page_keeps_anybody_out(open_page: Open, scheme: str, size: str) -> N
     opened.go(f"/#/jobs/{opened.submit(**PICKY, waitUpToMs=10_000)}")
     expect(opened.page.get_by_test_id("chart")).to_be_visible()
     opened.page.get_by_text("All tasks").click()
+    expect(opened.page.get_by_role("button", name="map 0")).to_be_visible()  # what is below moves
     opened.page.get_by_text("Details and counters").click()
     expect(opened.page.get_by_label("The job as accepted")).to_contain_text("picky")
     opened.press("map 0")

@@ -14,6 +14,7 @@ import pytest
 
 from app.processes import program_process, remove_leftover_scratch, scratch_of, sql_process
 from app.settings import Settings, load_settings
+from tests.support.waiting import eventually_async
 
 
 @pytest.fixture
@@ -106,7 +107,10 @@ async def test_sql_runs_in_a_process_that_knows_nothing_of_redis(tmp_path: Path)
     process = sql_process(settings)
     try:
         await process.start()
-        [child] = [p for p in psutil.Process().children() if "sql" in p.cmdline()]
+        # Its launcher has yet to become it.
+        [child] = await eventually_async(
+            lambda: [p for p in psutil.Process().children() if "sql" in p.cmdline()]
+        )
         environment = child.environ()
     finally:
         await process.stop()
