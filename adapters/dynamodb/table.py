@@ -113,6 +113,12 @@ def translated() -> Iterator[None]:
         raise UnavailableError(f"DynamoDB does not answer: {exc}") from exc
 
 
+def pause(conflicts: int) -> None:
+    """Wait longer after each conflict in a row, up to a second."""
+    longest = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**conflicts)
+    time.sleep(longest * random.uniform(0.5, 1))  # noqa: S311 - keeps rivals apart
+
+
 class DynamoTable:
     """Items of one table; attributes are str, int, float, bool and bytes.
 
@@ -121,15 +127,19 @@ class DynamoTable:
     Args:
         client: From ``connect``.
         name: The table's.
+        pause: Waits before a command is given again, after so many tries.
     """
 
-    def __init__(self, client: DynamoDBClient, name: str) -> None:
+    def __init__(
+        self, client: DynamoDBClient, name: str, *, pause: Callable[[int], None] = pause
+    ) -> None:
         self._client = client
+        self._pause = pause
         self.name = name
 
     def get(self, key: ItemKey) -> Item | None:
         """Return an item; None if there is none."""
-        found = _patiently(
+        found = self._patiently(
             lambda: self._client.get_item(
                 TableName=self.name, Key=key_words(key), ConsistentRead=True
             )
@@ -147,7 +157,7 @@ class DynamoTable:
                 "Keys": [key_words(key) for key in wanted[:KEYS_A_READ]],
                 "ConsistentRead": True,
             }
-            answer = _patiently(
+            answer = self._patiently(
                 partial(self._client.batch_get_item, RequestItems={self.name: request})
             )
             for stored in answer["Responses"].get(self.name, ()):
@@ -155,14 +165,14 @@ class DynamoTable:
                 found[item["pk"], item["sk"]] = item
             left = answer.get("UnprocessedKeys", {}).get(self.name, {}).get("Keys", [])
             if left:
-                pauses = _paused(pauses)
+                pauses = self._paused(pauses)
             wanted = [key_of(key) for key in left] + wanted[KEYS_A_READ:]
         return found
 
     def put(self, item: Item) -> None:
         """Write an item, whatever was there."""
         words = put_words(self.name, item, None)
-        _patiently(lambda: self._client.put_item(**words))
+        self._patiently(lambda: self._client.put_item(**words))
 
     def update(
         self, key: ItemKey, change: Change, *, condition: ConditionBase | None = None
@@ -258,7 +268,7 @@ class DynamoTable:
                 if _code(exc) != _CANCELLED or "ValidationError" in codes:
                     with translated():
                         raise
-                _pause(conflicts)
+                self._pause(conflicts)
             except BotoCoreError:
                 with translated():
                     raise
@@ -268,7 +278,7 @@ class DynamoTable:
 
     def _pages(self, words: dict[str, Any], read: Callable[..., Any]) -> Iterator[Item]:
         while True:
-            answer = _patiently(partial(read, **words))
+            answer = self._patiently(partial(read, **words))
             yield from map(read_item, answer["Items"])
             if "LastEvaluatedKey" not in answer:
                 return
@@ -280,52 +290,45 @@ class DynamoTable:
         pauses = 0
         while batch:
             words: Any = {self.name: batch}
-            answer = _patiently(partial(self._client.batch_write_item, RequestItems=words))
+            answer = self._patiently(partial(self._client.batch_write_item, RequestItems=words))
             left: list[Any] = list(answer.get("UnprocessedItems", {}).get(self.name, []))
             if left:
-                pauses = _paused(pauses)
+                pauses = self._paused(pauses)
             batch = left + list(islice(waiting, ITEMS_A_WRITE - len(left)))
 
     def _conditionally(self, call: Callable[[], Any]) -> Any:
         try:
-            return _patiently(call)
+            return self._patiently(call)
         except ClientError as exc:
             if _code(exc) == "ConditionalCheckFailedException":
                 return None
             with translated():
                 raise
 
-
-def _patiently(call: Callable[[], Any]) -> Any:
-    """Call, and again while a transaction holds the item."""
-    for conflicts in range(MAX_CONFLICTS):
-        try:
-            return call()
-        except ClientError as exc:
-            code = _code(exc)
-            if code == "ConditionalCheckFailedException":
-                raise
-            if code != _CONFLICT:
+    def _patiently(self, call: Callable[[], Any]) -> Any:
+        """Call, and again while a transaction holds the item."""
+        for conflicts in range(MAX_CONFLICTS):
+            try:
+                return call()
+            except ClientError as exc:
+                code = _code(exc)
+                if code == "ConditionalCheckFailedException":
+                    raise
+                if code != _CONFLICT:
+                    with translated():
+                        raise
+                self._pause(conflicts)
+            except BotoCoreError:
                 with translated():
                     raise
-            _pause(conflicts)
-        except BotoCoreError:
-            with translated():
-                raise
-    raise UnavailableError("DynamoDB: others keep changing the same item")
+        raise UnavailableError("DynamoDB: others keep changing the same item")
 
-
-def _paused(pauses: int) -> int:
-    """Pause where less was done than asked, after so many pauses; return how many that makes."""
-    if pauses == MAX_CONFLICTS:
-        raise UnavailableError("DynamoDB does less than it is asked")
-    _pause(pauses)
-    return pauses + 1
-
-
-def _pause(conflicts: int) -> None:
-    longest = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**conflicts)
-    time.sleep(longest * random.uniform(0.5, 1))  # noqa: S311 - keeps rivals apart
+    def _paused(self, pauses: int) -> int:
+        """Pause where less was done than asked; return how many pauses that makes."""
+        if pauses == MAX_CONFLICTS:
+            raise UnavailableError("DynamoDB does less than it is asked")
+        self._pause(pauses)
+        return pauses + 1
 
 
 def _code(exc: ClientError) -> str:

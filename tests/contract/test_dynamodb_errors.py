@@ -86,7 +86,7 @@ def answering(method: str, *answers: dict[str, Any]) -> Iterator[DynamoTable]:
     with Stubber(client) as stubber:
         for answer in answers:
             stubber.add_response(method, answer)
-        yield DynamoTable(client, "t")
+        yield DynamoTable(client, "t", pause=lambda _: None)
         stubber.assert_no_pending_responses()
 
 
@@ -106,10 +106,7 @@ def test_what_a_write_leaves_out_is_written_again() -> None:
         table.put_all({"pk": pk, "sk": sk} for pk, sk in KEYS)
 
 
-def test_a_service_that_never_does_what_it_is_asked_is_unavailable(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("adapters.dynamodb.table._pause", lambda _: None)
+def test_a_service_that_never_does_what_it_is_asked_is_unavailable() -> None:
     left = {"Responses": {}, "UnprocessedKeys": {"t": {"Keys": [words(KEYS[0])]}}}
     answers = [left] * (MAX_CONFLICTS + 1)
 

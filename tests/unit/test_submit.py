@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import gzip
 from collections.abc import AsyncIterator, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,7 @@ from resolvers.read import get_job, list_jobs, list_tasks
 from resolvers.results import ResultReader
 from resolvers.row_budget import RowBudget
 from resolvers.submit import Submitted, submit_job
-from tests.support.memory import ADA, EVE, World, checked_sql, job_of, make_world
+from tests.support.memory import ADA, EVE, MemoryBlobs, World, checked_sql, job_of, make_world
 from tests.support.waiting import eventually_async
 
 pytestmark = pytest.mark.anyio
@@ -342,6 +343,18 @@ class TestPlanning:
             await plan_job(world.services, caller=ADA, data=files("none.txt"))
 
 
+class WatchedBlobs(MemoryBlobs):
+    """Blobs that remember what was listed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.listed: list[str] = []
+
+    def list(self, prefix: str) -> Iterable[str]:
+        self.listed.append(prefix)
+        return super().list(prefix)
+
+
 class TestReading:
     async def test_a_page_of_jobs_is_one_read(self, world: World) -> None:
         for i in range(250):
@@ -383,25 +396,17 @@ class TestReading:
         assert await get_job(world.services, caller=ADA, job_id="j-1") is not None
         assert await get_job(world.services, caller=EVE, job_id="j-1") is None
 
-    async def test_nothing_of_anothers_job_is_looked_at(
-        self, world: World, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
+    async def test_nothing_of_anothers_job_is_looked_at(self, world: World) -> None:
         world.jobs.put(job_of("j-1", state=JobState.SUCCEEDED, tenant=EVE.tenant))
         store_result(world, "j-1", [b'{"n":1}\n'])
-        looked: list[str] = []
-        listed = world.services.blobs.list
+        blobs = WatchedBlobs()
+        services = replace(world.services, blobs=blobs)
 
-        def listing(prefix: str) -> Iterable[str]:
-            looked.append(prefix)
-            return listed(prefix)
-
-        monkeypatch.setattr(world.services.blobs, "list", listing)
-
-        assert await get_job(world.services, caller=ADA, job_id="j-1") is None
+        assert await get_job(services, caller=ADA, job_id="j-1") is None
 
         # As for an id that nobody knows, something is listed; but not what there is.
-        assert len(looked) == 1
-        assert "j-1" not in looked[0]
+        assert len(blobs.listed) == 1
+        assert "j-1" not in blobs.listed[0]
 
     async def test_rows_are_paged_through_all_files(self, world: World) -> None:
         job = job_of("j-1", state=JobState.SUCCEEDED)
